@@ -1,0 +1,64 @@
+"""Label maps: which voxel belongs to which structure, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sjplan.core.errors import GeometryError
+from sjplan.core.grid import Grid
+from sjplan.core.volume import Source, readonly
+
+TOTALSEGMENTATOR_V2: Final[Mapping[int, str]] = {
+    25: "sacrum",
+    26: "vertebrae_S1",
+    27: "vertebrae_L5",
+    28: "vertebrae_L4",
+    75: "femur_left",
+    76: "femur_right",
+    77: "hip_left",
+    78: "hip_right",
+}
+"""TotalSegmentator v2 names of the ids that sjplan reads; ids change between versions, names do not."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelMap:
+    """A label map: grid, integer labels indexed [i, j, k], and the structure name of each id.
+
+    Examples
+    --------
+    >>> grid = Grid((2, 2, 2), (1, 1, 1), (0, 0, 0), np.eye(3))
+    >>> labels = LabelMap(grid, np.full((2, 2, 2), 25), {25: "sacrum"})
+    >>> int(labels.mask("sacrum").sum()), int(labels.mask("hip_left").sum())
+    (8, 0)
+    """
+
+    grid: Grid
+    label: NDArray[np.uint8]
+    names: Mapping[int, str]
+    source: Source | None = None
+
+    def __post_init__(self) -> None:
+        if self.label.shape != self.grid.shape:
+            raise GeometryError("label", found=f"shape {self.label.shape}", wanted=f"the grid's {self.grid.shape}")
+        if self.label.dtype != np.uint8 and self.label.size:
+            low, high = int(self.label.min()), int(self.label.max())
+            if low < 0 or high > 255:
+                raise GeometryError("label", found=f"values {low} to {high}", wanted="0 to 255")
+        object.__setattr__(self, "label", readonly(self.label, np.uint8))
+        object.__setattr__(self, "names", dict(self.names))
+
+    def mask(self, *structures: str) -> NDArray[np.bool_]:
+        """Voxels of any of the named structures; empty where a name has no voxel."""
+        ids = [i for i, name in self.names.items() if name in structures]
+        return np.isin(self.label, np.asarray(ids, dtype=np.uint8)) if ids else np.zeros(self.grid.shape, dtype=bool)
+
+    def present(self) -> tuple[str, ...]:
+        """Names of the structures that have at least one voxel, in order of id."""
+        count = np.bincount(self.label.ravel(order="K"), minlength=256)
+        return tuple(name for i, name in sorted(self.names.items()) if count[i])

@@ -1,0 +1,69 @@
+"""The limits a plan has to keep. Their default values lie in one data file, not here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sjplan.core.errors import GeometryError, unknown_name
+from sjplan.core.structures import LIMIT_KINDS, limit_kind
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Hard limits (a plan that breaks one is not accepted) and the wishes below which a finding is written.
+
+    Parameters
+    ----------
+    clearance_mm : mapping of kind to float
+        Least distance of the envelope, for every kind in `LIMIT_KINDS`.
+    clearance_finding_mm : mapping of kind to float
+        Envelope distance below which a finding is written; kinds may be missing.
+    lower_bound_kinds : tuple of str
+        Kinds for which `lower_bound_mm` of the true solid must be above zero.
+    sacral_min_mm, sacral_finding_mm, iliac_min_mm : float
+        Length along the axis inside the sacrum and the ilium.
+    crossing_spacing_min_mm : float
+        Least distance between the points where two implants cross the joint.
+    solid_gap_min_mm : float
+        Least distance between two true solids.
+    mutual_angle_max_deg, joint_normal_angle_max_deg : float
+        Largest angle between two implants, and between an implant and the joint's mean normal at its footprint.
+    articular_min_count : int
+        How many implants of three must cross the articular part (of two: one fewer).
+    protrusion_min_mm, protrusion_max_mm, protrusion_target_mm : float
+        Lateral end beyond the lateral iliac surface, along the axis.
+    """
+
+    clearance_mm: Mapping[str, float]
+    clearance_finding_mm: Mapping[str, float]
+    lower_bound_kinds: tuple[str, ...]
+    sacral_min_mm: float
+    sacral_finding_mm: float
+    iliac_min_mm: float
+    crossing_spacing_min_mm: float
+    solid_gap_min_mm: float
+    mutual_angle_max_deg: float
+    joint_normal_angle_max_deg: float
+    articular_min_count: int
+    protrusion_min_mm: float
+    protrusion_max_mm: float
+    protrusion_target_mm: float
+
+    def __post_init__(self) -> None:
+        for kind in self.clearance_mm:
+            if kind not in LIMIT_KINDS:
+                raise unknown_name("limits.clearance_mm", kind, LIMIT_KINDS)
+        missing = [kind for kind in LIMIT_KINDS if kind not in self.clearance_mm]
+        if missing:
+            raise GeometryError("limits.clearance_mm", found=f"no {', '.join(missing)}", wanted="every kind")
+        if not self.protrusion_min_mm <= self.protrusion_target_mm <= self.protrusion_max_mm:
+            raise GeometryError(
+                "limits.protrusion",
+                found=f"{self.protrusion_min_mm}, {self.protrusion_target_mm}, {self.protrusion_max_mm}",
+                wanted="min <= target <= max",
+            )
+
+    def clearance_of(self, structure: str) -> float:
+        """Least envelope distance to one danger structure."""
+        return float(self.clearance_mm[limit_kind(structure)])

@@ -1,0 +1,75 @@
+"""A plan for one side, and what a planner answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from sjplan.core.errors import GeometryError, unknown_name
+from sjplan.core.frames import SIDES
+from sjplan.core.trajectory import Trajectory
+
+Side = Literal["left", "right"]
+Status = Literal["found", "best_effort", "infeasible", "timeout", "invalid_input"]
+Parameters = Mapping[str, float | int | str | bool]
+
+
+def check_side(side: str) -> Side:
+    """Return `side` if it is left or right, else raise."""
+    if side == "left" or side == "right":
+        return "left" if side == "left" else "right"
+    raise unknown_name("side", side, SIDES)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Implants of one side, cranial to caudal, and who planned them with what.
+
+    `slots` names the place of each implant (1 to 3): a two-implant plan may leave out any of the three.
+    """
+
+    side: Side
+    trajectories: tuple[Trajectory, ...]
+    planner: str
+    parameters: Parameters = field(default_factory=dict)
+    seed: int = 0
+    input_sha256: str = ""
+
+    def __post_init__(self) -> None:
+        check_side(self.side)
+        if not 1 <= len(self.trajectories) <= 3:
+            raise GeometryError("plan", found=f"{len(self.trajectories)} implants", wanted="one to three")
+        object.__setattr__(self, "trajectories", tuple(self.trajectories))
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why no plan was accepted: the binding constraint and how much is missing, in the constraint's unit."""
+
+    constraint: str
+    missing: float
+    unit: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a planner answers: a status, and the plans and reasons that go with it.
+
+    `plan` is set for `found` and `best_effort` only. Where nothing is accepted, `nearest` is the plan with the
+    largest worst slack (not accepted) and `fallback` an accepted plan with two implants, if there is one.
+    """
+
+    status: Status
+    plan: Plan | None = None
+    reasons: tuple[Reason, ...] = ()
+    nearest: Plan | None = None
+    fallback: Plan | None = None
+    evaluations: int = 0
+    seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        if (self.plan is not None) != (self.status in ("found", "best_effort")):
+            raise GeometryError("outcome", found=f"status {self.status!r} with plan {self.plan is not None}",
+                                wanted="a plan exactly for found and best_effort")  # fmt: skip

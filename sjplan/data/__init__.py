@@ -1,0 +1,1 @@
+"""Catalogues, limits and spectra; read only by sjplan.io."""

@@ -1,0 +1,1 @@
+"""L1: distances, solids, fields and surfaces; functions over arrays, no anatomy."""

@@ -1,0 +1,1 @@
+"""L3: files in and out: volumes, label maps, plans, catalogues, exports."""

@@ -1,0 +1,1 @@
+"""L2: an analytic pelvis with exact truth."""

@@ -1,0 +1,1 @@
+"""L2: planners, and what every planner has to be."""

@@ -1,0 +1,99 @@
+"""What a planner is: a small class with a spec and one method, given a problem, randomness and a budget."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from sjplan.anatomy.types import Anatomy
+from sjplan.core.errors import GeometryError
+from sjplan.core.implant import ImplantModel
+from sjplan.core.limits import Limits
+from sjplan.core.plan import Outcome, Side, check_side
+from sjplan.core.volume import CtVolume
+
+
+@dataclass(frozen=True, slots=True)
+class PlannerSpec:
+    """Identity of a planner: id with version, one line for people, capability flags, parameters with defaults."""
+
+    id: str
+    summary: str
+    capabilities: frozenset[str] = frozenset()
+    parameters: Mapping[str, float | int | str | bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Problem:
+    """What is to be planned: anatomy, side, how many implants, the model of each slot, limits. No truth inside.
+
+    `models` holds one model per slot, cranial to caudal; `ct` may be given for bone quality.
+    """
+
+    anatomy: Anatomy
+    side: Side
+    models: tuple[ImplantModel, ...]
+    limits: Limits
+    ct: CtVolume | None = None
+
+    def __post_init__(self) -> None:
+        check_side(self.side)
+        if len(self.models) not in (2, 3):
+            raise GeometryError("count", found=f"{len(self.models)}", wanted="2 or 3 implants")
+
+    @property
+    def count(self) -> int:
+        """Number of implants."""
+        return len(self.models)
+
+
+@dataclass(slots=True)
+class Budget:
+    """How long a planner may go on: seconds of wall time, and a cap on evaluations; None means no bound.
+
+    Examples
+    --------
+    >>> Budget(seconds=None, evaluations=None).spent(10**9)
+    False
+    """
+
+    seconds: float | None = None
+    evaluations: int | None = None
+    progress: Callable[[str, float], None] | None = None
+    _start: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        for name, value in (("seconds", self.seconds), ("evaluations", self.evaluations)):
+            if value is not None and not value > 0:
+                raise GeometryError(f"budget {name}", found=f"{value}", wanted="> 0")
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the budget was made."""
+        return time.monotonic() - self._start
+
+    def spent(self, evaluations: int) -> bool:
+        """Whether either bound has been reached."""
+        if self.evaluations is not None and evaluations >= self.evaluations:
+            return True
+        return self.seconds is not None and self.elapsed_s >= self.seconds
+
+    def report(self, what: str, fraction: float) -> None:
+        """Tell whoever listens how far the work has come."""
+        if self.progress is not None:
+            self.progress(what, fraction)
+
+
+@runtime_checkable
+class Planner(Protocol):
+    """A planner. `plan` is deterministic for a given problem, generator state and evaluation budget."""
+
+    spec: PlannerSpec
+
+    def plan(self, problem: Problem, *, rng: np.random.Generator, budget: Budget) -> Outcome:
+        """Answer a problem; never raises for an infeasible one."""
+        ...

@@ -1,0 +1,1 @@
+"""L3: the one-file HTML report."""

@@ -1,0 +1,1 @@
+"""L2: the only judge of a plan; a planner never grades itself."""

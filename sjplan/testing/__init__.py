@@ -1,0 +1,1 @@
+"""L4: contract tests that ship with the package."""

@@ -1,0 +1,1 @@
+"""L3: the standard views of this patient."""

@@ -1,0 +1,1 @@
+"""L1: C-arm, projector, implants as exact chords, detector; no anatomy, no window."""

@@ -1,0 +1,92 @@
+"""A C-arm, its detector, and the radiograph it takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sjplan.core.arrays import Array, check_vector, frozen
+from sjplan.core.errors import GeometryError
+
+
+@dataclass(frozen=True, slots=True)
+class Detector:
+    """A flat detector: rows and columns of square pixels."""
+
+    rows: int = 512
+    columns: int = 512
+    pixel_mm: float = 0.58
+
+    def __post_init__(self) -> None:
+        if min(self.rows, self.columns) < 1 or max(self.rows, self.columns) > 8192:
+            raise GeometryError("detector", found=f"{self.rows} x {self.columns}", wanted="1 to 8192 pixels a side")
+        if not 0 < self.pixel_mm < 100:
+            raise GeometryError("pixel_mm", found=f"{self.pixel_mm}", wanted="0 to 100 mm")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CArm:
+    """Pose of a C-arm in its own numbers.
+
+    All angles zero: patient prone, tube below, vertical beam, detector above; the ray runs along +y (LPS).
+    ray = Ry(wig_wag) Rx(tilt) (sin orbital, cos orbital, 0). tilt > 0: detector to the head (outlet);
+    tilt < 0: detector to the feet (inlet); orbital > 0: detector to the patient's left.
+
+    Parameters
+    ----------
+    orbital_deg, tilt_deg, wig_wag_deg : float
+        Angles.
+    isocentre_lps_mm : (3,) float
+        The point that the central ray passes.
+    source_to_isocentre_mm, source_to_detector_mm : float
+        Distances along the central ray (defaults: DEEPDRR in the list of sources, a flat-panel mobile C-arm).
+    """
+
+    orbital_deg: float
+    tilt_deg: float
+    wig_wag_deg: float
+    isocentre_lps_mm: Array
+    source_to_isocentre_mm: float = 530.0
+    source_to_detector_mm: float = 1020.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "isocentre_lps_mm", check_vector("isocentre_lps_mm", self.isocentre_lps_mm))
+        for name in ("orbital_deg", "tilt_deg", "wig_wag_deg"):
+            value = float(getattr(self, name))
+            if not -360 <= value <= 360:
+                raise GeometryError(name, found=f"{value}", wanted="-360 to 360 degrees")
+            object.__setattr__(self, name, value)
+        if not 0 < self.source_to_isocentre_mm < self.source_to_detector_mm:
+            raise GeometryError(
+                "source_to_isocentre_mm",
+                found=f"{self.source_to_isocentre_mm}",
+                wanted=f"0 to {self.source_to_detector_mm} mm",
+            )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Radiograph:
+    """An image and what it means.
+
+    Parameters
+    ----------
+    line_integral : (rows, columns) float32
+        Attenuation integrated along each ray (no unit); metal included.
+    carm, detector : CArm, Detector
+        How it was taken.
+    assumed_density : bool
+        Whether the densities were invented for a label map without a CT.
+    """
+
+    line_integral: NDArray[np.float32]
+    carm: CArm
+    detector: Detector
+    assumed_density: bool = False
+
+    def __post_init__(self) -> None:
+        image = frozen(self.line_integral, np.float32)
+        if image.shape != (self.detector.rows, self.detector.columns) or not np.isfinite(image).all():
+            raise GeometryError("radiograph", found=f"shape {image.shape}", wanted="the detector's, all finite")
+        object.__setattr__(self, "line_integral", image)
