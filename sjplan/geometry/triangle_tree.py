@@ -1,0 +1,325 @@
+"""A tree of boxes over triangles, and the three questions asked of it: nearest point, nearest to a solid, along a ray.
+
+All answers are exact up to a stated tolerance; pruning uses only bounds that hold (a distance is 1-Lipschitz,
+and the distance to a convex solid is convex).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numba as nb
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sjplan.core.arrays import Array
+from sjplan.core.errors import GeometryError
+from sjplan.core.tolerances import JUDGE_TOL_MM
+from sjplan.geometry.solids import Solid, solid_distance
+
+_LEAF = 6
+
+
+class TriangleTree(NamedTuple):
+    """Triangles sorted into a binary tree of boxes; `order` maps a sorted triangle to the caller's index."""
+
+    corners: NDArray[np.float64]
+    order: NDArray[np.int64]
+    box_centre: NDArray[np.float64]
+    box_half: NDArray[np.float64]
+    child: NDArray[np.int64]
+    span: NDArray[np.int64]
+
+
+def triangle_tree(corners_lps_mm: ArrayLike) -> TriangleTree:
+    """Build a tree over triangles given by their corners, (m, 3, 3); m may be 0."""
+    corners = np.ascontiguousarray(corners_lps_mm, dtype=np.float64)
+    if corners.ndim != 3 or corners.shape[1:] != (3, 3):
+        raise GeometryError("corners", found=f"shape {corners.shape}", wanted="(m, 3, 3)")
+    order, centre, half, child, span = _build(corners)
+    return TriangleTree(np.ascontiguousarray(corners[order]), order, centre, half, child, span)
+
+
+@nb.njit(cache=True)
+def _build(
+    corners: NDArray[np.float64],
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+    m = len(corners)
+    centroid = np.zeros((m, 3))
+    for n in range(m):
+        for d in range(3):
+            centroid[n, d] = (corners[n, 0, d] + corners[n, 1, d] + corners[n, 2, d]) / 3.0
+    order = np.arange(m)
+    size = 4 * (m // _LEAF + 2)
+    centre, half = np.zeros((size, 3)), np.zeros((size, 3))
+    child = np.full((size, 2), -1, np.int64)
+    span = np.zeros((size, 2), np.int64)
+    span[0, 1] = m
+    count = 1
+    stack = [0]
+    while len(stack) > 0:
+        node = stack.pop()
+        a, b = span[node]
+        for d in range(3):
+            lo, hi = np.inf, -np.inf
+            for n in range(a, b):
+                for c in range(3):
+                    lo, hi = min(lo, corners[order[n], c, d]), max(hi, corners[order[n], c, d])
+            if b > a:
+                centre[node, d], half[node, d] = 0.5 * (lo + hi), 0.5 * (hi - lo)
+        if b - a <= _LEAF:
+            continue
+        axis = np.argmax(half[node])
+        part = order[a:b].copy()
+        part = part[np.argsort(centroid[part, axis], kind="mergesort")]
+        order[a:b] = part
+        middle = (a + b) // 2
+        for side in range(2):
+            child[node, side] = count
+            span[count, 0] = a if side == 0 else middle
+            span[count, 1] = middle if side == 0 else b
+            stack.append(count)
+            count += 1
+    return order, centre[:count], half[:count], child[:count], span[:count]
+
+
+@nb.njit(cache=True)
+def _nearest_on_triangle(t: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Point of a triangle nearest to x (Ericson, Real-Time Collision Detection, section 5.1.5)."""
+    a, b, c = t[0], t[1], t[2]
+    ab, ac, ap = b - a, c - a, x - a
+    d1, d2 = ab @ ap, ac @ ap
+    if d1 <= 0 and d2 <= 0:
+        return a.copy()
+    bp = x - b
+    d3, d4 = ab @ bp, ac @ bp
+    if d3 >= 0 and d4 <= d3:
+        return b.copy()
+    vc = d1 * d4 - d3 * d2
+    if vc <= 0 and d1 >= 0 and d3 <= 0 and d1 > d3:
+        return a + d1 / (d1 - d3) * ab
+    cp = x - c
+    d5, d6 = ab @ cp, ac @ cp
+    if d6 >= 0 and d5 <= d6:
+        return c.copy()
+    vb = d5 * d2 - d1 * d6
+    if vb <= 0 and d2 >= 0 and d6 <= 0 and d2 > d6:
+        return a + d2 / (d2 - d6) * ac
+    va = d3 * d6 - d5 * d4
+    if va <= 0 and d4 - d3 >= 0 and d5 - d6 >= 0 and (d4 - d3) + (d5 - d6) > 0:
+        return b + (d4 - d3) / ((d4 - d3) + (d5 - d6)) * (c - b)
+    total = va + vb + vc
+    if total <= 0:
+        return a.copy()
+    return a + vb / total * ab + vc / total * ac
+
+
+@nb.njit(cache=True)
+def _box_distance(centre: NDArray[np.float64], half: NDArray[np.float64], x: NDArray[np.float64]) -> float:
+    total = 0.0
+    for d in range(3):
+        e = abs(x[d] - centre[d]) - half[d]
+        if e > 0:
+            total += e * e
+    return np.sqrt(total)
+
+
+@nb.njit(cache=True)
+def nearest_point(tree: TriangleTree, x: NDArray[np.float64]) -> tuple[float, float, int, NDArray[np.float64]]:
+    """Distance to the nearest triangle, sign (+1 on the side its normal points to), triangle index, point on it.
+
+    Among triangles equally near (an edge or a corner), the one seen most squarely gives the sign: on a closed
+    surface that is the right one.
+    """
+    best, sign, which = np.inf, 1.0, -1
+    squarest = -1.0
+    point = np.zeros(3)
+    stack = [0]
+    while len(stack) > 0:
+        node = stack.pop()
+        if _box_distance(tree.box_centre[node], tree.box_half[node], x) > best + 1e-9:
+            continue
+        if tree.child[node, 0] >= 0:
+            left, right = tree.child[node, 0], tree.child[node, 1]
+            near = _box_distance(tree.box_centre[left], tree.box_half[left], x)
+            far = _box_distance(tree.box_centre[right], tree.box_half[right], x)
+            if near <= far:
+                stack.append(right)
+                stack.append(left)
+            else:
+                stack.append(left)
+                stack.append(right)
+            continue
+        for n in range(tree.span[node, 0], tree.span[node, 1]):
+            q = _nearest_on_triangle(tree.corners[n], x)
+            away = x - q
+            d = np.sqrt(away @ away)
+            if d > best + 1e-9:
+                continue
+            normal = np.cross(tree.corners[n, 1] - tree.corners[n, 0], tree.corners[n, 2] - tree.corners[n, 0])
+            size = np.sqrt(normal @ normal)
+            along = (normal @ away) / size if size > 0 else 0.0
+            if d < best - 1e-9 or abs(along) > squarest:
+                squarest = abs(along)
+                sign = 1.0 if along >= 0 else -1.0
+                which = tree.order[n]
+                point = q
+            best = min(best, d)
+    return best, sign, which, point
+
+
+@nb.njit(cache=True)
+def _lowest_on_triangle(
+    p: NDArray[np.float64], t: NDArray[np.float64], best: float, tol: float, stack: NDArray[np.float64]
+) -> tuple[float, NDArray[np.float64]]:
+    """Minimum of the solid's signed distance over one triangle if below `best`, by splitting into four.
+
+    The tangent plane at the centroid is a lower bound, because the distance to a convex solid is convex.
+    """
+    point = np.full(3, np.nan)
+    stack[0] = t
+    top = 1
+    while top > 0:
+        top -= 1
+        tri = stack[top].copy()
+        c = (tri[0] + tri[1] + tri[2]) / 3.0
+        f, gx, gy, gz = solid_distance(p, c[0], c[1], c[2])
+        if f < best:
+            best = f
+            point = c
+        low = np.inf
+        for e in range(3):
+            low = min(low, gx * (tri[e, 0] - c[0]) + gy * (tri[e, 1] - c[1]) + gz * (tri[e, 2] - c[2]))
+        if f + low >= best - tol or top + 4 > len(stack):
+            continue
+        m0, m1, m2 = 0.5 * (tri[0] + tri[1]), 0.5 * (tri[1] + tri[2]), 0.5 * (tri[2] + tri[0])
+        for e in range(4):
+            s = stack[top + e]
+            if e == 0:
+                s[0], s[1], s[2] = tri[0], m0, m2
+            elif e == 1:
+                s[0], s[1], s[2] = m0, tri[1], m1
+            elif e == 2:
+                s[0], s[1], s[2] = m2, m1, tri[2]
+            else:
+                s[0], s[1], s[2] = m0, m1, m2
+        top += 4
+    return best, point
+
+
+@nb.njit(cache=True)
+def lowest_solid_distance(tree: TriangleTree, p: NDArray[np.float64], tol: float) -> tuple[float, NDArray[np.float64]]:
+    """Minimum over all triangles of the packed solid's signed distance, at most `tol` too high, and where.
+
+    Negative where triangles reach into the solid; infinite for an empty tree.
+    """
+    best = np.inf
+    point = np.full(3, np.nan)
+    if len(tree.corners) == 0:
+        return best, point
+    work = np.zeros((256, 3, 3))
+    stack = [0]
+    while len(stack) > 0:
+        node = stack.pop()
+        c, h = tree.box_centre[node], tree.box_half[node]
+        f = solid_distance(p, c[0], c[1], c[2])[0]
+        if f - np.sqrt(h @ h) >= best - tol:
+            continue
+        if tree.child[node, 0] >= 0:
+            left, right = tree.child[node, 0], tree.child[node, 1]
+            cl, cr = tree.box_centre[left], tree.box_centre[right]
+            if solid_distance(p, cl[0], cl[1], cl[2])[0] <= solid_distance(p, cr[0], cr[1], cr[2])[0]:
+                stack.append(right)
+                stack.append(left)
+            else:
+                stack.append(left)
+                stack.append(right)
+            continue
+        for n in range(tree.span[node, 0], tree.span[node, 1]):
+            value, where = _lowest_on_triangle(p, tree.corners[n], best, tol, work)
+            if value < best:
+                best, point = value, where
+    return best, point
+
+
+@nb.njit(cache=True)
+def _ray_triangle(t: NDArray[np.float64], o: NDArray[np.float64], d: NDArray[np.float64]) -> tuple[float, float]:
+    """Distance along the ray to a triangle (inf: missed) and the sign of normal . direction."""
+    e1, e2 = t[1] - t[0], t[2] - t[0]
+    h = np.cross(d, e2)
+    det = e1 @ h
+    if det == 0.0:
+        return np.inf, 0.0
+    s = o - t[0]
+    u = (s @ h) / det
+    if u < 0.0 or u > 1.0:
+        return np.inf, 0.0
+    q = np.cross(s, e1)
+    v = (d @ q) / det
+    if v < 0.0 or u + v > 1.0:
+        return np.inf, 0.0
+    return (e2 @ q) / det, -1.0 if det > 0 else 1.0
+
+
+@nb.njit(cache=True)
+def _box_missed(
+    centre: NDArray[np.float64], half: NDArray[np.float64], o: NDArray[np.float64], d: NDArray[np.float64]
+) -> bool:
+    near, far = -np.inf, np.inf
+    for e in range(3):
+        if d[e] == 0.0:
+            if abs(o[e] - centre[e]) > half[e] + 1e-9:
+                return True
+            continue
+        a = (centre[e] - half[e] - 1e-9 - o[e]) / d[e]
+        b = (centre[e] + half[e] + 1e-9 - o[e]) / d[e]
+        near, far = max(near, min(a, b)), min(far, max(a, b))
+    return near > far
+
+
+@nb.njit(cache=True)
+def line_hits(
+    tree: TriangleTree, o: NDArray[np.float64], d: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+    """All crossings of the whole line o + t d with the triangles: t ascending, -1 in / +1 out, triangle index."""
+    where, way, which = [0.0], [0.0], [0]
+    where.clear()
+    way.clear()
+    which.clear()
+    if len(tree.corners) > 0:
+        stack = [0]
+        while len(stack) > 0:
+            node = stack.pop()
+            if _box_missed(tree.box_centre[node], tree.box_half[node], o, d):
+                continue
+            if tree.child[node, 0] >= 0:
+                stack.append(tree.child[node, 0])
+                stack.append(tree.child[node, 1])
+                continue
+            for n in range(tree.span[node, 0], tree.span[node, 1]):
+                t, sign = _ray_triangle(tree.corners[n], o, d)
+                if t < np.inf:
+                    where.append(t)
+                    way.append(sign)
+                    which.append(tree.order[n])
+    w = np.array(where)
+    s = np.argsort(w, kind="mergesort")
+    return w[s], np.array(way)[s], np.array(which)[s]
+
+
+def solid_to_surface(tree: TriangleTree, solid: Solid) -> tuple[float, Array, Array]:
+    """Lowest signed distance from a solid to a surface, the witness on the surface, and the one on the solid.
+
+    Examples
+    --------
+    >>> from sjplan.geometry.solids import cylinder
+    >>> wall = triangle_tree([[[10, -50, -50], [10, 50, -50], [10, 0, 50]]])
+    >>> distance, at, on = solid_to_surface(wall, cylinder((-30, 0, 0), (0, 0, 0), 3.0))
+    >>> round(distance, 3), round(float(on[0]), 3)
+    (10.0, 0.0)
+    """
+    value, at = lowest_solid_distance(tree, solid.packed, JUDGE_TOL_MM)
+    if not np.isfinite(value):
+        return float(value), np.asarray(at), np.asarray(at)
+    d, gx, gy, gz = solid_distance(solid.packed, at[0], at[1], at[2])
+    return float(value), np.asarray(at), np.asarray(at - d * np.array([gx, gy, gz]))
