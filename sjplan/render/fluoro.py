@@ -1,0 +1,226 @@
+"""Fluoroscopic views as a C-arm's monitor shows them, with overlays that can be switched off."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pyvista as pv
+from numpy.typing import ArrayLike, NDArray
+
+from sjplan.anatomy.types import Anatomy
+from sjplan.core.arrays import Array
+from sjplan.core.frames import AnatomicalFrame
+from sjplan.core.trajectory import Trajectory
+from sjplan.geometry.solids import Solid, cylinder, implant_solid
+from sjplan.render import offscreen
+from sjplan.render.overlay import draw_labels, draw_lines, draw_text, place_labels
+from sjplan.render.png import encode_png, save_picture
+from sjplan.render.sections import shadow_outline_px
+from sjplan.render.style import PIN_COLOUR, SLOT_COLOURS, words
+from sjplan.xray.carm import CArmGeometry
+from sjplan.xray.solids import Pin, PinLike
+from sjplan.xray.types import Radiograph
+
+WINDOW_PERCENTILES: Final = (1.0, 99.7)
+"""Share of the pixels behind the patient that the display window leaves out at either end. The upper end is high
+enough that an implant (about 1 % of a view) stays apart from the densest bone."""
+
+_DIRECT_BEAM: Final = 0.05
+"""Line integral below which a pixel counts as direct beam: a few millimetres of tissue."""
+
+_GUTTER_PX: Final = 118
+_INK, _PAPER, _LEADER = "#e8e8e8", "black", "#ffd84d"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FluoroOverlays:
+    """What is drawn over the radiograph; each part can be switched off.
+
+    Parameters
+    ----------
+    implants : mapping of slot to Trajectory
+        Their outlines are drawn in the slot's colour.
+    pins : sequence of Pin, or of (entry_lps_mm, tip_lps_mm[, radius_mm])
+        As given to the fluoroscope; outlines exact like the implants'.
+    points_lps_mm : mapping of name to (3,) float
+        Structures to name; see `structure_points`.
+    frame : AnatomicalFrame, optional
+        For the letters at the edges (R L A P H F); the scan's own axes where there is none.
+    title : str
+        Name of the view.
+    show_outlines, show_names, show_letters, show_caption : bool
+        Switches.
+    """
+
+    implants: Mapping[int, Trajectory] = field(default_factory=dict)
+    pins: Sequence[PinLike] = ()
+    points_lps_mm: Mapping[str, ArrayLike] = field(default_factory=dict)
+    frame: AnatomicalFrame | None = None
+    title: str = ""
+    show_outlines: bool = True
+    show_names: bool = True
+    show_letters: bool = True
+    show_caption: bool = True
+
+
+def structure_points(anatomy: Anatomy, side: str | None = None) -> dict[str, Array]:
+    """Where a radiograph's names point: ventral mouths of the foramina, and the landmarks.
+
+    With a side, structures of the other side are left out.
+    """
+    points: dict[str, Array] = {}
+    for foramen in anatomy.foramina:
+        if side in (None, foramen.side):
+            mouth = foramen.ventral
+            centre = foramen.lumen_lps_mm.mean(axis=0) if mouth is None else mouth.centre_lps_mm
+            points[foramen.name] = centre
+    for name, point in anatomy.landmarks.items():
+        if side is None or not name.endswith(("_left", "_right")) or name.endswith(f"_{side}"):
+            points[name] = point
+    return points
+
+
+def display_grey(line_integral: ArrayLike, *, inverted: bool = False) -> NDArray[np.uint8]:
+    """Grey levels of a radiograph as a monitor shows them, (rows, columns) uint8.
+
+    Line integrals are already the logarithm of the signal, so a linear window on them is the log-compressed
+    picture. Bone and metal are dark: what stops the beam leaves the screen dark, which is how a C-arm's live image
+    comes up. `inverted` gives the look of a film (bone white), which many monitors offer on a button.
+
+    Examples
+    --------
+    >>> display_grey([[0.0, 1.0], [2.0, 4.0]]).tolist()
+    [[255, 255], [171, 0]]
+    """
+    values = np.asarray(line_integral, dtype=np.float64)
+    behind = values[values > _DIRECT_BEAM]
+    low, high = np.percentile(behind, WINDOW_PERCENTILES) if behind.size else (0.0, 1.0)
+    share = np.clip((values - low) / max(float(high - low), 1e-6), 0.0, 1.0)
+    bright = np.rint(255 * (share if inverted else 1.0 - share))
+    return np.asarray(bright, dtype=np.uint8)
+
+
+def fluoro_picture(
+    radiograph: Radiograph, overlays: FluoroOverlays | None = None, *, zoom: int = 2, inverted: bool = False
+) -> bytes:
+    """PNG of a radiograph with its overlays.
+
+    Parameters
+    ----------
+    radiograph : Radiograph
+        The image and its pose; overlays go through the pose's own projection.
+    overlays : FluoroOverlays, optional
+        What to draw over it; nothing where it is None.
+    zoom : int
+        Picture pixels per detector pixel.
+    inverted : bool
+        Bone white, as on a film.
+
+    Returns
+    -------
+    bytes
+        PNG of rows x columns detector pixels times `zoom`; names, where shown, stand in a gutter on either side.
+    """
+    over = overlays or FluoroOverlays(show_outlines=False, show_names=False, show_letters=False, show_caption=False)
+    grey = display_grey(radiograph.line_integral, inverted=inverted)
+    rows, columns = grey.shape
+    geometry = CArmGeometry.of(radiograph.carm, radiograph.detector)
+    gutter = _GUTTER_PX if over.show_names and over.points_lps_mm else 0
+    width, height = columns * zoom + 2 * gutter, rows * zoom
+    shift = np.array([gutter + (zoom - 1) / 2, (zoom - 1) / 2])
+    with offscreen.plotter(width, height, _PAPER) as window:
+        _show_image(window, grey, width / zoom, height / zoom)
+        if over.show_outlines:
+            _draw_outlines(window, over, geometry, zoom, shift, height)
+        if gutter:
+            points = {words(n): geometry.project(p) * zoom + shift for n, p in over.points_lps_mm.items()}
+            band = (float(gutter), float(width - gutter))
+            kept = {n: p for n, p in points.items() if np.isfinite(p).all()}
+            draw_labels(window, place_labels(kept, *band, height), band, height, _INK, _LEADER)
+        if over.show_letters:
+            _draw_letters(window, radiograph, geometry, over.frame, (gutter, width - gutter), height)
+        if over.show_caption:
+            _draw_caption(window, radiograph, over, gutter, height)
+        return encode_png(offscreen.pixels(window))
+
+
+def fluoro_png(
+    radiograph: Radiograph, path: str | Path, overlays: FluoroOverlays | None = None, *, zoom: int = 2,
+    inverted: bool = False,
+) -> Path:  # fmt: skip
+    """Save `fluoro_picture` to a file."""
+    return save_picture(fluoro_picture(radiograph, overlays, zoom=zoom, inverted=inverted), path)
+
+
+def _show_image(window: pv.Plotter, grey: NDArray[np.uint8], width: float, height: float) -> None:
+    """The radiograph as an image plane, one cell a detector pixel, filling the height of the window."""
+    rows, columns = grey.shape
+    plane = pv.ImageData(dimensions=(columns + 1, rows + 1, 1))
+    plane.cell_data["grey"] = grey[::-1].ravel()
+    window.add_mesh(plane, scalars="grey", cmap="gray", clim=(0, 255), show_scalar_bar=False, lighting=False)
+    window.camera.parallel_projection = True
+    window.camera.parallel_scale = height / 2
+    middle = (columns / 2, rows / 2)
+    window.camera.focal_point = (*middle, 0.0)
+    window.camera.position = (*middle, width + height)
+    window.camera.up = (0.0, 1.0, 0.0)
+    window.camera.clipping_range = (0.5 * height, 3.0 * (width + height))
+
+
+def _draw_outlines(
+    window: pv.Plotter, over: FluoroOverlays, geometry: CArmGeometry, zoom: int, shift: Array, height: int
+) -> None:
+    solids = [(implant_solid(t), SLOT_COLOURS.get(slot, PIN_COLOUR)) for slot, t in over.implants.items()]
+    for solid, colour in [*solids, *((_pin_solid(pin), PIN_COLOUR) for pin in over.pins)]:
+        draw_lines(window, [shadow_outline_px(solid, geometry) * zoom + shift], height, colour, width_px=1.6)
+
+
+def _pin_solid(pin: PinLike) -> Solid:
+    p = pin if isinstance(pin, Pin) else Pin(*pin)  # type: ignore[arg-type]
+    return cylinder(p.entry_lps_mm, p.tip_lps_mm, p.radius_mm)
+
+
+def _draw_letters(
+    window: pv.Plotter, radiograph: Radiograph, geometry: CArmGeometry, frame: AnatomicalFrame | None,
+    band: tuple[int, int], height: int,
+) -> None:  # fmt: skip
+    """R L A P H F where these directions of the body meet the picture's edges."""
+    left, right = band
+    places = {"left": (left + 12, height / 2), "right": (right - 12, height / 2),
+              "top": ((left + right) / 2, 12), "bottom": ((left + right) / 2, height - 12)}  # fmt: skip
+    for edge, letter in edge_letters(radiograph, geometry, frame).items():
+        draw_text(window, letter, places[edge], height, _LEADER, size_px=18, align="center", shadow=True, bold=True)
+
+
+def edge_letters(radiograph: Radiograph, geometry: CArmGeometry, frame: AnatomicalFrame | None) -> dict[str, str]:
+    """Which direction of the body each edge of the picture looks to, as one letter."""
+    axes = np.eye(3) if frame is None else frame.axes
+    centre = radiograph.carm.isocentre_lps_mm
+    middle = geometry.project(centre)
+    moves = {}
+    for axis, (plus, minus) in zip(axes, (("L", "R"), ("P", "A"), ("H", "F")), strict=True):
+        for sign, letter in ((10.0, plus), (-10.0, minus)):
+            moves[letter] = geometry.project(centre + sign * axis) - middle
+    looks = {"left": (-1, 0), "right": (1, 0), "top": (0, -1), "bottom": (0, 1)}
+    return {
+        edge: max(moves, key=lambda letter: float(moves[letter] @ np.asarray(look, dtype=np.float64)))
+        for edge, look in looks.items()
+    }
+
+
+def _draw_caption(window: pv.Plotter, radiograph: Radiograph, over: FluoroOverlays, gutter: int, height: int) -> None:
+    carm = radiograph.carm
+    numbers = f"orbital {carm.orbital_deg:.0f}°  tilt {carm.tilt_deg:.0f}°  wig-wag {carm.wig_wag_deg:.0f}°"
+    lines = [over.title] if over.title else []
+    lines += [numbers] + (["assumed density (no CT)"] if radiograph.assumed_density else [])
+    for n, line in enumerate(lines):
+        draw_text(
+            window, line, (gutter + 10, 16 + 17 * n), height, _LEADER, shadow=True, bold=n == 0 and bool(over.title)
+        )
+    draw_text(
+        window, "simulated, not for clinical use", (gutter + 10, height - 14), height, _LEADER, shadow=True, size_px=11
+    )

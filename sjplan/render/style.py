@@ -1,0 +1,78 @@
+"""Colours and words that every picture shares, so that a structure looks the same in all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from sjplan.core.errors import GeometryError
+from sjplan.core.structures import FORAMINA, SURFACE_NAMES
+
+SLOT_COLOURS: Final[Mapping[int, str]] = {1: "#e69f00", 2: "#0084d1", 3: "#d55e9a"}
+"""Colour of each implant slot, told apart also by people who confuse red and green (after Okabe and Ito, 2008)."""
+
+PIN_COLOUR: Final = "#00c8a0"
+
+_LEVEL_COLOURS: Final = {"S1": "#e41a1c", "S2": "#ff7f00", "S3": "#c8b400", "S4": "#7a5cc7"}
+
+STRUCTURE_COLOURS: Final[Mapping[str, str]] = {
+    **{name: _LEVEL_COLOURS[name.split("_")[1]] for name in FORAMINA},
+    "canal": "#f0e442",
+    "anterior": "#5fa8d3",
+    "superior": "#1b4f8f",
+    "posterior": "#9aa67c",
+    "inferior": "#7b4b2a",
+    "notch": "#c2185b",
+    "iliac_inner": "#8ecfc9",
+    "iliac_border": "#5b7f5b",
+    "metal": "#303030",
+    "scan_edge": "#ff00ff",
+    "joint_articular": "#2ca02c",
+    "joint_ligamentous": "#a6dba0",
+    "lateral": "#ddd0b8",
+}
+"""One colour per surface name; the foramina of a level share one, left and right are told apart by place."""
+
+BONE_COLOUR: Final = "#e8dcc3"
+
+if set(STRUCTURE_COLOURS) != set(SURFACE_NAMES):
+    raise GeometryError(
+        "STRUCTURE_COLOURS",
+        found=f"{sorted(set(STRUCTURE_COLOURS) ^ set(SURFACE_NAMES))} in one list only",
+        wanted="a colour for every surface name",
+    )
+
+
+def words(name: str) -> str:
+    """A structure or landmark name as a person reads it.
+
+    Examples
+    --------
+    >>> words("foramen_S1_left"), words("iliac_inner"), words("psis_right"), words("s1_endplate_centre")
+    ('S1 foramen L', 'iliac fossa', 'PSIS R', 'S1 endplate')
+    """
+    parts = name.split("_")
+    side = {"left": " L", "right": " R"}.get(parts[-1], "")
+    stem = "_".join(parts[:-1]) if side else name
+    if stem.startswith("foramen_"):
+        return f"{parts[1]} foramen{side}"
+    return _WORDS.get(stem, stem.replace("_", " ")) + side
+
+
+_WORDS: Final = {
+    "iliac_inner": "iliac fossa",
+    "iliac_border": "iliac border",
+    "scan_edge": "edge of the scan",
+    "joint_articular": "joint, articular",
+    "joint_ligamentous": "joint, ligamentous",
+    "lateral": "lateral ilium",
+    "notch": "sciatic notch",
+    "anterior": "anterior face",
+    "superior": "ala top, S1 endplate",
+    "posterior": "posterior face",
+    "inferior": "below the joint",
+    "psis": "PSIS",
+    "asis": "ASIS",
+    "s1_endplate_centre": "S1 endplate",
+    "s2_anterior": "S2 anterior cortex",
+}
