@@ -6,6 +6,7 @@ and the distance to a convex solid is convex).
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numba as nb
@@ -64,7 +65,8 @@ def _build(
             lo, hi = np.inf, -np.inf
             for n in range(a, b):
                 for c in range(3):
-                    lo, hi = min(lo, corners[order[n], c, d]), max(hi, corners[order[n], c, d])
+                    value = float(corners[order[n], c, d])
+                    lo, hi = min(lo, value), max(hi, value)
             if b > a:
                 centre[node, d], half[node, d] = 0.5 * (lo + hi), 0.5 * (hi - lo)
         if b - a <= _LEAF:
@@ -86,42 +88,43 @@ def _build(
 @nb.njit(cache=True)
 def _nearest_on_triangle(t: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
     """Point of a triangle nearest to x (Ericson, Real-Time Collision Detection, section 5.1.5)."""
+    q: NDArray[np.float64] = np.zeros(3)
     a, b, c = t[0], t[1], t[2]
     ab, ac, ap = b - a, c - a, x - a
     d1, d2 = ab @ ap, ac @ ap
-    if d1 <= 0 and d2 <= 0:
-        return a.copy()
     bp = x - b
     d3, d4 = ab @ bp, ac @ bp
-    if d3 >= 0 and d4 <= d3:
-        return b.copy()
-    vc = d1 * d4 - d3 * d2
-    if vc <= 0 and d1 >= 0 and d3 <= 0 and d1 > d3:
-        return a + d1 / (d1 - d3) * ab
     cp = x - c
     d5, d6 = ab @ cp, ac @ cp
-    if d6 >= 0 and d5 <= d6:
-        return c.copy()
-    vb = d5 * d2 - d1 * d6
-    if vb <= 0 and d2 >= 0 and d6 <= 0 and d2 > d6:
-        return a + d2 / (d2 - d6) * ac
-    va = d3 * d6 - d5 * d4
-    if va <= 0 and d4 - d3 >= 0 and d5 - d6 >= 0 and (d4 - d3) + (d5 - d6) > 0:
-        return b + (d4 - d3) / ((d4 - d3) + (d5 - d6)) * (c - b)
-    total = va + vb + vc
-    if total <= 0:
-        return a.copy()
-    return a + vb / total * ab + vc / total * ac
+    va, vb, vc = d3 * d6 - d5 * d4, d5 * d2 - d1 * d6, d1 * d4 - d3 * d2
+    if d1 <= 0 and d2 <= 0:
+        q[:] = a
+    elif d3 >= 0 and d4 <= d3:
+        q[:] = b
+    elif vc <= 0 and d1 >= 0 and d3 <= 0 and d1 > d3:
+        q[:] = a + d1 / (d1 - d3) * ab
+    elif d6 >= 0 and d5 <= d6:
+        q[:] = c
+    elif vb <= 0 and d2 >= 0 and d6 <= 0 and d2 > d6:
+        q[:] = a + d2 / (d2 - d6) * ac
+    elif va <= 0 and d4 - d3 >= 0 and d5 - d6 >= 0 and (d4 - d3) + (d5 - d6) > 0:
+        q[:] = b + (d4 - d3) / ((d4 - d3) + (d5 - d6)) * (c - b)
+    elif va + vb + vc > 0:
+        total = va + vb + vc
+        q[:] = a + vb / total * ab + vc / total * ac
+    else:
+        q[:] = a
+    return q
 
 
 @nb.njit(cache=True)
 def _box_distance(centre: NDArray[np.float64], half: NDArray[np.float64], x: NDArray[np.float64]) -> float:
     total = 0.0
     for d in range(3):
-        e = abs(x[d] - centre[d]) - half[d]
+        e = abs(float(x[d]) - float(centre[d])) - float(half[d])
         if e > 0:
             total += e * e
-    return np.sqrt(total)
+    return math.sqrt(total)
 
 
 @nb.njit(cache=True)
@@ -305,6 +308,26 @@ def line_hits(
     w = np.array(where)
     s = np.argsort(w, kind="mergesort")
     return w[s], np.array(way)[s], np.array(which)[s]
+
+
+@nb.njit(cache=True)
+def first_hit(tree: TriangleTree, o: NDArray[np.float64], d: NDArray[np.float64]) -> int:
+    """Index of the first triangle that the ray o + t d, t >= 0, meets; -1 for none."""
+    best, which = np.inf, -1
+    stack = [0]
+    while len(stack) > 0 and len(tree.corners) > 0:
+        node = stack.pop()
+        if _box_missed(tree.box_centre[node], tree.box_half[node], o, d):
+            continue
+        if tree.child[node, 0] >= 0:
+            stack.append(tree.child[node, 0])
+            stack.append(tree.child[node, 1])
+            continue
+        for n in range(tree.span[node, 0], tree.span[node, 1]):
+            t, _ = _ray_triangle(tree.corners[n], o, d)
+            if 0.0 <= t < best:
+                best, which = t, int(tree.order[n])
+    return which
 
 
 def solid_to_surface(tree: TriangleTree, solid: Solid) -> tuple[float, Array, Array]:

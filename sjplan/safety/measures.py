@@ -1,0 +1,214 @@
+"""Measures on one implant and on pairs: distances, lengths along the axis, crossing, reserve. No verdict here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from sjplan.anatomy.types import Joint
+from sjplan.core.arrays import Array, frozen, unit
+from sjplan.core.frames import SIDE_SIGN
+from sjplan.core.limits import Limits
+from sjplan.core.structures import DANGERS, SURFACE_NAMES
+from sjplan.core.tolerances import JUDGE_TOL_MM
+from sjplan.core.trajectory import Trajectory
+from sjplan.geometry.solids import Solid, envelope_solid, implant_solid, solid_mesh
+from sjplan.geometry.triangle_tree import TriangleTree, line_hits, nearest_point, solid_to_surface, triangle_tree
+from sjplan.safety.depth import depths_mm
+from sjplan.safety.surfaces import MeasuringSurfaces
+from sjplan.safety.types import Clearance, ImplantMargins, PairMeasure
+
+PIN_RADIUS_MM = 1.6
+"""Guide pin of 3.2 mm diameter [F: TORQ 510(k) K213667]."""
+
+RESERVE_CAP_MM = 80.0
+"""An overshoot reserve is not followed farther than this."""
+
+_OVERLAP_TOL_MM = 2.0
+"""Labels of ilium and sacrum may overlap by this much along an axis and still count as one crossing (mm)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AxisPassage:
+    """What one axis passes, in mm from the entry.
+
+    `lateral_mm` is where the ilium begins, `iliac_exit_mm` and `sacral_entry_mm` bound the joint; None where the
+    axis does not pass from the ilium into the sacrum.
+    """
+
+    lateral_mm: float | None
+    iliac_exit_mm: float | None
+    sacral_entry_mm: float | None
+    iliac_mm: float
+    sacral_mm: float
+    articular: bool
+
+    @property
+    def crossing_mm(self) -> float | None:
+        """Middle of the joint along the axis."""
+        if self.iliac_exit_mm is None or self.sacral_entry_mm is None:
+            return None
+        return 0.5 * (self.iliac_exit_mm + self.sacral_entry_mm)
+
+
+def clearances(surfaces: MeasuringSurfaces, trajectory: Trajectory, limits: Limits) -> tuple[Clearance, ...]:
+    """Distance of the true solid and of the envelope to every danger structure that exists."""
+    solid, envelope = implant_solid(trajectory), envelope_solid(trajectory)
+    solid_depth, envelope_depth = depths_mm(surfaces, solid), depths_mm(surfaces, envelope)
+    result = []
+    for structure in DANGERS:
+        tree = surfaces.dangers.get(structure)
+        if tree is None:
+            continue
+        distance, at, on = signed_clearance(tree, solid, solid_depth.get(structure))
+        wide, _, _ = signed_clearance(tree, envelope, envelope_depth.get(structure))
+        result.append(
+            Clearance(
+                structure=structure,
+                distance_mm=distance,
+                envelope_mm=min(wide, distance),
+                limit_mm=limits.clearance_of(structure),
+                lower_bound_mm=distance - surfaces.anatomy.geometry_error_mm - JUDGE_TOL_MM,
+                at_lps_mm=frozen(at),
+                on_implant_lps_mm=frozen(on),
+            )
+        )
+    return tuple(result)
+
+
+def envelope_slack_mm(surfaces: MeasuringSurfaces, trajectory: Trajectory, limits: Limits) -> float:
+    """Worst envelope distance less its limit, without the true solid: what a planner's inner loop asks."""
+    envelope = envelope_solid(trajectory)
+    depth = depths_mm(surfaces, envelope)
+    return min(
+        signed_clearance(tree, envelope, depth.get(name))[0] - limits.clearance_of(name)
+        for name, tree in surfaces.dangers.items()
+    )
+
+
+def signed_clearance(tree: TriangleTree, solid: Solid, depth_mm: float | None) -> tuple[float, Array, Array]:
+    """Distance from solid to surface; minus the depth where the solid is out behind it or cuts it."""
+    distance, at, on = solid_to_surface(tree, solid)
+    if depth_mm is not None:
+        return -depth_mm, at, on
+    return distance, at, on
+
+
+def _inside_spans(tree: TriangleTree, origin: Array, axis: Array) -> list[tuple[float, float, int]]:
+    """Stretches of the whole line inside a closed surface: from, to, index of the triangle entered through."""
+    t, way, which = line_hits(tree, origin, axis)
+    spans: list[tuple[float, float, int]] = []
+    level, start, first = 0, 0.0, -1
+    for value, sign, triangle in zip(t, way, which, strict=True):
+        if sign < 0:
+            if level == 0:
+                start, first = float(value), int(triangle)
+            level += 1
+        else:
+            level -= 1
+            if level == 0:
+                spans.append((start, float(value), first))
+            level = max(level, 0)
+    return spans
+
+
+def axis_passage(surfaces: MeasuringSurfaces, trajectory: Trajectory) -> AxisPassage:
+    """Lengths inside the bones along an implant's axis, and where it crosses the joint."""
+    entry, axis, length = trajectory.entry_lps_mm, trajectory.axis, trajectory.length_mm
+    ilium = _inside_spans(surfaces.ilium, entry.copy(), axis.copy())
+    sacrum = _inside_spans(surfaces.sacrum, entry.copy(), axis.copy())
+
+    def within(spans: list[tuple[float, float, int]]) -> float:
+        return sum(max(0.0, min(b, length) - max(a, 0.0)) for a, b, _ in spans)
+
+    met = [span for span in ilium if span[1] > 0]
+    lateral = met[0][0] if met else None
+    entered = [s for s in sacrum if s[1] > 0 and any(e[1] <= s[0] + _OVERLAP_TOL_MM for e in met)]
+    if not entered:
+        return AxisPassage(lateral, None, None, within(ilium), within(sacrum), False)
+    start, _, triangle = entered[0]
+    left = max(e[1] for e in met if e[1] <= start + _OVERLAP_TOL_MM)
+    articular = SURFACE_NAMES[surfaces.anatomy.sacrum.label[triangle]] == "joint_articular"
+    return AxisPassage(lateral, left, start, within(ilium), within(sacrum), articular)
+
+
+def joint_angle_deg(joint: Joint, crossing_lps_mm: Array, axis: Array, radius_mm: float) -> float:
+    """Angle between an axis and the joint's mean normal over the implant's footprint."""
+    middle = 0.5 * (joint.sacral_lps_mm + joint.iliac_lps_mm) - crossing_lps_mm
+    along = middle @ axis
+    across = np.linalg.norm(middle - along[:, None] * axis, axis=1)
+    footprint = across <= radius_mm
+    if not footprint.any():
+        footprint = np.argsort(np.linalg.norm(middle, axis=1))[:20]
+    normal = unit(joint.normal[footprint].mean(axis=0))
+    return float(np.degrees(np.arccos(np.clip(normal @ axis, -1.0, 1.0))))
+
+
+def overshoot_reserve(surfaces: MeasuringSurfaces, trajectory: Trajectory) -> tuple[float, str]:
+    """How far the guide pin may advance past the tip before it touches a danger (mm), and which one.
+
+    The pin's end is taken as a ball, so the reserve is never too large for a flat end by more than nothing.
+    """
+    tip, axis, advanced = trajectory.tip_lps_mm, trajectory.axis, 0.0
+    while advanced < RESERVE_CAP_MM:
+        d, _, triangle, _ = nearest_point(surfaces.any_danger, np.ascontiguousarray(tip + advanced * axis))
+        if d <= PIN_RADIUS_MM + 0.01:
+            return advanced, SURFACE_NAMES[surfaces.any_danger_label[triangle]]
+        advanced += d - PIN_RADIUS_MM
+    return RESERVE_CAP_MM, ""
+
+
+def implant_margins(surfaces: MeasuringSurfaces, slot: int, trajectory: Trajectory, limits: Limits) -> ImplantMargins:
+    """Everything measured on one implant."""
+    passage = axis_passage(surfaces, trajectory)
+    crossing = passage.crossing_mm
+    point = None if crossing is None else frozen(trajectory.entry_lps_mm + crossing * trajectory.axis)
+    joint = surfaces.anatomy.joints[surfaces.side]
+    radius = trajectory.model.circumscribed_radius_mm
+    angle = 180.0 if point is None else joint_angle_deg(joint, point, trajectory.axis, radius)
+    reserve, reserve_structure = overshoot_reserve(surfaces, trajectory)
+    frame = surfaces.anatomy.frame
+    return ImplantMargins(
+        slot=slot,
+        trajectory=trajectory,
+        clearances=clearances(surfaces, trajectory, limits),
+        protrusion_mm=float("nan") if passage.lateral_mm is None else passage.lateral_mm,
+        iliac_mm=passage.iliac_mm,
+        joint_mm=_joint_mm(passage, trajectory.length_mm),
+        sacral_mm=passage.sacral_mm,
+        crosses_articular=passage.articular and passage.sacral_mm > 0,
+        crossing_lps_mm=point,
+        joint_normal_angle_deg=angle,
+        tip_to_midline_mm=float(frame.frame_from_lps(trajectory.tip_lps_mm)[0] * SIDE_SIGN[surfaces.side]),
+        overshoot_reserve_mm=reserve,
+        overshoot_structure=reserve_structure,
+    )
+
+
+def _joint_mm(passage: AxisPassage, length_mm: float) -> float:
+    if passage.iliac_exit_mm is None or passage.sacral_entry_mm is None:
+        return 0.0
+    return max(0.0, min(passage.sacral_entry_mm, length_mm) - min(passage.iliac_exit_mm, length_mm))
+
+
+def solid_gap_mm(first: Trajectory, second: Trajectory) -> float:
+    """Distance between two true solids; negative where they overlap. Never above the true gap by more than 1e-3 mm."""
+    vertices, triangles = solid_mesh(implant_solid(second), 24, outer=True)
+    return solid_to_surface(triangle_tree(vertices[triangles]), implant_solid(first))[0]
+
+
+def pair_measures(implants: Iterable[ImplantMargins]) -> tuple[PairMeasure, ...]:
+    """Gap, spacing and angle of every pair of implants."""
+    listed = list(implants)
+    result = []
+    for n, a in enumerate(listed):
+        for b in listed[n + 1 :]:
+            spacing = float("nan")
+            if a.crossing_lps_mm is not None and b.crossing_lps_mm is not None:
+                spacing = float(np.linalg.norm(a.crossing_lps_mm - b.crossing_lps_mm))
+            cosine = float(np.clip(a.trajectory.axis @ b.trajectory.axis, -1.0, 1.0))
+            gap = solid_gap_mm(a.trajectory, b.trajectory)
+            result.append(PairMeasure(a.slot, b.slot, gap, spacing, float(np.degrees(np.arccos(cosine)))))
+    return tuple(result)
