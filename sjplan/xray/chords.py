@@ -1,0 +1,225 @@
+"""Metal on top of a projected volume, by exact chord lengths.
+
+A ray meets a convex solid in one interval. Along it the tissue's integral is taken away and the metal's put in its
+place. Where solids overlap, such as a pin inside its implant, the denser metal counts, once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numba import njit, prange
+from numpy.typing import NDArray
+
+from sjplan.core.grid import Grid
+from sjplan.xray.attenuation import Attenuation
+from sjplan.xray.carm import CArmGeometry
+from sjplan.xray.projector import clip_slab, index_rays
+from sjplan.xray.solids import MetalSolid
+
+_STEP_VOXELS = 0.5
+"""Step of the tissue integral along a chord: the midpoint rule then errs by under 1 % of the tissue replaced."""
+
+
+def add_solids(
+    image: NDArray[np.float32], attenuation: Attenuation, geometry: CArmGeometry, solids: Sequence[MetalSolid]
+) -> NDArray[np.float32]:
+    """Line integrals with metal: a copy of `image` in which metal has replaced the tissue along its chords.
+
+    Parameters
+    ----------
+    image : (rows, columns) float32
+        Line integrals of the volume alone, as `sjplan.xray.projector.project` gives them.
+    attenuation : Attenuation
+        That volume.
+    geometry : CArmGeometry
+        How it was projected.
+    solids : sequence of MetalSolid
+        Implants and pins; only the rectangle that each covers is visited.
+    """
+    result = np.array(image, dtype=np.float32, copy=True)
+    if solids:
+        metal, tissue = _integrals(attenuation, geometry, solids)
+        result += (metal - tissue).astype(np.float32)
+    return result
+
+
+def chord_lengths_mm(geometry: CArmGeometry, solids: Sequence[MetalSolid]) -> NDArray[np.float64]:
+    """Length in mm of every pixel's ray inside the union of the solids, (rows, columns).
+
+    Examples
+    --------
+    >>> from sjplan.xray.types import CArm, Detector
+    >>> geometry = CArmGeometry.of(CArm(0, 0, 0, (0, 0, 0)), Detector(65, 65, 1.0))
+    >>> pin = MetalSolid.of_pin(((-20, 0, 0), (20, 0, 0), 1.6))
+    >>> round(float(chord_lengths_mm(geometry, [pin])[32, 32]), 9)
+    3.2
+    """
+    if not solids:
+        return np.zeros((geometry.rows, geometry.columns))
+    nothing = Attenuation(np.zeros((5, 5, 5), dtype=np.int16), Grid((5, 5, 5), np.ones(3), np.zeros(3), np.eye(3)), 0.0)
+    return _integrals(nothing, geometry, [replace(s, mu_per_mm=1.0) for s in solids])[0]
+
+
+def pixel_rectangle(geometry: CArmGeometry, solid: MetalSolid) -> tuple[int, int, int, int]:
+    """First and past-the-last row, first and past-the-last column of the image that a solid may cover.
+
+    The whole image where part of the solid is not in front of the tube.
+    """
+    pixels = geometry.project(solid.box_lps_mm())
+    if not np.isfinite(pixels).all():
+        return 0, geometry.rows, 0, geometry.columns
+    size = np.array([geometry.columns, geometry.rows])
+    low = np.clip(np.floor(pixels.min(axis=0)), 0, size).astype(int)
+    high = np.clip(np.ceil(pixels.max(axis=0)) + 1, 0, size).astype(int)
+    return int(low[1]), int(high[1]), int(low[0]), int(high[0])
+
+
+def _integrals(
+    attenuation: Attenuation, geometry: CArmGeometry, solids: Sequence[MetalSolid]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    metal = np.zeros((geometry.rows, geometry.columns))
+    tissue = np.zeros_like(metal)
+    rays_mm = np.stack(
+        [
+            geometry.source_lps_mm,
+            geometry.origin_lps_mm - geometry.source_lps_mm,
+            geometry.column_step_lps_mm,
+            geometry.row_step_lps_mm,
+        ]
+    )
+    source_ijk, rays_ijk = index_rays(attenuation.grid, geometry)
+    step_mm = _STEP_VOXELS * float(attenuation.grid.spacing_mm.min())
+    rectangles = np.array([pixel_rectangle(geometry, s) for s in solids], dtype=np.int64)
+    packed = np.stack([s.packed() for s in solids])
+    mu = float(attenuation.mu_per_value)
+    _fill(attenuation.values, source_ijk, rays_ijk, mu, step_mm, rays_mm, packed, rectangles, metal, tissue)
+    return metal, tissue
+
+
+@njit(cache=True, parallel=True, error_model="numpy")
+def _fill(
+    volume: Any,
+    source_ijk: Any,
+    rays_ijk: Any,
+    mu_per_value: float,
+    step_mm: float,
+    rays_mm: Any,
+    packed: Any,
+    rectangles: Any,
+    metal: Any,
+    tissue: Any,
+) -> None:
+    """Write the metal's integral, and that of the tissue it replaces, of every pixel that a rectangle covers."""
+    n = packed.shape[0]
+    row0, row1 = rectangles[:, 0].min(), rectangles[:, 1].max()
+    for row in prange(row0, row1):
+        spans = np.zeros((n, 3))
+        for column in range(rectangles[:, 2].min(), rectangles[:, 3].max()):
+            ray = rays_mm[1] + column * rays_mm[2] + row * rays_mm[3]
+            found = 0
+            for k in range(n):
+                box = rectangles[k]
+                if not (box[0] <= row < box[1] and box[2] <= column < box[3]):
+                    continue
+                t0, t1 = chord(packed[k], rays_mm[0], ray)
+                if t1 > t0:
+                    spans[found, 0], spans[found, 1], spans[found, 2] = t0, t1, packed[k, 14]
+                    found += 1
+            if found:
+                length = math.sqrt(ray[0] ** 2 + ray[1] ** 2 + ray[2] ** 2)
+                voxel_ray = rays_ijk[0] + column * rays_ijk[1] + row * rays_ijk[2]
+                most, less = _merge(spans[:found], volume, source_ijk, voxel_ray, step_mm / length)
+                metal[row, column] = most * length
+                tissue[row, column] = less * length * mu_per_value
+
+
+@njit(cache=True, error_model="numpy")
+def chord(solid: Any, source: Any, ray: Any) -> Any:
+    """Interval of t in [0, 1] in which source + t * ray lies inside a packed solid; empty where t1 < t0.
+
+    The section is convex and made up of three discs and one polygon, so its interval is the hull of theirs.
+    """
+    t0, t1 = 0.0, 1.0
+    s, d = np.zeros(3), np.zeros(3)
+    for axis in range(3):
+        for x in range(3):
+            s[axis] += solid[3 + 3 * axis + x] * (source[x] - solid[x])
+            d[axis] += solid[3 + 3 * axis + x] * ray[x]
+    t0, t1 = clip_slab(t0, t1, s[2], d[2], 0.0, solid[12])
+    if t1 <= t0:
+        return 1.0, 0.0
+    first, last = np.inf, -np.inf
+    for k in range(3):
+        a, b = _disc(s[0] - solid[15 + 2 * k], s[1] - solid[16 + 2 * k], d[0], d[1], solid[13], t0, t1)
+        if b > a:
+            first, last = min(first, a), max(last, b)
+    a, b = t0, t1
+    for k in range(6):
+        nu, nv, limit = solid[21 + 3 * k], solid[22 + 3 * k], solid[23 + 3 * k]
+        a, b = clip_slab(a, b, nu * s[0] + nv * s[1], nu * d[0] + nv * d[1], -np.inf, limit)
+    if b > a:
+        first, last = min(first, a), max(last, b)
+    return first, last
+
+
+@njit(cache=True, inline="always", error_model="numpy")
+def _disc(x: float, y: float, dx: float, dy: float, radius: float, t0: float, t1: float) -> Any:
+    """Part of [t0, t1] in which (x, y) + t (dx, dy) lies within `radius` of the origin."""
+    a = dx * dx + dy * dy
+    b = x * dx + y * dy
+    c = x * x + y * y - radius * radius
+    if a < 1e-18:
+        return (t0, t1) if c <= 0 else (1.0, 0.0)
+    # The distance of the line to the centre, not b * b - a * c: at a source a metre away that loses digits.
+    miss = (x * dy - y * dx) / math.sqrt(a)
+    if abs(miss) >= radius:
+        return 1.0, 0.0
+    half = math.sqrt((radius - miss) * (radius + miss) / a)
+    return max(t0, -b / a - half), min(t1, -b / a + half)
+
+
+@njit(cache=True, error_model="numpy")
+def _merge(spans: Any, volume: Any, source: Any, ray: Any, step: float) -> Any:
+    """Metal and replaced tissue over the union of the spans, per unit of t; overlaps count the denser metal."""
+    cuts = np.sort(spans[:, :2].copy().reshape(-1))
+    metal, tissue = 0.0, 0.0
+    for i in range(cuts.size - 1):
+        a, b = cuts[i], cuts[i + 1]
+        if b <= a:
+            continue
+        middle, densest = 0.5 * (a + b), 0.0
+        for k in range(spans.shape[0]):
+            if spans[k, 0] <= middle <= spans[k, 1]:
+                densest = max(densest, spans[k, 2])
+        if densest > 0:
+            metal += densest * (b - a)
+            tissue += _march(volume, source, ray, a, b, step)
+    return metal, tissue
+
+
+@njit(cache=True, error_model="numpy")
+def _march(volume: Any, s: Any, d: Any, a: float, b: float, step: float) -> float:
+    """Integral over t from a to b of the volume, trilinear, by the midpoint rule with steps of at most `step`."""
+    n = volume.shape
+    for axis in range(3):
+        a, b = clip_slab(a, b, s[axis], d[axis], 1.0, n[axis] - 2.0)
+    if b <= a:
+        return 0.0
+    count = math.ceil((b - a) / step)
+    h = (b - a) / count
+    total = 0.0
+    for m in range(count):
+        t = a + (m + 0.5) * h
+        x, y, z = s[0] + t * d[0], s[1] + t * d[1], s[2] + t * d[2]
+        i, j, k = int(x), int(y), int(z)
+        fx, fy, fz = x - i, y - j, z - k
+        for di in range(2):
+            for dj in range(2):
+                w = (fx if di else 1.0 - fx) * (fy if dj else 1.0 - fy)
+                total += w * ((1.0 - fz) * volume[i + di, j + dj, k] + fz * volume[i + di, j + dj, k + 1])
+    return total * h

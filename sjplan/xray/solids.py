@@ -1,0 +1,130 @@
+"""Implants and pins as exact solids of one attenuation: a section swept along an axis, flat at both ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sjplan.core.arrays import Array, check_vector, frozen
+from sjplan.core.errors import GeometryError
+from sjplan.core.trajectory import Trajectory, section_axes
+from sjplan.xray.attenuation import MU_STEEL_PER_MM, MU_TITANIUM_PER_MM
+
+PIN_RADIUS_MM: Final = 1.6
+"""Guide pin of 3.2 mm (TORQ 510(k) K213667, CLINICAL.md 1.3)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pin:
+    """A steel guide pin from its outer end to its tip.
+
+    Parameters
+    ----------
+    entry_lps_mm, tip_lps_mm : (3,) float
+        Outer end and tip.
+    radius_mm : float
+        Half the pin's thickness.
+    """
+
+    entry_lps_mm: Array
+    tip_lps_mm: Array
+    radius_mm: float = PIN_RADIUS_MM
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "entry_lps_mm", check_vector("pin entry_lps_mm", self.entry_lps_mm))
+        object.__setattr__(self, "tip_lps_mm", check_vector("pin tip_lps_mm", self.tip_lps_mm))
+        if not 0 < self.radius_mm < 20:
+            raise GeometryError("pin radius_mm", found=f"{self.radius_mm}", wanted="0 to 20 mm")
+        if not float(np.linalg.norm(self.tip_lps_mm - self.entry_lps_mm)) > 0:
+            raise GeometryError("pin", found="entry and tip at one point", wanted="two different points")
+
+
+PinLike = Pin | Sequence[ArrayLike | float]
+"""A `Pin`, or (entry, tip) or (entry, tip, radius)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MetalSolid:
+    """A convex solid: in section coordinates (u, v) the hull of three equal discs (of one, for a cylinder).
+
+    Parameters
+    ----------
+    base_lps_mm : (3,) float
+        Centre of one flat end.
+    axes : (3, 3) float
+        Rows are the unit vectors u (towards a corner), v and w (along the axis).
+    length_mm : float
+        Along w.
+    centres_mm : (3, 2) float
+        Centres (u, v) of the corner discs.
+    corner_radius_mm : float
+        Their radius.
+    mu_per_mm : float
+        Linear attenuation of the metal.
+    """
+
+    base_lps_mm: Array
+    axes: Array
+    length_mm: float
+    centres_mm: Array
+    corner_radius_mm: float
+    mu_per_mm: float
+
+    @classmethod
+    def of_trajectory(cls, trajectory: Trajectory, mu_per_mm: float = MU_TITANIUM_PER_MM) -> MetalSolid:
+        """The implant, solid through and through (its cannula is not drawn)."""
+        u, v = trajectory.section_axes()
+        model = trajectory.model
+        triangle = model.section == "triangle"
+        corner = model.corner_radius_mm if triangle else model.inscribed_radius_mm
+        reach = 2.0 * (model.inscribed_radius_mm - corner) if triangle else 0.0
+        angles = np.deg2rad([0.0, 120.0, 240.0])
+        centres = reach * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+        axes = frozen([u, v, trajectory.axis])
+        return cls(trajectory.entry_lps_mm, axes, trajectory.length_mm, frozen(centres), corner, mu_per_mm)
+
+    @classmethod
+    def of_pin(cls, pin: PinLike, mu_per_mm: float = MU_STEEL_PER_MM) -> MetalSolid:
+        """The pin as a flat-ended cylinder."""
+        p = pin if isinstance(pin, Pin) else Pin(*pin)  # type: ignore[arg-type]
+        along = p.tip_lps_mm - p.entry_lps_mm
+        length = float(np.linalg.norm(along))
+        u, v = section_axes(along, 0.0)
+        axes = frozen([u, v, along / length])
+        return cls(p.entry_lps_mm, axes, length, frozen(np.zeros((3, 2))), p.radius_mm, mu_per_mm)
+
+    def box_lps_mm(self) -> Array:
+        """Eight corners, (8, 3), of a box round the solid."""
+        reach = float(np.linalg.norm(self.centres_mm, axis=1).max()) + self.corner_radius_mm
+        local = [(a * reach, b * reach, w) for a in (-1, 1) for b in (-1, 1) for w in (0.0, self.length_mm)]
+        return np.asarray(np.array(local) @ self.axes + self.base_lps_mm)
+
+    def half_planes(self) -> Array:
+        """(6, 3): rows (n_u, n_v, d) of n . p <= d; with the corner discs their intersection makes up the section.
+
+        Three lie on the flat sides and three cut the corners off where the arcs begin; a cylinder has none, and
+        gets an empty intersection.
+        """
+        reach = float(np.linalg.norm(self.centres_mm[0]))
+        if reach == 0:
+            return np.asarray(np.tile([0.0, 0.0, -1.0], (6, 1)))
+        corner = self.centres_mm / reach
+        rho = self.corner_radius_mm
+        sides = np.column_stack([-corner, np.full(3, reach / 2 + rho)])
+        cuts = np.column_stack([corner, np.full(3, reach + rho / 2)])
+        return np.concatenate([sides, cuts])
+
+    def packed(self) -> NDArray[np.float64]:
+        """All numbers in one row of 39, in the order that the kernel of `sjplan.xray.chords` reads."""
+        head = [*self.base_lps_mm, *self.axes.ravel(), self.length_mm, self.corner_radius_mm, self.mu_per_mm]
+        return np.array([*head, *self.centres_mm.ravel(), *self.half_planes().ravel()])
+
+
+def metal_solids(trajectories: Iterable[Trajectory] = (), pins: Iterable[PinLike] = ()) -> tuple[MetalSolid, ...]:
+    """Titanium implants and steel pins as solids."""
+    implants = tuple(MetalSolid.of_trajectory(t) for t in trajectories)
+    return implants + tuple(MetalSolid.of_pin(p) for p in pins)
