@@ -1,0 +1,133 @@
+"""A case: a CT, a label map, or both, from whatever CASE names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sjplan.core.errors import InputError
+from sjplan.core.findings import Finding
+from sjplan.core.grid import Grid, require_same_space
+from sjplan.core.labels import LabelMap
+from sjplan.core.volume import CtVolume
+from sjplan.io.volumes import load
+
+PHANTOM_CT: Final = "ct.nii.gz"
+PHANTOM_LABELS: Final = "labels.nii.gz"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Case:
+    """One pelvis as it came in: CT, labels, or both in one space, and what the intake noticed.
+
+    Raises
+    ------
+    InputError
+        If both are missing.
+    FrameMismatchError
+        If CT and labels do not hold the same voxels.
+    """
+
+    ct: CtVolume | None
+    labels: LabelMap | None
+    findings: tuple[Finding, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.ct is None and self.labels is None:
+            raise InputError("case", found="neither a CT nor a label map", wanted="at least one of them")
+        if self.ct is not None and self.labels is not None:
+            names = [v.source.path if v.source else n for n, v in (("CT", self.ct), ("labels", self.labels))]
+            require_same_space(names[0], self.ct.grid, names[1], self.labels.grid)
+
+    @property
+    def grid(self) -> Grid:
+        """The grid that CT and labels share."""
+        volume = self.labels if self.labels is not None else self.ct
+        assert volume is not None
+        return volume.grid
+
+    @property
+    def paths(self) -> dict[str, str]:
+        """Path of every file (or DICOM folder) read, by role."""
+        return {role: volume.source.path for role, volume in self._volumes() if volume.source}
+
+    @property
+    def sha256(self) -> dict[str, str]:
+        """sha256 of everything read, by role."""
+        return {role: volume.source.sha256 for role, volume in self._volumes() if volume.source}
+
+    def _volumes(self) -> list[tuple[str, CtVolume | LabelMap]]:
+        both = (("ct", self.ct), ("labels", self.labels))
+        return [(role, volume) for role, volume in both if volume is not None]
+
+
+def read_case(
+    path: str | Path,
+    labels: str | Path | None = None,
+    *,
+    series: str | None = None,
+    names: str | Path | None = None,
+    untrusted: bool = False,
+) -> Case:
+    """Read a case: a CT file, a label map, a DICOM folder, or a phantom folder.
+
+    Parameters
+    ----------
+    path : path
+        What to read. A folder with ct.nii.gz or labels.nii.gz is a phantom folder, any other a DICOM folder. A
+        file is a label map where it holds integers >= 0, at most 256 of them, with a named id among them;
+        anything else is a CT.
+    labels : path, optional
+        Label map that belongs to the CT; `path` is then read as a CT whatever it looks like.
+    series, names, untrusted
+        As for `volumes.read_ct` and `volumes.read_labels`.
+
+    Raises
+    ------
+    InputError
+        For whatever is wrong with a file, in one line.
+    FrameMismatchError
+        For CT and labels of different space.
+    """
+    given = Path(path)
+    if given.is_dir() and ((given / PHANTOM_CT).is_file() or (given / PHANTOM_LABELS).is_file()):
+        own = given / PHANTOM_LABELS
+        if labels is None and own.is_file():
+            labels = own
+        if not (given / PHANTOM_CT).is_file():
+            assert labels is not None
+            return _labels_only(labels, names, untrusted)
+        path = given / PHANTOM_CT
+    main = load(path, "any" if labels is None else "ct", series=series, names=names, untrusted=untrusted)
+    if isinstance(main.volume, LabelMap):
+        return Case(None, main.volume, main.findings)
+    if labels is None:
+        return Case(main.volume, None, main.findings)
+    mapped = load(labels, "labels", names=names, untrusted=untrusted)
+    assert isinstance(mapped.volume, LabelMap)
+    return Case(main.volume, mapped.volume, (*main.findings, *mapped.findings))
+
+
+def _labels_only(labels: str | Path, names: str | Path | None, untrusted: bool) -> Case:
+    loaded = load(labels, "labels", names=names, untrusted=untrusted)
+    assert isinstance(loaded.volume, LabelMap)
+    return Case(None, loaded.volume, loaded.findings)
+
+
+def require_labels(case: Case) -> LabelMap:
+    """The case's label map; planning and everything anatomical needs one.
+
+    Raises
+    ------
+    InputError
+        For a case that is a CT alone.
+    """
+    if case.labels is not None:
+        return case.labels
+    what = case.ct.source.path if case.ct is not None and case.ct.source else "case"
+    raise InputError(
+        what, found="a CT without a label map (or a label map with none of the named ids)",
+        wanted="labels of sacrum, hip_left and hip_right",
+        fix="give them with --labels FILE; a label map with other ids needs a names file beside it",
+    )  # fmt: skip

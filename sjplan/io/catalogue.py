@@ -1,0 +1,124 @@
+"""The catalogue of implants and pins: the shipped file, and a user's own on top of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from sjplan.core.errors import GeometryError, InputError
+from sjplan.core.implant import ImplantModel
+from sjplan.io.tables import read_shipped, read_toml, validated
+
+Length = Annotated[float, Field(gt=0, lt=300, allow_inf_nan=False)]
+Radius = Annotated[float, Field(gt=0, lt=20, allow_inf_nan=False)]
+
+
+@dataclass(frozen=True, slots=True)
+class PinModel:
+    """A guide pin: what is drawn and pushed, never planned as an implant."""
+
+    id: str
+    summary: str
+    radius_mm: float
+    sources: tuple[str, ...] = ()
+    recalled: tuple[str, ...] = ()
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    summary: str
+    sources: list[str] = []
+    recalled: list[str] = []
+
+
+class _Implant(_Entry):
+    section: Literal["cylinder", "triangle"]
+    inscribed_radius_mm: Radius
+    corner_radius_mm: Annotated[float, Field(ge=0, lt=20, allow_inf_nan=False)] | None = None
+    lengths_mm: Annotated[list[Length], Field(min_length=1)]
+
+
+class _Pin(_Entry):
+    radius_mm: Radius
+
+
+class _Catalogue(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    implants: dict[str, _Implant] = {}
+    pins: dict[str, _Pin] = {}
+
+
+def read_implants(extra: str | Path | None = None) -> dict[str, ImplantModel]:
+    """Implant models by id: those shipped, then those of the user's file, which add to or replace them.
+
+    Parameters
+    ----------
+    extra : path, optional
+        TOML file with `[implants.ID]` tables: summary, section ("cylinder" or "triangle"),
+        inscribed_radius_mm, corner_radius_mm (triangles), lengths_mm, and, if wanted, sources and recalled.
+
+    Raises
+    ------
+    InputError
+        Naming file, entry and field.
+
+    Examples
+    --------
+    >>> models = read_implants()
+    >>> sorted(models)
+    ['screw-7.3', 'thread-10', 'thread-11.5', 'tri-7']
+    >>> models["tri-7"].circumscribed_radius_mm, models["tri-7"].recalled
+    (6.0, ('inscribed_radius_mm', 'corner_radius_mm', 'lengths_mm'))
+    """
+    return {
+        id_: _implant(what, id_, entry)
+        for what, catalogue in _catalogues(extra)
+        for id_, entry in catalogue.implants.items()
+    }
+
+
+def read_pins(extra: str | Path | None = None) -> dict[str, PinModel]:
+    """Guide pins by id; see `read_implants`.
+
+    Examples
+    --------
+    >>> read_pins()["pin-3.2"].radius_mm
+    1.6
+    """
+    return {
+        id_: PinModel(id_, entry.summary, entry.radius_mm, tuple(entry.sources), tuple(entry.recalled))
+        for _, catalogue in _catalogues(extra)
+        for id_, entry in catalogue.pins.items()
+    }
+
+
+def _catalogues(extra: str | Path | None) -> list[tuple[str, _Catalogue]]:
+    tables: list[tuple[str, dict[str, Any]]] = [("implants.toml", read_shipped("implants.toml"))]
+    if extra is not None:
+        tables.append((str(extra), read_toml(extra)))
+    return [(what, validated(_Catalogue, table, what)) for what, table in tables]
+
+
+def _implant(what: str, id_: str, entry: _Implant) -> ImplantModel:
+    place = f"{what}: implants.{id_}"
+    if entry.section == "triangle" and entry.corner_radius_mm is None:
+        raise InputError(f"{place}.corner_radius_mm", found="nothing", wanted="the radius of the rounded corners",
+                         fix="add corner_radius_mm; 0 makes sharp corners")  # fmt: skip
+    fields = type(entry).model_fields
+    for name in entry.recalled:
+        if name not in fields:
+            raise InputError(f"{place}.recalled", found=repr(name), wanted="names of fields of this entry")
+    corner = entry.inscribed_radius_mm if entry.corner_radius_mm is None else entry.corner_radius_mm
+    try:
+        return ImplantModel(
+            id_, entry.summary, entry.section, entry.inscribed_radius_mm, corner, tuple(entry.lengths_mm),
+            tuple(entry.sources), tuple(entry.recalled),
+        )  # fmt: skip
+    except GeometryError as error:
+        field = error.what.removeprefix(f"{id_}.")
+        raise InputError(f"{place}.{field}", found=error.found, wanted=error.wanted, fix=error.fix) from error

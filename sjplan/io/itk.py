@@ -1,0 +1,50 @@
+"""SimpleITK behind one door: no type hints of its own, warnings on stderr, errors by the page."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import SimpleITK
+
+from sjplan.core.errors import InputError
+
+sitk: Any = SimpleITK
+"""SimpleITK, which carries no type hints."""
+
+
+def unreadable(path: str | Path) -> InputError:
+    """The error for a file that passed the checks and still cannot be read."""
+    return InputError(
+        str(path), found="a file that cannot be read as an image", wanted="an intact image file",
+        fix="open it in another viewer and save it again",
+    )  # fmt: skip
+
+
+@contextlib.contextmanager
+def reading(path: str | Path) -> Iterator[None]:
+    """Run SimpleITK on a file: no warnings (what they tell of is checked by sjplan itself), errors in one line.
+
+    Raises
+    ------
+    InputError
+        In place of SimpleITK's exception, whose text is pages of C++.
+    """
+    before = sitk.ProcessObject.GetGlobalWarningDisplay()
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    try:
+        yield
+    except RuntimeError as error:
+        raise unreadable(path) from error
+    finally:
+        sitk.ProcessObject.SetGlobalWarningDisplay(before)
+
+
+def image_reader(path: Path, image_io: str) -> Any:
+    """A SimpleITK reader tied to the one format that the file's header was checked for."""
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO(image_io)
+    reader.SetFileName(str(path))
+    return reader

@@ -1,0 +1,74 @@
+"""TOML tables, shipped or a user's own, and pydantic's complaints about them in one line."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from sjplan.core.errors import InputError
+from sjplan.io.payload import check_file_size
+
+MAX_TABLE_BYTES: Final = 2**22
+"""Largest TOML file that is read (bytes)."""
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def read_toml(path: str | Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises
+    ------
+    InputError
+        For a missing or over-long file, and for one that is not TOML.
+    """
+    if check_file_size(path) > MAX_TABLE_BYTES:
+        raise InputError(str(path), found="a TOML file of over 4 MB", wanted="a short table")
+    try:
+        return tomllib.loads(Path(path).read_bytes().decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise InputError(str(path), found=f"no valid TOML ({reason})", wanted="a TOML file") from error
+
+
+def read_shipped(name: str) -> dict[str, Any]:
+    """Read one of the tables in sjplan/data.
+
+    Examples
+    --------
+    >>> read_shipped("limits.toml")["sacral_min_mm"]
+    10.0
+    """
+    return tomllib.loads(resources.files("sjplan.data").joinpath(name).read_text("utf-8"))
+
+
+def validated(model: type[Model], value: Any, what: str) -> Model:
+    """Build `model` from plain values; the first complaint becomes one line that names the field.
+
+    Raises
+    ------
+    InputError
+        Naming `what`, the field, what it holds and what was wanted.
+    """
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise one_line(error, what) from error
+
+
+def one_line(error: ValidationError, what: str) -> InputError:
+    """The first complaint of a pydantic error as an InputError."""
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    name = f"{what}: {place}" if place else what
+    if first["type"] == "missing":
+        return InputError(name, found="nothing", wanted="a value", fix=f"add {first['loc'][-1]}")
+    if first["type"] == "extra_forbidden":
+        return InputError(name, found="an unknown field", wanted="only known fields", fix="check its spelling")
+    found = repr(first["input"])
+    wanted = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    return InputError(name, found=found if len(found) <= 60 else found[:57] + "...", wanted=wanted)
