@@ -1,0 +1,205 @@
+"""The one way from a label map to the anatomy of a pelvis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from sjplan.anatomy.bones import Bones, Mask, bones_of
+from sjplan.anatomy.checks import check_labels, check_planning_resolution
+from sjplan.anatomy.danger import Lumen, label_hip, label_sacrum
+from sjplan.anatomy.faces import Faces, Labels, find_faces
+from sjplan.anatomy.joint import JointFaces, find_joint, joint_normals, mean_articular_normal
+from sjplan.anatomy.landmarks import find_hip_landmarks
+from sjplan.anatomy.pelvis import anatomical_frame, landmarks_lps
+from sjplan.anatomy.sacral import SacralAnatomy, find_sacral_anatomy, foramina_of
+from sjplan.anatomy.types import Anatomy, Canal, Foramen, Joint
+from sjplan.core.errors import AnatomyError
+from sjplan.core.findings import Finding
+from sjplan.core.labels import LabelMap
+from sjplan.core.plan import Side, check_side
+from sjplan.core.structures import foramen_name
+from sjplan.geometry.surface import LabelledSurface
+
+GEOMETRY_ERROR_VOXEL_DIAGONALS = 0.5
+"""How much nearer than our triangles the true surface may lie, in voxel diagonals: a surface net's vertex and the
+true surface share a cell of eight voxel centres. See docs/results/anatomy.json for what was measured."""
+
+NEEDED_LEVELS = ("S1", "S2")
+
+
+def anatomy_from_labels(labels: LabelMap, *, progress: Callable[[str, float], None] | None = None) -> Anatomy:
+    """Find joint, foramina, canal, danger surfaces, landmarks and frame of a pelvis.
+
+    Parameters
+    ----------
+    labels : LabelMap
+        Sacrum (joined with vertebrae_S1 where present) and both hips, by name; voxels of at most 2 mm.
+    progress : callable, optional
+        Called with what is being done and the share that is done.
+
+    Returns
+    -------
+    Anatomy
+        What is missing or in doubt stands in `findings`; see `require_plannable`.
+
+    Raises
+    ------
+    InputError
+        If the labels cannot be a pelvis, or are too coarse to plan on.
+    AnatomyError
+        If canal or endplate are not found.
+    """
+    tell = progress or (lambda _what, _share: None)
+    check_planning_resolution(labels.grid)
+    check_labels(labels)
+    bones = bones_of(labels)
+    sacral = find_sacral_anatomy(bones, progress)
+    hips = find_hip_landmarks(bones, sacral.axes.pelvis_plane, sacral.axes.frame.origin_mm)
+    frame = anatomical_frame(bones, sacral.axes, sacral.endplate, sacral.canal_axis)
+    tell("surfaces of the bones", 0.5)
+    sacrum_faces = find_faces(bones.sacrum, bones.grid)
+    hip_faces = {sign: find_faces(_hip(bones, sign), bones.grid) for sign in (1, -1)}
+    tell("joints", 0.7)
+    found = {sign: find_joint(sacrum_faces, hip_faces[sign], sacral.axes.frame, sign) for sign in (1, -1)}
+    joint_faces = {sign: joint for sign, joint in found.items() if joint is not None}
+    tell("naming the surfaces", 0.8)
+    lumens = _lumens(sacral)
+    sacrum_label = label_sacrum(
+        sacrum_faces, sacral.axes.frame, sacral.canal_axis, sacral.endplate, joint_faces, lumens,
+        bones.grid.shape, bones.spacing_mm,
+    )  # fmt: skip
+    ilium = {
+        bones.side_of(sign): _surface(
+            faces,
+            label_hip(
+                faces, sacral.axes.frame, sign, found[sign], hips.points["notch", sign], hips.cranial, bones.grid.shape
+            ),
+        )
+        for sign, faces in hip_faces.items()
+    }
+    joints = {
+        bones.side_of(sign): _joint(bones, sign, sacrum_faces, hip_faces[sign], joint)
+        for sign, joint in joint_faces.items()
+    }
+    foramina = foramina_of(sacral, frame.origin_lps_mm, frame.left)
+    tell("done", 1.0)
+    return Anatomy(
+        frame=frame,
+        sacrum=_surface(sacrum_faces, sacrum_label),
+        ilium=ilium,
+        joints=joints,
+        foramina=foramina,
+        canal=_canal(sacral),
+        landmarks=landmarks_lps(bones, sacral.axes, sacral.endplate, sacral.canal_axis, hips, _s2_arc(sacral)),
+        s1_endplate_normal=bones.lps_vector(sacral.axes.frame.axes.T @ sacral.endplate.normal),
+        findings=(*bones.findings, *sacral.findings, *_joint_findings(bones, joint_faces), *_doubts(foramina)),
+        spacing_mm=bones.spacing_mm,
+        geometry_error_mm=GEOMETRY_ERROR_VOXEL_DIAGONALS * float(np.linalg.norm(bones.spacing_mm)),
+    )
+
+
+def require_plannable(anatomy: Anatomy, side: str) -> None:
+    """Refuse a side on which S1 or S2 is not open, or whose joint was not found.
+
+    Raises
+    ------
+    AnatomyError
+        Naming the levels and the side.
+    """
+    check_side(side)
+    missing = [level for level in NEEDED_LEVELS if anatomy.foramen(level, side) is None]
+    if missing:
+        reasons = [f.text for f in anatomy.findings if f.code == "foramen-missing" and f.side == side]
+        raise AnatomyError(
+            " and ".join(foramen_name(level, side) for level in missing),
+            found="; ".join(r for r in reasons if any(level in r for level in missing)) or "not found open",
+            wanted=f"open S1 and S2 foramina on the {side}",
+            fix="segment the sacrum with its foramina open; closed ones would be planned through as if solid bone",
+        )
+    if side not in anatomy.joints:
+        raise AnatomyError(
+            f"SI joint {side}",
+            found="no facing surfaces of sacrum and ilium",
+            wanted=f"sacrum and hip_{side} within 14 mm of each other",
+            fix="check that both bones are labelled up to the joint",
+        )
+
+
+def _hip(bones: Bones, sign: int) -> Mask:
+    hip = bones.hip(sign)
+    if hip is None:
+        raise AnatomyError(f"hip_{bones.side_of(sign)}", found="no mask", wanted="both hips")
+    return hip
+
+
+def _lumens(sacral: SacralAnatomy) -> list[Lumen]:
+    """Canal first, then every named foramen; unnamed tunnels count with the canal they leave."""
+    bones = sacral.bones
+    named = {n.index: foramen_name(n.level, bones.side_of(n.sign)) for n in sacral.naming.named}
+    lumens = [Lumen("canal", sacral.canal_voxels)]
+    for index, voxels in enumerate(sacral.lumens):
+        lumens.append(Lumen(named.get(index, "canal"), voxels))
+    return lumens
+
+
+def _surface(faces: Faces, label: Labels) -> LabelledSurface:
+    return LabelledSurface(faces.net.vertices_lps_mm, faces.net.triangles, np.repeat(label, 2))
+
+
+def _joint(bones: Bones, sign: int, sacrum: Faces, hip: Faces, joint: JointFaces) -> Joint:
+    normals = joint_normals(sacrum, hip, joint)
+    area = sacrum.area_mm2[joint.sacral]
+    return Joint(
+        side=bones.side_of(sign),
+        sacral_lps_mm=sacrum.centres_lps_mm(joint.sacral),
+        iliac_lps_mm=hip.centres_lps_mm(joint.iliac),
+        normal=bones.lps_vector(normals),
+        gap_mm=joint.gap_mm,
+        articular=joint.articular,
+        mean_normal=bones.lps_vector(mean_articular_normal(normals, joint.articular)),
+        articular_area_mm2=float(area[joint.articular].sum()),
+        ligamentous_area_mm2=float(area[~joint.articular].sum()),
+    )
+
+
+def _canal(sacral: SacralAnatomy) -> Canal:
+    axis = sacral.canal_axis
+    line = axis.points[axis.first : axis.last + 1 : 2]
+    line_mm = sacral.axes.frame.back(np.column_stack([np.zeros(len(line)), line]))
+    bones = sacral.bones
+    return Canal(bones.lps(line_mm), bones.lps(sacral.canal_voxels * bones.spacing_mm))
+
+
+def _s2_arc(sacral: SacralAnatomy) -> float | None:
+    """Arc of the S2 body's middle: between the S1 and the S2 foramina, where both are known."""
+    arcs = {
+        level: np.mean([sacral.tunnels.tunnels[n.index].arc_mm for n in sacral.naming.named if n.level == level])
+        for level in ("S1", "S2")
+        if any(n.level == level for n in sacral.naming.named)
+    }
+    return float(arcs["S1"] + arcs["S2"]) / 2 if len(arcs) == 2 else None
+
+
+def _joint_findings(bones: Bones, joints: Mapping[int, JointFaces]) -> list[Finding]:
+    out = []
+    for sign in (1, -1):
+        side: Side = bones.side_of(sign)
+        if sign not in joints:
+            text = f"no facing surfaces of sacrum and ilium on the {side}: this side cannot be planned"
+            out.append(Finding("joint-missing", "refusal", text, side))
+        elif not joints[sign].articular.any():
+            text = f"no articular part of the joint found on the {side}"
+            out.append(Finding("joint-not-articular", "warning", text, side))
+    return out
+
+
+def _doubts(foramina: tuple[Foramen, ...]) -> list[Finding]:
+    """A finding for each foramen whose mouths are uncertain."""
+    return [
+        Finding("foramen-doubtful", "warning" if f.level in NEEDED_LEVELS else "note",
+                f"the {f.level} foramen on the {f.side} is open, but its mouths or its level are uncertain", f.side)
+        for f in foramina if f.doubtful
+    ]  # fmt: skip
+

@@ -1,0 +1,131 @@
+"""The sacral canal's axis, and the coordinates (side, along, behind) that follow it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from sjplan.anatomy.pockets import INSIDE
+from sjplan.core.arrays import Array, unit
+
+MIDLINE_MM = 5.0
+"""Half-width of the slab whose enclosed voxels carry the axis."""
+
+LAYER_VOXELS = 5
+"""A millimetre of height needs this many enclosed voxels to count as canal."""
+
+AHEAD_MM = 40
+BEYOND_MM = 15
+"""How far the axis is drawn out straight, cranially and caudally of the enclosed part."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CanalAxis:
+    """A curve in the mid-plane, cranial to caudal, one point per millimetre of arc.
+
+    Parameters
+    ----------
+    points : (n, 2) float
+        (posterior, cranial) coordinates in the sacrum's frame; the index is the arc length in mm.
+    first, last : int
+        Ends of the enclosed part.
+    """
+
+    points: Array
+    first: int
+    last: int
+
+    @property
+    def tangent(self) -> Array:
+        """Unit tangents, caudal, (n, 2)."""
+        t = np.gradient(self.points, axis=0)
+        return np.asarray(t / np.linalg.norm(t, axis=1)[:, None])
+
+    @property
+    def cranial(self) -> Array:
+        """Unit vector (3,) in the sacrum's frame, cranial along the upper 25 mm of the canal."""
+        lower = min(self.first + 25, len(self.points) - 1)
+        return unit(np.r_[0.0, self.points[self.first] - self.points[lower]])
+
+    def unroll(self, points: Array) -> tuple[Array, Array, Array]:
+        """Side x, arc s (caudal) and offset v (posterior) in mm of points in the sacrum's frame, (m, 3)."""
+        _, nearest = cKDTree(self.points).query(points[:, 1:])
+        tangent = self.tangent[nearest]
+        behind = np.column_stack([-tangent[:, 1], tangent[:, 0]])
+        offset = points[:, 1:] - self.points[nearest]
+        s = nearest + np.einsum("ij,ij->i", offset, tangent)
+        return points[:, 0], s, np.einsum("ij,ij->i", offset, behind)
+
+    def at(self, arc_mm: float) -> tuple[Array, Array]:
+        """Point and posterior unit vector (3,) in the sacrum's frame at an arc length."""
+        n = int(np.clip(round(arc_mm), 0, len(self.points) - 1))
+        tangent = self.tangent[n]
+        return np.r_[0.0, self.points[n]], np.array([0.0, -tangent[1], tangent[0]])
+
+
+def find_canal_axis(points: Array, enclosure: Array) -> CanalAxis | None:
+    """Fit the canal's axis to the enclosed voxels near the mid-plane; None where there are too few.
+
+    Parameters
+    ----------
+    points : (n, 3) float
+        Pocket voxels in the sacrum's frame.
+    enclosure : (n,) float
+        Their enclosure.
+    """
+    near = (np.abs(points[:, 0]) < MIDLINE_MM) & (enclosure > INSIDE)
+    y, z = points[near, 1], points[near, 2]
+    if len(z) < 50:
+        return None
+    layer = np.floor(z - z.min()).astype(int)
+    filled = np.flatnonzero(np.bincount(layer) >= LAYER_VOXELS)
+    if len(filled) < 12:
+        return None
+    run = max(np.split(filled, np.flatnonzero(np.diff(filled) > 4) + 1), key=len)
+    if len(run) < 12:
+        return None
+    heights = run + z.min() + 0.5
+    median = np.array([np.median(y[layer == n]) for n in run])
+    return _drawn_out(heights, _robust_cubic(heights, median))
+
+
+def _robust_cubic(heights: Array, values: Array) -> Array:
+    """Cubic through the values, outliers weighed down (iterated least squares)."""
+    t = (heights - heights.mean()) / 30
+    basis = np.vander(t, 4)
+    weight = np.ones(len(t))
+    coefficients = np.zeros(4)
+    for _ in range(8):
+        coefficients = np.linalg.lstsq(basis * weight[:, None], values * weight, rcond=None)[0]
+        weight = 1 / np.sqrt(np.maximum(np.abs(basis @ coefficients - values), 1.0))
+    return np.asarray(coefficients)
+
+
+def _drawn_out(heights: Array, coefficients: Array) -> CanalAxis:
+    """Resample the cubic to 1 mm of arc and lengthen it straight at both ends."""
+    z = np.arange(heights[-1], heights[0] - 0.25, -0.25)
+    curve = np.column_stack([np.vander((z - heights.mean()) / 30, 4) @ coefficients, z])
+    arc = np.r_[0.0, np.cumsum(np.linalg.norm(np.diff(curve, axis=0), axis=1))]
+    grid = np.arange(0.0, arc[-1], 1.0)
+    p = np.column_stack([np.interp(grid, arc, curve[:, n]) for n in (0, 1)])
+    up, down = unit(p[0] - p[6]), unit(p[-1] - p[-7])
+    ahead = p[0] + up * np.arange(AHEAD_MM, 0, -1)[:, None]
+    beyond = p[-1] + down * np.arange(1, BEYOND_MM + 1)[:, None]
+    return CanalAxis(np.concatenate([ahead, p, beyond]), AHEAD_MM, AHEAD_MM + len(grid) - 1)
+
+
+def straight_axis(points: Array) -> CanalAxis:
+    """An axis along the rear third of a mid-plane slab, for maps too coarse to hold the canal.
+
+    Parameters
+    ----------
+    points : (n, 3) float
+        Bone of the slab in the sacrum's frame.
+    """
+    top, bottom = np.quantile(points[:, 2], [0.99, 0.25])
+    heights = np.linspace(bottom, top - 5.0, 8)
+    rear = [np.quantile(points[np.abs(points[:, 2] - z) < 6.0, 1], 0.6) for z in heights]
+    slope, offset = np.polyfit(heights, np.asarray(rear), 1)
+    return _drawn_out(heights, np.array([0.0, 0.0, 30 * slope, offset + slope * heights.mean()]))

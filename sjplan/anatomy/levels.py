@@ -1,0 +1,156 @@
+"""Which foramen is which: pairs counted from the top, checked by depth below the endplate and by spacing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from sjplan.anatomy.tunnels import Tunnel
+from sjplan.core.findings import Finding
+from sjplan.core.plan import Side
+from sjplan.core.structures import LEVELS
+
+FIRST_EXPECTED_MM = (28.0, 38.0)
+FIRST_ALLOWED_MM = (20.0, 52.0)
+"""Arc from the S1 endplate to the first pair: expected, and beyond doubt; measured on sixteen real pelves."""
+
+SPACING_MM = (15.0, 34.0)
+"""Arc between neighbouring pairs (19 to 27 mm on average, CLINICAL.md section 3; widened by two deviations)."""
+
+SAME_LEVEL_MM = 11.0
+TYPICAL_FIRST_MM, TYPICAL_SPACING_MM = 33.0, 24.0
+SKIPPED_SEGMENT_MM = 42.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Named:
+    """A tunnel with its level; `index` is its place in the list of tunnels."""
+
+    index: int
+    level: str
+    sign: int
+    doubtful: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """Levels of all open tunnels, what is in doubt, and the arcs of the pairs below the endplate."""
+
+    named: tuple[Named, ...]
+    findings: tuple[Finding, ...]
+    pair_depth_mm: tuple[float, ...]
+
+
+def name_levels(tunnels: Sequence[Tunnel], usable: Sequence[bool], weak: Sequence[bool], endplate_arc_mm: float) -> Naming:
+    """Name the usable tunnels S1 to S4 by their order down the canal.
+
+    Parameters
+    ----------
+    tunnels
+        All tunnels of both sides.
+    usable, weak
+        Whether each is open in front, and whether its mouths are uncertain.
+    endplate_arc_mm : float
+        Arc of the S1 endplate on the canal's axis.
+
+    Returns
+    -------
+    Naming
+        A pair too near or far from the one above, or a first pair at an unusual depth, is named all the same,
+        marked doubtful and reported.
+    """
+    pairs = _pairs(tunnels, usable)
+    if not pairs:
+        return Naming((), (), ())
+    depth = [float(np.mean([tunnels[n].arc_mm for n in pair])) - endplate_arc_mm for pair in pairs]
+    numbers, findings, doubt = _numbered(depth)
+    named: list[Named] = []
+    for pair, number in zip(pairs, numbers, strict=True):
+        for sign in (1, -1):
+            own = [n for n in pair if tunnels[n].sign == sign]
+            if not own or number >= len(LEVELS):
+                continue
+            best = max(own, key=lambda n: tunnels[n].seed_mm3)
+            named.append(Named(best, LEVELS[number], sign, doubt or weak[best]))
+    return Naming(tuple(named), findings, tuple(depth))
+
+
+def _pairs(tunnels: Sequence[Tunnel], usable: Sequence[bool]) -> list[list[int]]:
+    """Tunnels of both sides at about the same arc, cranial to caudal."""
+    pairs: list[list[int]] = []
+    for n in sorted((n for n, ok in enumerate(usable) if ok), key=lambda n: tunnels[n].arc_mm):
+        if pairs and tunnels[n].arc_mm - np.mean([tunnels[m].arc_mm for m in pairs[-1]]) < SAME_LEVEL_MM:
+            pairs[-1].append(n)
+        else:
+            pairs.append([n])
+    return pairs
+
+
+def _numbered(depth: Sequence[float]) -> tuple[list[int], tuple[Finding, ...], bool]:
+    """Level number of each pair (0 is S1), findings, and whether the names as a whole are in doubt."""
+    findings: list[Finding] = []
+    doubt = False
+    first = 0
+    if depth[0] > FIRST_ALLOWED_MM[1]:
+        first = round((depth[0] - TYPICAL_FIRST_MM) / TYPICAL_SPACING_MM)
+    if not FIRST_ALLOWED_MM[0] <= depth[0] <= FIRST_ALLOWED_MM[1]:
+        doubt = True
+        text = (
+            f"first open pair {depth[0]:.0f} mm below the S1 endplate (expected {FIRST_EXPECTED_MM[0]:.0f} to "
+            f"{FIRST_EXPECTED_MM[1]:.0f}): named {LEVELS[min(first, 3)]}, the level is in doubt"
+        )
+        findings.append(Finding("level-doubtful", "warning", text))
+    numbers = [first]
+    for above, below in zip(depth[:-1], depth[1:], strict=True):
+        step = below - above
+        skipped = max(1, round(step / TYPICAL_SPACING_MM)) if step > SKIPPED_SEGMENT_MM else 1
+        numbers.append(numbers[-1] + skipped)
+        upper = LEVELS[min(numbers[-2], 3)]
+        if not SPACING_MM[0] <= step <= SPACING_MM[1]:
+            doubt = doubt or numbers[-2] < 2
+            text = f"the pair below {upper} follows after {step:.0f} mm (usual {SPACING_MM[0]:.0f} to {SPACING_MM[1]:.0f})"
+            findings.append(Finding("level-doubtful", "warning", text + ": levels are in doubt"))
+    if len(depth) > len(LEVELS):
+        text = f"{len(depth)} pairs of open foramina, four expected: perhaps a transitional vertebra"
+        findings.append(Finding("foramina-count", "warning", text))
+    return numbers, tuple(findings), doubt
+
+
+def missing_levels(
+    naming: Naming, sides: Mapping[int, Side], endplate_arc_mm: float, end_arc_mm: float
+) -> tuple[Finding, ...]:
+    """One finding per level and side that was not found open, saying why as far as can be told.
+
+    `end_arc_mm` is where the sacrum's bone ends along the canal's axis.
+    """
+    findings: list[Finding] = []
+    have = {(n.level, n.sign) for n in naming.named}
+    found = [LEVELS.index(n.level) for n in naming.named]
+    for number, level in enumerate(LEVELS):
+        expected = _expected_arc(number, naming, found) + endplate_arc_mm
+        cut = expected > end_arc_mm - 8.0
+        for sign in (1, -1):
+            if (level, sign) in have:
+                continue
+            why = "the sacrum's label ends above it" if cut else "closed, open-sided or too small in this label map"
+            severity = "refusal" if number < 2 else "note"
+            text = f"no open {level} foramen on the {sides[sign]}: {why}"
+            findings.append(Finding("foramen-missing", severity, text, sides[sign]))  # type: ignore[arg-type]
+    if not found:
+        text = "no open foramen at all: the foramina are closed in this label map"
+        findings.append(Finding("foramina-closed", "refusal", text))
+    return tuple(findings)
+
+
+def _expected_arc(number: int, naming: Naming, found: Sequence[int]) -> float:
+    """Depth below the endplate where a level would be."""
+    if not found:
+        return TYPICAL_FIRST_MM + number * TYPICAL_SPACING_MM
+    return naming.pair_depth_mm[-1] + (number - max(found)) * TYPICAL_SPACING_MM
+
+
+def with_doubt(named: Named, doubtful: bool) -> Named:
+    """The same name, doubtful where either says so."""
+    return replace(named, doubtful=named.doubtful or doubtful)
