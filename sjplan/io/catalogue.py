@@ -13,6 +13,9 @@ from sjplan.core.implant import ImplantModel
 from sjplan.io.tables import read_shipped, read_toml, validated
 
 Length = Annotated[float, Field(gt=0, lt=300, allow_inf_nan=False)]
+Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$")]
+"""Ids become parts of file names."""
+
 Radius = Annotated[float, Field(gt=0, lt=20, allow_inf_nan=False)]
 
 
@@ -49,8 +52,8 @@ class _Pin(_Entry):
 class _Catalogue(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    implants: dict[str, _Implant] = {}
-    pins: dict[str, _Pin] = {}
+    implants: dict[Id, _Implant] = {}
+    pins: dict[Id, _Pin] = {}
 
 
 def read_implants(extra: str | Path | None = None) -> dict[str, ImplantModel]:
