@@ -1,0 +1,213 @@
+"""The hip bone of one side: an iliac blade between two height fields, socket, ischium and pubis."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from scipy.interpolate import CubicSpline, RBFInterpolator
+from scipy.ndimage import map_coordinates
+from scipy.spatial import cKDTree
+
+from sjplan.core.arrays import Array
+from sjplan.phantom.joint import JointShape
+from sjplan.phantom.shapes import ball, cone, smooth_max, smooth_min, smooth_step
+
+# Pelvic frame: x to this side, y posterior, z cranial as in a supine scan, origin at the centre of the S1 endplate; mm.
+# Positions are defaults, set by eye to published widths (ASIS to ASIS 238 mm, APP); they turn with the sacrum by the
+# weight in the last column, so that the back of the blade keeps to the joint at every sacral slope.
+
+REFERENCE_SLOPE_DEG: Final = 40.0
+"""Sacral slope at which the positions below are given (MACTH)."""
+
+HIP_CENTRE: Final = (88.0, -29.0, -96.0)
+HEAD_RADIUS_MM: Final = 23.5
+SOCKET_RADIUS_MM: Final = 26.0
+"""Centre and radius of the femoral head and of the socket (default)."""
+
+SYMPHYSIS_HALF_GAP_MM: Final = 2.2
+"""Half of the symphysis' gap (default)."""
+
+OUTLINE: Final = (
+    # y, z, weight: ASIS, crest from front to back, PSIS, PIIS, greater notch, back of the socket, front, AIIS
+    (-73.0, -33.0, 0.0), (-70.0, -14.0, 0.0), (-57.0, 11.0, 0.0), (-31.0, 32.0, 0.0), (0.0, 41.0, 0.1),
+    (25.0, 37.0, 0.3), (46.0, 27.0, 0.6), (61.0, 13.0, 0.9), (69.0, -3.0, 1.0), (66.0, -15.0, 1.0), (60.0, -27.0, 1.0),
+    (60.0, -41.0, 1.0), (56.0, -52.0, 1.0), (48.0, -52.0, 1.0), (38.0, -49.5, 0.9), (26.0, -55.0, 0.5),
+    (14.0, -69.0, 0.1),
+    (8.0, -86.0, 0.0), (4.0, -104.0, 0.0), (-10.0, -116.0, 0.0), (-30.0, -118.0, 0.0), (-48.0, -108.0, 0.0),
+    (-57.0, -90.0, 0.0), (-59.0, -72.0, 0.0), (-58.0, -61.0, 0.0), (-63.0, -50.0, 0.0), (-71.0, -41.0, 0.0),
+)  # fmt: skip
+"""Outline of ilium and socket in the side view."""
+
+NOTCH_APEX: Final = (38.0, -49.5, 0.9)
+"""Roof of the greater sciatic notch on the outline: y, z, weight."""
+
+BLADE: Final = (
+    # y, z, x of the middle, half-thickness, weight
+    (-72.0, -33.0, 118.0, 5.5, 0.0), (-68.0, -13.0, 127.0, 6.0, 0.0), (-55.0, 10.0, 134.0, 7.0, 0.0),
+    (-31.0, 31.0, 133.0, 6.0, 0.0), (0.0, 40.0, 121.0, 5.5, 0.1), (25.0, 36.0, 101.0, 6.0, 0.3),
+    (46.0, 26.0, 80.0, 7.5, 0.6), (60.0, 12.0, 62.0, 9.0, 0.9), (67.0, -4.0, 50.0, 9.0, 1.0),
+    (58.0, -38.0, 47.0, 7.0, 1.0), (-48.0, -20.0, 119.0, 4.0, 0.0), (-25.0, 0.0, 115.0, 2.6, 0.0),
+    (-12.0, 15.0, 114.0, 2.8, 0.1), (-20.0, -25.0, 101.0, 4.5, 0.0), (12.0, 20.0, 98.0, 4.0, 0.2),
+    (2.0, -8.0, 87.0, 6.0, 0.3), (-8.0, -50.0, 79.0, 10.0, 0.0), (-35.0, -55.0, 97.0, 9.0, 0.0),
+    (-57.0, -70.0, 98.0, 7.5, 0.0), (-30.0, -75.0, 90.0, 12.0, 0.0), (5.0, -70.0, 75.0, 11.0, 0.1),
+    (20.0, -58.0, 66.0, 10.0, 0.5), (-5.0, -95.0, 78.0, 14.0, 0.0), (-40.0, -95.0, 84.0, 14.0, 0.0),
+    (-20.0, -115.0, 84.0, 12.0, 0.0),
+)  # fmt: skip
+"""Middle and half-thickness of the blade: thin in the fossa, thick along the crest, the brim and above the socket."""
+
+JOINT_SAMPLES: Final = tuple((y, z) for z in (-8.0, -20.0, -32.0, -44.0, -56.0) for y in (0.0, 10.0, 20.0, 32.0))
+"""(y, z) in the sacral frame where the blade's middle is tied to the joint."""
+
+THICKNESS_AT_JOINT: Final = ((-60.0, -35.0, -12.0), (15.0, 16.5, 19.0))
+"""Sacral z and thickness of the ilium behind its articular face: about 20 mm at S1, 15 at S2 (CLINICAL 4.4)."""
+
+
+def turn(y: Array, z: Array, angle_deg: Array | float) -> tuple[Array, Array]:
+    """Turn (y, z) about x by an angle; positive takes posterior to cranial."""
+    a = np.deg2rad(angle_deg)
+    return np.asarray(np.cos(a) * y - np.sin(a) * z), np.asarray(np.sin(a) * y + np.cos(a) * z)
+
+
+class HipHalf:
+    """One hip bone.
+
+    Parameters
+    ----------
+    joint : JointShape
+        Joint of this side.
+    sacral_slope_deg : float
+        Slope of the S1 endplate in the pelvic frame.
+    """
+
+    STEP_MM = 0.75
+    LOW = (-90.0, -135.0)
+    HIGH = (95.0, 65.0)
+
+    def __init__(self, joint: JointShape, sacral_slope_deg: float) -> None:
+        self.joint, self._slope = joint, sacral_slope_deg
+        axes = [np.arange(lo, hi, self.STEP_MM) for lo, hi in zip(self.LOW, self.HIGH, strict=True)]
+        y, z = np.meshgrid(*axes, indexing="ij")
+        shape = y.shape
+        self._edge = self._outline_table(y.ravel(), z.ravel()).reshape(shape)
+        medial, lateral = self._face_tables(y.ravel(), z.ravel())
+        self._medial, self._lateral = medial.reshape(shape), lateral.reshape(shape)
+        self._medial_stretch, self._lateral_stretch = self._stretch(self._medial), self._stretch(self._lateral)
+
+    def blade_mm(self, p: Array) -> Array:
+        """First-order signed distance to the iliac blade alone."""
+        at = ((p[:, 1:] - self.LOW) / self.STEP_MM).T
+        medial, lateral, edge, ms, ls = (
+            map_coordinates(table, at, order=1, mode="nearest")
+            for table in (self._medial, self._lateral, self._edge, self._medial_stretch, self._lateral_stretch)
+        )
+        inner, outer = (medial - p[:, 0]) / ms, (p[:, 0] - lateral) / ls
+        return smooth_max(smooth_max(inner, outer, 3.0), edge, 9.0)
+
+    def bone_mm(self, p: Array) -> Array:
+        """First-order signed distance to the whole hip bone, (n, 3) -> (n,), positive outside."""
+        bone = smooth_min(self.blade_mm(p), self._socket(p), 10.0)
+        bone = smooth_min(bone, self._ischium_and_pubis(p), 8.0)
+        bone = np.maximum(bone, SOCKET_RADIUS_MM - np.linalg.norm(p - HIP_CENTRE, axis=1))
+        bone = np.maximum(bone, self._joint_side(p))
+        return smooth_max(bone, SYMPHYSIS_HALF_GAP_MM - p[:, 0], 3.0)
+
+    @staticmethod
+    def _socket(p: Array) -> Array:
+        opening = np.array((0.72, -0.32, -0.61)) / np.linalg.norm((0.72, -0.32, -0.61))
+        depth = (p - HIP_CENTRE) @ opening
+        cup = smooth_max(ball(p, HIP_CENTRE, 32.5), depth - 4.0, 4.0)
+        return cup
+
+    @staticmethod
+    def _ischium_and_pubis(p: Array) -> Array:
+        parts = (
+            ((76.0, 0.0, -88.0), (76.0, -3.0, -118.0), 12.0, 14.0),
+            ((76.0, -3.0, -118.0), (67.0, 2.0, -150.0), 14.0, 14.0),
+            ((67.0, 2.0, -150.0), (58.0, -10.0, -170.0), 14.0, 11.5),
+            ((58.0, -12.0, -170.0), (36.0, -38.0, -163.0), 8.5, 6.0),
+            ((36.0, -38.0, -163.0), (14.0, -56.0, -146.0), 6.0, 7.5),
+            ((72.0, 12.0, -90.0), (54.0, 34.0, -98.0), 8.0, 2.8),
+            ((80.0, -50.0, -90.0), (56.0, -62.0, -106.0), 12.0, 8.0),
+            ((56.0, -62.0, -106.0), (24.0, -66.0, -126.0), 8.0, 8.0),
+            ((24.0, -66.0, -126.0), (9.0, -63.0, -132.0), 8.0, 8.5),
+            ((9.0, -63.0, -130.0), (9.0, -55.0, -148.0), 8.0, 7.5),
+        )
+        whole = cone(p, *parts[0])
+        for part in parts[1:]:
+            whole = smooth_min(whole, cone(p, *part), 6.0)
+        return whole
+
+    def middle_x(self, y: float, z: float) -> float:
+        """Middle of the blade at one place of the side view."""
+        at = (np.array([[y], [z]]) - np.array(self.LOW)[:, None]) / self.STEP_MM
+        faces = [map_coordinates(table, at, order=1, mode="nearest") for table in (self._medial, self._lateral)]
+        return float(np.mean(faces))
+
+    def _joint_side(self, p: Array) -> Array:
+        """Keeps the bone lateral of the joint's iliac face; lets go of it some way off the auricular part."""
+        y, z = turn(p[:, 1], p[:, 2], -self._slope)
+        stretch = self.joint.stretch(y, z)
+        face = self.joint.mid_x(y, z) + self.joint.gap_mm / 2.0 * stretch
+        release = 1.5 * np.maximum(self.joint.outline(y, z) - 16.0, 0.0)
+        return np.asarray((face - p[:, 0]) / stretch - release)
+
+    def _turned(self, y: Array, z: Array, weight: Array) -> tuple[Array, Array]:
+        return turn(y, z, weight * (self._slope - REFERENCE_SLOPE_DEG))
+
+    def _outline_table(self, y: Array, z: Array) -> Array:
+        rows = np.array(OUTLINE)
+        py, pz = self._turned(rows[:, 0], rows[:, 1], rows[:, 2])
+        loop = np.column_stack([np.append(py, py[0]), np.append(pz, pz[0])])
+        arc = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(loop, axis=0), axis=1))])
+        dense = CubicSpline(arc, loop, bc_type="periodic")(np.arange(0.0, arc[-1], 0.2))
+        distance, _ = cKDTree(dense).query(np.column_stack([y, z]))
+        return np.asarray(np.where(_inside(dense[::5], y, z), -distance, distance))
+
+    def _face_tables(self, y: Array, z: Array) -> tuple[Array, Array]:
+        rows = np.array(BLADE)
+        cy, cz = self._turned(rows[:, 0], rows[:, 1], rows[:, 4])
+        js = np.array(JOINT_SAMPLES)
+        half_joint = np.interp(js[:, 1], *THICKNESS_AT_JOINT) / 2.0
+        stretch = self.joint.stretch(js[:, 0], js[:, 1])
+        # The joint's own ridge is left out of the smooth blade: it is put back where the blade meets the joint.
+        middle = self.joint.mid_x(js[:, 0], js[:, 1]) + (self.joint.gap_mm / 2.0 + half_joint) * stretch
+        jy, jz = turn(js[:, 0], js[:, 1], self._slope)
+        at = np.column_stack([np.concatenate([cy, jy]), np.concatenate([cz, jz])])
+        values = np.column_stack(
+            [
+                np.concatenate([rows[:, 2] + rows[:, 4] * self.joint.shift_mm, middle]),
+                np.concatenate([rows[:, 3], half_joint]),
+            ]
+        )
+        fit = RBFInterpolator(at, values, kernel="thin_plate_spline", smoothing=2.0)
+        mid, half = fit(np.column_stack([y, z])).T
+        half = np.clip(half, 2.0, 14.0)
+        slope = self._stretch(mid.reshape(self._grid_shape(y))).ravel()
+        return self._tied_to_joint(y, z, mid - half * slope), mid + half * slope
+
+    def _tied_to_joint(self, y: Array, z: Array, medial: Array) -> Array:
+        sy, sz = turn(y, z, -self._slope)
+        stretch = self.joint.stretch(sy, sz)
+        face = self.joint.mid_x(sy, sz) + (self.joint.gap_mm / 2.0 + self.joint.opening_mm(sy, sz)) * stretch
+        near = 1.0 - smooth_step((self.joint.outline(sy, sz) - 2.0) / 12.0)
+        return np.asarray(near * face + (1.0 - near) * medial)
+
+    def _grid_shape(self, y: Array) -> tuple[int, int]:
+        rows = int(np.count_nonzero(y == y[0]))
+        return len(y) // rows, rows
+
+    def _stretch(self, table: Array) -> Array:
+        dy, dz = np.gradient(table, self.STEP_MM)
+        return np.asarray(np.sqrt(1.0 + dy * dy + dz * dz))
+
+
+def _inside(polygon: Array, y: Array, z: Array) -> Array:
+    """Even-odd rule for points against a closed polygon, (m, 2)."""
+    inside = np.zeros(y.shape, dtype=bool)
+    for (ay, az), (by, bz) in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
+        if az == bz:
+            continue
+        crosses = (az > z) != (bz > z)
+        inside ^= crosses & (y < (by - ay) * (z - az) / (bz - az) + ay)
+    return inside

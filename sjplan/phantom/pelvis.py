@@ -1,0 +1,126 @@
+"""The whole pelvis in the scanner: both sides, the pose, and the signed distance of every bone at LPS points."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from sjplan.core.arrays import Array
+from sjplan.core.frames import SIDE_SIGN, SIDES, AnatomicalFrame
+from sjplan.phantom.hip import HipHalf
+from sjplan.phantom.joint import JointShape
+from sjplan.phantom.parameters import PhantomParameters
+from sjplan.phantom.sacrum import SacrumHalf, canal_mm
+from sjplan.phantom.spine import femur_mm, l5_mm
+
+BONES: Final = ("sacrum", "hip_left", "hip_right", "vertebrae_L5", "femur_left", "femur_right")
+"""Bones of the phantom, by TotalSegmentator's names."""
+
+
+def rotation_matrix(rotation_deg: ArrayLike) -> Array:
+    """Turn about x, then y, then z, as a (3, 3) matrix that acts on column vectors."""
+    (ca, cb, cc), (sa, sb, sc) = np.cos(np.deg2rad(rotation_deg)), np.sin(np.deg2rad(rotation_deg))
+    about_x = np.array([[1, 0, 0], [0, ca, -sa], [0, sa, ca]])
+    about_y = np.array([[cb, 0, sb], [0, 1, 0], [-sb, 0, cb]])
+    about_z = np.array([[cc, -sc, 0], [sc, cc, 0], [0, 0, 1]])
+    return np.asarray(about_z @ about_y @ about_x, dtype=np.float64)
+
+
+class Pelvis:
+    """The implicit pelvis of one set of parameters.
+
+    Distances are exact in sign; their size is exact for foramina outside the lumen, and first-order (right near the
+    surface) for bones and canal.
+
+    Parameters
+    ----------
+    parameters : PhantomParameters
+        What to build.
+
+    Examples
+    --------
+    >>> pelvis = Pelvis(PhantomParameters())
+    >>> bool(pelvis.bone_mm("sacrum", [[0.0, 0.0, -15.0]])[0] < 0)
+    True
+    """
+
+    def __init__(self, parameters: PhantomParameters) -> None:
+        self.parameters = parameters
+        rotation = rotation_matrix(parameters.rotation_deg)
+        slope = np.deg2rad(parameters.sacral_slope_deg)
+        sacral = np.array([[1, 0, 0], [0, np.cos(slope), np.sin(slope)], [0, -np.sin(slope), np.cos(slope)]])
+        self.pelvic_frame = AnatomicalFrame(parameters.offset_lps_mm, rotation.T)
+        self.sacral_frame = AnatomicalFrame(parameters.offset_lps_mm, sacral @ rotation.T)
+        self.sacrum: dict[str, SacrumHalf] = {}
+        self.hip: dict[str, HipHalf] = {}
+        for side in SIDES:
+            sign = SIDE_SIGN[side]
+            joint = JointShape(parameters.joint_gap_mm / parameters.size, sign * parameters.asymmetry_mm / 2.0)
+            closed = tuple(name[:2] for name in parameters.closed_foramina if name.endswith(side))
+            self.sacrum[side] = SacrumHalf(
+                joint,
+                parameters.ala_height_mm,
+                parameters.foramen_scale,
+                sign * parameters.asymmetry_mm / 4.0,
+                closed,
+            )
+            self.hip[side] = HipHalf(joint, parameters.sacral_slope_deg)
+
+    def sacral_mm(self, points_lps_mm: ArrayLike) -> Array:
+        """Coordinates in the sacral frame at size 1: left, posterior, cranial along the S1 endplate's normal."""
+        return self.sacral_frame.frame_from_lps(points_lps_mm) / self.parameters.size
+
+    def pelvic_mm(self, points_lps_mm: ArrayLike) -> Array:
+        """Coordinates in the pelvic frame at size 1."""
+        return self.pelvic_frame.frame_from_lps(points_lps_mm) / self.parameters.size
+
+    def lps_from_sacral(self, points_mm: ArrayLike) -> Array:
+        """LPS points of sacral coordinates at size 1."""
+        return self.sacral_frame.lps_from_frame(np.asarray(points_mm, dtype=np.float64) * self.parameters.size)
+
+    def lps_from_pelvic(self, points_mm: ArrayLike) -> Array:
+        """LPS points of pelvic coordinates at size 1."""
+        return self.pelvic_frame.lps_from_frame(np.asarray(points_mm, dtype=np.float64) * self.parameters.size)
+
+    def bone_mm(self, bone: str, points_lps_mm: ArrayLike) -> Array:
+        """Signed distance (n,) of LPS points (n, 3) to one of `BONES`, positive outside."""
+        if bone == "sacrum":
+            q = self.sacral_mm(points_lps_mm)
+            return self._by_side(q, lambda half, p: half.bone_mm(p)) * self.parameters.size
+        if bone == "vertebrae_L5":
+            return l5_mm(_unsigned(self.sacral_mm(points_lps_mm))) * self.parameters.size
+        kind, side = bone.split("_")
+        q = self.pelvic_mm(points_lps_mm) * (SIDE_SIGN[side], 1.0, 1.0)
+        distance = femur_mm(q) if kind == "femur" else self.hip[side].bone_mm(q)
+        return np.asarray(distance * self.parameters.size)
+
+    def solid_sacrum_mm(self, points_lps_mm: ArrayLike) -> Array:
+        """Signed distance to the sacrum with canal and foramina filled in."""
+        return self._by_side(self.sacral_mm(points_lps_mm), lambda half, p: half.solid_mm(p)) * self.parameters.size
+
+    def foramen_mm(self, level: str, side: str, points_lps_mm: ArrayLike) -> Array:
+        """Signed distance to one tunnel; infinite where it is closed."""
+        q = self.sacral_mm(points_lps_mm) * (SIDE_SIGN[side], 1.0, 1.0)
+        return self.sacrum[side].foramen_mm(level, q) * self.parameters.size
+
+    def canal_mm(self, points_lps_mm: ArrayLike) -> Array:
+        """Signed distance to the canal's wall, positive outside the lumen."""
+        q = self.sacral_mm(points_lps_mm)
+        return canal_mm(np.abs(q[:, 0]), q[:, 1], q[:, 2]) * self.parameters.size
+
+    def _by_side(self, q: Array, measure: Callable[[SacrumHalf, Array], Array]) -> Array:
+        out = np.zeros(len(q))
+        for side in SIDES:
+            mine = q[:, 0] >= 0 if side == "left" else q[:, 0] < 0
+            if mine.any():
+                out[mine] = measure(self.sacrum[side], _unsigned(q[mine]))
+        return out
+
+
+def _unsigned(q: Array) -> Array:
+    p = np.array(q)
+    p[:, 0] = np.abs(p[:, 0])
+    return p

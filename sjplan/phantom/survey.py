@@ -1,0 +1,174 @@
+"""Reads the exact truth off an implicit pelvis: mouths, mid-surfaces, areas and landmarks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+from scipy.optimize import brentq
+
+from sjplan.core.arrays import Array, unit
+from sjplan.core.frames import SIDE_SIGN, SIDES
+from sjplan.core.plan import check_side
+from sjplan.core.structures import LEVELS
+from sjplan.phantom.hip import NOTCH_APEX, REFERENCE_SLOPE_DEG, turn
+from sjplan.phantom.joint import CAUDAL_END, CORNER, CRANIAL_END, LIMB_HALF_WIDTH_MM
+from sjplan.phantom.pelvis import Pelvis
+from sjplan.phantom.sacrum import BODY_DEPTH, CANAL_HALF_WIDTH, CANAL_HEIGHT, canal_y
+from sjplan.phantom.shapes import Tube
+from sjplan.phantom.truth import CanalTruth, ForamenTruth, JointTruth, PhantomTruth
+
+S2_MIDDLE_Z: Final = -46.5
+"""Middle of the S2 body in the sacral frame at size 1 (mm)."""
+
+SYMPHYSIS: Final = (0.0, -62.0, -139.0)
+"""Middle of the symphysis in the pelvic frame at size 1 (mm)."""
+
+PSIS_NEAR: Final = (66.0, -5.0, 1.0)
+"""Where the PSIS is looked for: y, z and weight of the turn, as on the outline."""
+
+ASIS_NEAR: Final = (118.0, -70.0, -33.0)
+"""Where the ASIS is looked for, in the pelvic frame at size 1 (mm)."""
+
+JOINT_STEP_MM: Final = 1.0
+"""Step of the joint's sampled mid-surface."""
+
+
+def survey(pelvis: Pelvis) -> PhantomTruth:
+    """Measure everything that a test may want to compare with."""
+    foramina = tuple(
+        _foramen(pelvis, level, side) for level in LEVELS for side in SIDES if level in pelvis.sacrum[side].ventral
+    )
+    return PhantomTruth(
+        pelvis=pelvis,
+        parameters=pelvis.parameters,
+        sacral_frame=pelvis.sacral_frame,
+        foramina=foramina,
+        canal=_canal(pelvis),
+        joints={check_side(side): _joint(pelvis, side) for side in SIDES},
+        landmarks=landmarks(pelvis),
+    )
+
+
+def _foramen(pelvis: Pelvis, level: str, side: str) -> ForamenTruth:
+    half, size = pelvis.sacrum[side], pelvis.parameters.size
+    mirror = np.array((SIDE_SIGN[side], 1.0, 1.0))
+    ventral, dorsal = half.ventral[level], half.dorsal[level]
+    front, front_radius = _mouth(ventral, lambda p: half.solid_mm(p))
+    back, back_radius = _mouth(dorsal, lambda p: half.solid_mm(p))
+    return ForamenTruth(
+        pelvis=pelvis,
+        level=level,
+        side=check_side(side),
+        ventral_line_lps_mm=pelvis.lps_from_sacral(ventral.points_mm * mirror),
+        ventral_radius_mm=ventral.radius_mm * size,
+        dorsal_line_lps_mm=pelvis.lps_from_sacral(dorsal.points_mm * mirror),
+        dorsal_radius_mm=dorsal.radius_mm * size,
+        ventral_mouth_lps_mm=pelvis.lps_from_sacral(front * mirror),
+        ventral_mouth_radius_mm=front_radius * size,
+        dorsal_mouth_lps_mm=pelvis.lps_from_sacral(back * mirror),
+        dorsal_mouth_radius_mm=back_radius * size,
+    )
+
+
+def _mouth(tube: Tube, solid_mm: Callable[[Array], Array]) -> tuple[Array, float]:
+    """Where a centreline leaves the solid for the last time, and the radius there."""
+    at = np.arange(len(tube.points_mm), dtype=np.float64)
+
+    def point(t: float) -> Array:
+        return np.array([np.interp(t, at, tube.points_mm[:, axis]) for axis in range(3)])
+
+    inside = solid_mm(tube.points_mm) < 0
+    last = int(np.flatnonzero(inside)[-1])
+    t = float(brentq(lambda t: float(solid_mm(point(t)[None])[0]), last, last + 1))
+    return point(t), float(np.interp(t, at, tube.radius_mm))
+
+
+def _canal(pelvis: Pelvis) -> CanalTruth:
+    z = np.arange(0.0, -103.0, -1.0)
+    axis = np.column_stack([np.zeros_like(z), canal_y(z), z])
+    size = pelvis.parameters.size
+    return CanalTruth(
+        pelvis, pelvis.lps_from_sacral(axis), CANAL_HALF_WIDTH(z) * size, CANAL_HEIGHT(z) * size
+    )  # fmt: skip
+
+
+def _joint(pelvis: Pelvis, side: str) -> JointTruth:
+    shape, size, step = pelvis.sacrum[side].joint, pelvis.parameters.size, JOINT_STEP_MM
+    ends = np.array((CORNER, CRANIAL_END, CAUDAL_END))
+    (y0, z0), (y1, z1) = ends.min(axis=0) - LIMB_HALF_WIDTH_MM, ends.max(axis=0) + LIMB_HALF_WIDTH_MM
+    y, z = (a.ravel() for a in np.meshgrid(np.arange(y0, y1, step), np.arange(z0, z1, step), indexing="ij"))
+    keep = shape.outline(y, z) < 0
+    y, z = y[keep], z[keep]
+    h = 0.25
+    dy = (shape.mid_x(y + h, z) - shape.mid_x(y - h, z)) / (2 * h)
+    dz = (shape.mid_x(y, z + h) - shape.mid_x(y, z - h)) / (2 * h)
+    normal = np.column_stack([-np.ones_like(dy), dy, dz])
+    normal /= np.linalg.norm(normal, axis=1)[:, None]
+    mirror = np.array((SIDE_SIGN[side], 1.0, 1.0))
+    normals = (normal * mirror) @ pelvis.sacral_frame.axes
+    points = pelvis.lps_from_sacral(np.column_stack([shape.mid_x(y, z), y, z]) * mirror)
+    area = float(shape.stretch(y, z).sum()) * (step * size) ** 2
+    gap = pelvis.parameters.joint_gap_mm
+    return JointTruth(pelvis, check_side(side), gap, points, normals, unit(normals.mean(axis=0)), area)
+
+
+def landmarks(pelvis: Pelvis) -> dict[str, Array]:
+    """The named landmarks in LPS mm, each on the surface that it belongs to."""
+    half = pelvis.sacrum["left"]
+
+    def on_sacrum(start: Array, direction: Array) -> Array:
+        reach = brentq(lambda t: float(half.solid_mm((start + t * direction)[None])[0]), 0.0, 40.0)
+        return np.asarray(start + reach * direction)
+
+    back, up = np.array((0.0, 1.0, 0.0)), np.array((0.0, 0.0, 1.0))
+    s2_body = np.array((0.0, float(canal_y(np.array(S2_MIDDLE_Z))) - 0.6 * BODY_DEPTH.at(S2_MIDDLE_Z), S2_MIDDLE_Z))
+    found = {
+        "s1_endplate_centre": pelvis.lps_from_sacral(on_sacrum(np.array((0.0, 0.0, -15.0)), up)),
+        "promontory": pelvis.lps_from_sacral(_promontory(on_sacrum)),
+        "s2_anterior": pelvis.lps_from_sacral(on_sacrum(s2_body, -back)),
+        "symphysis": pelvis.lps_from_pelvic(SYMPHYSIS),
+    }
+    for side in SIDES:
+        mirror = np.array((SIDE_SIGN[side], 1.0, 1.0))
+        hip = pelvis.hip[side]
+        turn_deg = pelvis.parameters.sacral_slope_deg - REFERENCE_SLOPE_DEG
+        psis_y, psis_z = _turned(PSIS_NEAR, turn_deg)
+        notch_y, notch_z = _turned(NOTCH_APEX, turn_deg)
+        psis = _extreme(hip.bone_mm, (hip.middle_x(psis_y, psis_z), psis_y, psis_z), back)
+        asis = _extreme(hip.bone_mm, ASIS_NEAR, -back)
+        notch = _extreme(hip.bone_mm, (hip.middle_x(notch_y, notch_z), notch_y, notch_z + 2.0), -up, (6.0, 1.5, 8.0))
+        for name, point in (("psis", psis), ("asis", asis), ("notch", notch)):
+            found[f"{name}_{side}"] = pelvis.lps_from_pelvic(point * mirror)
+    return found
+
+
+def _turned(place: tuple[float, float, float], turn_deg: float) -> tuple[float, float]:
+    y, z = turn(np.array(place[0]), np.array(place[1]), place[2] * turn_deg)
+    return float(y), float(z)
+
+
+def _promontory(on_sacrum: Callable[[Array, Array], Array]) -> Array:
+    """The point of the midline that lies farthest up and forward: the front rim of the S1 endplate."""
+    centre = np.array((0.0, 0.0, -8.0))
+    angles = np.deg2rad(np.arange(20.0, 90.0, 0.5))
+    rim = np.array([on_sacrum(centre, np.array((0.0, -np.sin(a), np.cos(a)))) for a in angles])
+    return np.asarray(rim[np.argmax(rim[:, 2] - rim[:, 1])])
+
+
+def _extreme(
+    bone_mm: Callable[[Array], Array],
+    near: tuple[float, float, float],
+    direction: Array,
+    half_box_mm: tuple[float, float, float] = (14.0, 14.0, 14.0),
+) -> Array:
+    """The point of a bone that lies farthest along `direction` within a box, to 0.1 mm."""
+    centre, half = np.asarray(near), np.asarray(half_box_mm)
+    for _ in range(3):
+        axes = [np.linspace(-h, h, 25) for h in half]
+        p = centre + np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+        p = p[bone_mm(p) < 0]
+        centre = p[np.argmax(p @ direction)]
+        half = half / 8.0
+    return np.asarray(centre)
