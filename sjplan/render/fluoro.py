@@ -140,7 +140,7 @@ def fluoro_picture(
             points = {words(n): geometry.project(p) * zoom + shift for n, p in over.points_lps_mm.items()}
             band = (float(gutter), float(width - gutter))
             kept = {n: p for n, p in points.items() if np.isfinite(p).all()}
-            draw_labels(window, place_labels(kept, *band, height), band, height, _INK, _LEADER)
+            draw_labels(window, place_labels(kept, *band, height), band, height, _INK, _LEADER, _PAPER)
         if over.show_letters:
             _draw_letters(window, radiograph, geometry, over.frame, (gutter, width - gutter), height)
         if over.show_caption:

@@ -32,6 +32,7 @@ def plotter(width_px: int, height_px: int, background: str = "white") -> Iterato
         window = pv.Plotter(off_screen=True, window_size=size, theme=pv.themes.DocumentTheme())
     finally:
         vtkObject.SetGlobalWarningDisplay(shown)
+    window.disable_anti_aliasing()  # multisampling hides whatever depth peeling sorts
     try:
         window.renderer.set_background(background)
         yield window

@@ -19,7 +19,7 @@ from sjplan.render.offscreen import SUPERSAMPLE
 FONT_PX: Final = 13
 """Height of overlay text in picture pixels."""
 
-_FONTS: Final = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+FONT_FOLDER: Final = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
 """Fonts that come with matplotlib, which PyVista needs anyway: VTK's own ones lack many characters."""
 
 _DASH_PX, _GAP_PX = 6.0, 4.0
@@ -163,7 +163,7 @@ def draw_text(
     """Text whose left end, centre or right end (`align`) lies at a point, centred on its row."""
     x, y, _ = _flip(point_px, height_px)[0]
     style = pv.TextProperty(theme=window.theme, color=colour, font_size=size_px * SUPERSAMPLE, shadow=shadow)
-    style.set_font_file(str(_FONTS / ("DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf")))
+    style.set_font_file(str(FONT_FOLDER / ("DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf")))
     style.justification_horizontal = align
     style.justification_vertical = "center"
     actor = pv.Text(text, position=(x, y))
@@ -171,8 +171,15 @@ def draw_text(
     window.renderer.add_actor(actor, reset_camera=False, render=False)
 
 
-def draw_labels(window: pv.Plotter, labels: Sequence[PlacedLabel], band_px: tuple[float, float], height_px: int,
-                colour: str, dot: str) -> None:  # fmt: skip
+def draw_labels(
+    window: pv.Plotter,
+    labels: Sequence[PlacedLabel],
+    band_px: tuple[float, float],
+    height_px: int,
+    colour: str,
+    dot: str,
+    halo: str,
+) -> None:
     """Names in the gutters with a leader line to a dot at each point."""
     leaders = []
     for label in labels:
@@ -180,7 +187,7 @@ def draw_labels(window: pv.Plotter, labels: Sequence[PlacedLabel], band_px: tupl
         leaders.append([(edge, label.row_px), label.point_px])
         draw_text(window, label.text, (edge - 3 if label.on_left else edge + 3, label.row_px), height_px, colour,
                   align="right" if label.on_left else "left")  # fmt: skip
-    draw_lines(window, leaders, height_px, "black", width_px=1.8)
+    draw_lines(window, leaders, height_px, halo, width_px=2.2)
     draw_lines(window, leaders, height_px, dot, width_px=0.8)
-    draw_dots(window, [label.point_px for label in labels], height_px, "black", size_px=7.0)
+    draw_dots(window, [label.point_px for label in labels], height_px, halo, size_px=7.5)
     draw_dots(window, [label.point_px for label in labels], height_px, dot)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from sjplan.core.errors import GeometryError
@@ -76,3 +76,17 @@ _WORDS: Final = {
     "s1_endplate_centre": "S1 endplate",
     "s2_anterior": "S2 anterior cortex",
 }
+
+
+def legend_entries(structures: Iterable[str]) -> dict[str, str]:
+    """Words and colour of each structure; the foramina of a level share an entry.
+
+    Examples
+    --------
+    >>> list(legend_entries(["foramen_S1_left", "foramen_S1_right", "canal"]))
+    ['S1 foramen', 'canal']
+    """
+    return {
+        f"{name.split('_')[1]} foramen" if name.startswith("foramen_") else words(name): STRUCTURE_COLOURS[name]
+        for name in structures
+    }
