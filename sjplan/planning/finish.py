@@ -1,0 +1,214 @@
+"""From axes on fields to implants on surfaces: exact refinement, catalogue lengths, roll."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sjplan.core.arrays import Array
+from sjplan.core.structures import DANGERS
+from sjplan.core.tolerances import JUDGE_TOL_MM
+from sjplan.core.trajectory import Trajectory
+from sjplan.geometry.solids import envelope_solid
+from sjplan.geometry.triangle_tree import TriangleTree, lowest_solid_distance, triangle_tree
+from sjplan.planning.candidates import NOTHING, SlotRules, shortest_span
+from sjplan.planning.field import SideFrame
+from sjplan.planning.protocol import Problem
+from sjplan.planning.triples import PairRules, pair_shortfall
+from sjplan.safety.measures import axis_passage, joint_angle_deg, solid_gap_mm
+from sjplan.safety.surfaces import MeasuringSurfaces
+
+RESERVE = 0.05
+"""Held beyond a limit in mm or degrees, so that a last digit cannot turn a plan down."""
+
+_PROBE_LATERAL_MM, _PROBE_MM = 70.0, 120.0
+_ROLLS_DEG = tuple(float(r) for r in range(0, 120, 15))
+_PROTRUSIONS = 11
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bench:
+    """What finishing needs: problem, surfaces, frames, rules, and danger trees joined by equal limit."""
+
+    problem: Problem
+    surfaces: MeasuringSurfaces
+    frame: SideFrame
+    rules: tuple[SlotRules, ...]
+    pairs: PairRules
+    trees: tuple[tuple[float, TriangleTree], ...]
+
+    def slack_mm(self, trajectory: Trajectory) -> float:
+        """Exact envelope slack (where surfaces cut the envelope: how far they reach in, negative)."""
+        packed = envelope_solid(trajectory).packed
+        return min(lowest_solid_distance(tree, packed, JUDGE_TOL_MM)[0] - limit for limit, tree in self.trees)
+
+    def trajectory(self, slot: int, axis: Array, start: float, stop: float, roll_deg: float = 0.0) -> Trajectory:
+        """The implant of a slot (0 first) from `start` to `stop` mm along an axis of the side frame."""
+        ends = self.frame.lps_from_side(axis[:3] + np.array([[start], [stop]]) * axis[3:])
+        return Trajectory(ends[0], ends[1], roll_deg, self.problem.models[slot])
+
+
+def make_bench(
+    problem: Problem,
+    surfaces: MeasuringSurfaces,
+    frame: SideFrame,
+    rules: tuple[SlotRules, ...],
+    pairs: PairRules,
+) -> Bench:
+    """Join the danger surfaces that share a limit."""
+    by_limit: dict[float, list[str]] = {}
+    for name in DANGERS:
+        if name in surfaces.dangers:
+            by_limit.setdefault(problem.limits.clearance_of(name), []).append(name)
+    trees = tuple(
+        (limit, triangle_tree(np.concatenate([surfaces.dangers[name].corners for name in names])))
+        for limit, names in by_limit.items()
+    )
+    return Bench(problem, surfaces, frame, rules, pairs, trees)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Placed:
+    """One implant on its axis: mm along the axis from its point (the middle of the joint), and its exact slack."""
+
+    axis: Array
+    lateral: float
+    sacral_entry: float
+    start: float
+    stop: float
+    slack_mm: float
+    value: float
+
+
+def place(bench: Bench, slot: int, axis: Array) -> Placed | None:
+    """Put the shortest implant on an axis, exactly measured; None where the axis breaks a rule that is no length.
+
+    `value` is the slack, or less where the tip rules are missed (in mm).
+    """
+    rules, limits = bench.rules[slot], bench.problem.limits
+    probe = bench.trajectory(slot, axis, -_PROBE_LATERAL_MM, _PROBE_MM - _PROBE_LATERAL_MM)
+    passage = axis_passage(bench.surfaces, probe)
+    if passage.crossing_mm is None or passage.lateral_mm is None:
+        return None
+    shift = passage.crossing_mm - _PROBE_LATERAL_MM
+    axis = np.concatenate([axis[:3] + shift * axis[3:], axis[3:]])
+    lateral, leave, entry = (
+        float(t or 0.0) - passage.crossing_mm
+        for t in (passage.lateral_mm, passage.iliac_exit_mm, passage.sacral_entry_mm)
+    )
+    joint = bench.surfaces.anatomy.joints[bench.problem.side]
+    crossing = np.asarray(bench.frame.lps_from_side(axis[:3]))
+    angle = joint_angle_deg(joint, crossing, probe.axis, rules.radius_mm)
+    if leave - lateral < limits.iliac_min_mm + RESERVE or angle > limits.joint_normal_angle_max_deg - RESERVE:
+        return None
+    start, stop = shortest_span(rules.packed(), lateral, entry)
+    if not np.isfinite(stop):
+        return None
+    slack = bench.slack_mm(bench.trajectory(slot, axis, start, stop))
+    return Placed(axis, lateral, entry, start, stop, slack, min(slack, _tip_shortfall(rules, axis, stop)))
+
+
+def _tip_shortfall(rules: SlotRules, axis: Array, stop: float) -> float:
+    """By how many mm the tip rules are missed (negative), else a large number."""
+    beyond = float(axis[0] + stop * axis[3]) - rules.tip_lateral_mm
+    above = float(min(axis[2] + stop * axis[5], axis[2])) - rules.lowest_mm
+    return min([v for v in (beyond, above) if v < 0.0], default=-NOTHING)
+
+
+def _missed_pairs(bench: Bench, placed: Sequence[Placed]) -> float:
+    worst = 0.0
+    for a, b in itertools.combinations(placed, 2):
+        spans = np.array([a.start, a.stop]), np.array([b.start, b.stop])
+        worst = min(worst, pair_shortfall(bench.pairs, a.axis, spans[0], b.axis, spans[1]))
+        worst = min(worst, float(a.axis[2] - b.axis[2]))
+    return worst
+
+
+def worst_value(bench: Bench, placed: Sequence[Placed]) -> float:
+    """Worst value of a set, missed pair rules counted in mm."""
+    return min(
+        min(p.value for p in placed), -NOTHING if _missed_pairs(bench, placed) >= 0 else _missed_pairs(bench, placed)
+    )
+
+
+def refine(bench: Bench, axes: Array, rng: np.random.Generator, trials: int, cap_mm: float) -> list[Placed] | None:
+    """Place a set of axes and improve its worst exact value by small moves of the implant that has it."""
+    first = [place(bench, slot, axis) for slot, axis in enumerate(axes)]
+    placed = [p for p in first if p is not None]
+    if len(placed) < len(axes):
+        return None
+    best, size, failed = worst_value(bench, placed), 0.4, 0
+    for _ in range(trials):
+        if best >= cap_mm:
+            break
+        slot = int(np.argmin([p.value for p in placed])) if rng.random() < 0.7 else int(rng.integers(len(placed)))
+        moved = placed[slot].axis + size * np.concatenate([rng.standard_normal(3), rng.standard_normal(3) / 20.0])
+        moved[3:] /= np.linalg.norm(moved[3:])
+        trial = place(bench, slot, moved)
+        if trial is not None:
+            candidate = [*placed[:slot], trial, *placed[slot + 1 :]]
+            value = worst_value(bench, candidate)
+            if value > best:
+                placed, best, failed = candidate, value, 0
+                continue
+        failed += 1
+        if failed > 12:
+            size, failed = max(0.6 * size, 0.05), 0
+    return placed
+
+
+def lengthen(bench: Bench, slot: int, placed: Placed, cap_mm: float, midline_reserve_mm: float) -> Placed:
+    """Choose the longest catalogue length that costs no slack below the cap, the head near its target.
+
+    An implant that already has less slack than the cap keeps all of it.
+    """
+    limits, rules = bench.problem.limits, bench.rules[slot]
+    floor = min(placed.slack_mm, cap_mm) - 1e-3
+    heads = np.linspace(limits.protrusion_min_mm, limits.protrusion_max_mm, _PROTRUSIONS)[1:-1]
+    options = [
+        (
+            placed.lateral - head + length - placed.sacral_entry - 0.5 * abs(head - limits.protrusion_target_mm),
+            head,
+            length,
+        )
+        for head in (*heads, limits.protrusion_target_mm)
+        for length in bench.problem.models[slot].lengths_mm
+        if placed.lateral - head + length >= placed.stop - 1e-9
+    ]
+    for _, head, length in sorted(options, reverse=True):
+        start = placed.lateral - head
+        stop = start + length
+        tip = float(placed.axis[0] + stop * placed.axis[3])
+        if tip < midline_reserve_mm or _tip_shortfall(rules, placed.axis, stop) < min(placed.value, 0.0):
+            continue
+        slack = bench.slack_mm(bench.trajectory(slot, placed.axis, start, stop))
+        if slack >= floor:
+            return Placed(
+                placed.axis, placed.lateral, placed.sacral_entry, start, stop, slack, min(slack, placed.value)
+            )
+    return placed
+
+
+def choose_rolls(bench: Bench, placed: Sequence[Placed]) -> tuple[Trajectory, ...]:
+    """Turn each implant so that the smallest gap between true solids is as large as can be."""
+    bodies = [
+        [bench.trajectory(slot, p.axis, p.start, p.stop, roll) for roll in _rolls(bench, slot)]
+        for slot, p in enumerate(placed)
+    ]
+    gaps = {
+        (i, j): np.array([[solid_gap_mm(a, b) for b in bodies[j]] for a in bodies[i]])
+        for i, j in itertools.combinations(range(len(bodies)), 2)
+    }
+    best, chosen = -np.inf, (0,) * len(bodies)
+    for rolls in itertools.product(*(range(len(b)) for b in bodies)):
+        gap = min(float(table[rolls[i], rolls[j]]) for (i, j), table in gaps.items())
+        if gap > best + 1e-9:
+            best, chosen = gap, rolls
+    return tuple(body[n] for body, n in zip(bodies, chosen, strict=True))
+
+
+def _rolls(bench: Bench, slot: int) -> tuple[float, ...]:
+    return (0.0,) if bench.problem.models[slot].section == "cylinder" else _ROLLS_DEG

@@ -1,0 +1,302 @@
+"""raster-v1: crossings over the joint, a cone of directions, implants chosen jointly, polished, finished exactly.
+
+Limits are constraints throughout. The search runs on fields; every plan that leaves here has been refined on the
+surfaces themselves, and is called `found` only when the judge's measures hold.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sjplan.anatomy.types import Anatomy
+from sjplan.core.arrays import Array
+from sjplan.core.errors import GeometryError
+from sjplan.core.implant import ImplantModel
+from sjplan.core.limits import Limits
+from sjplan.core.plan import Outcome, Plan, Reason
+from sjplan.planning.candidates import NOTHING, SlotRules, centred, scan
+from sjplan.planning.climb import Wishes, climb_all
+from sjplan.planning.field import PlanningField, SideFrame, planning_field
+from sjplan.planning.finish import RESERVE, Bench, Placed, choose_rolls, lengthen, make_bench, refine, worst_value
+from sjplan.planning.joint_map import JointMap, crossings, directions, joint_map
+from sjplan.planning.protocol import Budget, PlannerSpec, Problem
+from sjplan.planning.triples import PairRules, below, best_sets
+from sjplan.safety.judge import TIP_LATERAL_OF, judge
+from sjplan.safety.surfaces import measuring_surfaces
+from sjplan.safety.types import MarginReport
+
+DEFAULTS: dict[str, float | int] = {
+    "crossing_step_mm": 2.0,
+    "direction_step_deg": 4.0,
+    "pool": 4000,
+    "starts": 24,
+    "climb_steps": 2400,
+    "refinements": 120,
+    "slack_cap_mm": 3.0,
+    "midline_reserve_mm": 8.0,
+}
+"""Steps of the raster and sizes of the search; `midline_reserve_mm` keeps implants of both sides apart."""
+
+_FLOORS_MM = (-1.5, -40.0)
+_PER_CROSSING = 8
+_APART_DEG = 6.0
+
+
+class RasterPlanner:
+    """The raster planner; parameters as in `DEFAULTS`.
+
+    Raises
+    ------
+    GeometryError
+        For a parameter that is unknown or not positive.
+    """
+
+    spec = PlannerSpec(
+        id="raster-v1",
+        summary="raster over the joint, implants chosen jointly, polished on exact surfaces",
+        capabilities=frozenset({"deterministic", "two-implants", "nearest", "fallback"}),
+        parameters=DEFAULTS,
+    )
+
+    def __init__(self, **parameters: float) -> None:
+        for name, value in parameters.items():
+            if name not in DEFAULTS:
+                raise GeometryError(f"{self.spec.id} parameter", found=repr(name), wanted=", ".join(DEFAULTS))
+            if not value > 0:
+                raise GeometryError(f"{self.spec.id}.{name}", found=f"{value}", wanted="> 0")
+        self.parameters: dict[str, float | int] = {**DEFAULTS, **parameters}
+
+    def plan(self, problem: Problem, *, rng: np.random.Generator, budget: Budget) -> Outcome:
+        """Plan one side; see `sjplan.planning.protocol.Planner`."""
+        started = time.monotonic()
+        search = _Search.prepare(problem, self.parameters, rng, budget, self.spec.id)
+        outcome = search.solve()
+        return replace(outcome, seconds=time.monotonic() - started, evaluations=search.evaluations)
+
+
+def slot_rules(anatomy: Anatomy, side: str, limits: Limits, slot: int, model: ImplantModel) -> SlotRules:
+    """Rules of one slot (1 to 3) for the kernels."""
+    lateral = 0.0
+    for level in TIP_LATERAL_OF[slot]:
+        foramen = anatomy.foramen(level, side)
+        if foramen is not None:
+            lateral = max(lateral, foramen.most_lateral_mm + RESERVE)
+    lowest = -1e6
+    levels = anatomy.levels(side)
+    if levels and "S4" not in levels:
+        last = anatomy.foramen(levels[-1], side)
+        if last is not None:
+            lowest = float(anatomy.frame.frame_from_lps(last.lumen_lps_mm)[:, 2].mean()) + RESERVE
+    return SlotRules(
+        radius_mm=model.circumscribed_radius_mm,
+        lengths_mm=model.lengths_mm,
+        sacral_min_mm=limits.sacral_min_mm + RESERVE,
+        iliac_min_mm=limits.iliac_min_mm + RESERVE,
+        protrusion_max_mm=limits.protrusion_max_mm - RESERVE,
+        tip_lateral_mm=lateral,
+        lowest_mm=lowest,
+        joint_cosine=float(np.cos(np.deg2rad(limits.joint_normal_angle_max_deg - 0.5))),
+    )
+
+
+def pair_rules(limits: Limits, models: Sequence[ImplantModel], extra_mm: float) -> PairRules:
+    """Pair rules on axes: the gap between true solids at the best roll, face against corner, plus `extra_mm`."""
+    radii = sorted((m.circumscribed_radius_mm for m in models), reverse=True)
+    inner = max(m.inscribed_radius_mm for m in models)
+    gap = radii[0] + inner + limits.solid_gap_min_mm + extra_mm
+    cosine = float(np.cos(np.deg2rad(limits.mutual_angle_max_deg - 0.1)))
+    return PairRules(limits.crossing_spacing_min_mm + RESERVE, gap, cosine)
+
+
+@dataclass(slots=True, eq=False)
+class _Search:
+    """One run of the planner: prepared fields and what has been spent."""
+
+    problem: Problem
+    parameters: dict[str, float | int]
+    rng: np.random.Generator
+    budget: Budget
+    planner_id: str
+    field: PlanningField
+    joint: JointMap
+    bench: Bench
+    evaluations: int = 0
+
+    @classmethod
+    def prepare(
+        cls,
+        problem: Problem,
+        parameters: dict[str, float | int],
+        rng: np.random.Generator,
+        budget: Budget,
+        planner_id: str,
+    ) -> _Search:
+        """Build surfaces, fields and rules."""
+        budget.report("preparing fields", 0.0)
+        anatomy, side = problem.anatomy, problem.side
+        frame = SideFrame(anatomy.frame, side)
+        rules = tuple(
+            slot_rules(anatomy, side, problem.limits, slot, model) for slot, model in enumerate(problem.models, 1)
+        )
+        bench = make_bench(
+            problem, measuring_surfaces(anatomy, side), frame, rules, pair_rules(problem.limits, problem.models, 0.1)
+        )
+        return cls(
+            problem,
+            parameters,
+            rng,
+            budget,
+            planner_id,
+            planning_field(anatomy, side, problem.limits),
+            joint_map(anatomy.joints[side], frame),
+            bench,
+        )
+
+    @property
+    def articular_min(self) -> int:
+        """How many articular crossings the judge wants of this many implants."""
+        return self.problem.limits.articular_min_count - (3 - self.problem.count)
+
+    def solve(self) -> Outcome:
+        """Search, polish, finish, judge."""
+        best: tuple[MarginReport, Plan] | None = None
+        for floor in _FLOORS_MM:
+            if self.budget.spent(self.evaluations):
+                break
+            sets = self._sets(floor)
+            self.budget.report("polishing", 0.4)
+            for plan, report in self._finished(self._polished(sets)):
+                if report.accepted:
+                    status = "best_effort" if self.budget.spent(self.evaluations) else "found"
+                    return Outcome("best_effort" if status == "best_effort" else "found", plan=plan)
+                if best is None or _missing(report) < _missing(best[0]):
+                    best = (report, plan)
+            if best is not None and best[0].slack_mm > -1.0:
+                break
+        if best is None and self.budget.spent(self.evaluations):
+            return Outcome("timeout", reasons=(Reason("budget", 0.0, "s", "the budget ended before any plan"),))
+        return self._refusal(best)
+
+    def _refusal(self, best: tuple[MarginReport, Plan] | None) -> Outcome:
+        if best is None:
+            text = "no axis passes ilium, joint and sacrum within the limits on angle and length"
+            reasons: tuple[Reason, ...] = (Reason("passage", float("inf"), "mm", text),)
+        else:
+            ordered = sorted(best[0].violations, key=lambda v: -v.missing)
+            reasons = tuple(Reason(v.constraint, v.missing, v.unit, v.text) for v in ordered)
+        fallback = None
+        if self.problem.count == 3 and not self.budget.spent(self.evaluations):
+            self.budget.report("looking for a two-implant plan", 0.8)
+            fewer = replace(self.problem, models=self.problem.models[:2])
+            planner = RasterPlanner(**self.parameters)
+            fallback = planner.plan(fewer, rng=self.rng, budget=self.budget).plan
+        return Outcome("infeasible", reasons=reasons, nearest=None if best is None else best[1], fallback=fallback)
+
+    def _sets(self, floor: float) -> NDArray[np.float64]:
+        """Sets of axes (m, count, 6) from the raster, best first."""
+        self.budget.report("scanning axes", 0.1)
+        anatomy, side, limits = self.problem.anatomy, self.problem.side, self.problem.limits
+        joint = anatomy.joints[side]
+        points = crossings(joint, self.bench.frame, self.parameters["crossing_step_mm"])
+        mean = self.bench.frame.side_from_vector(joint.mean_normal)
+        ways = directions(mean, limits.joint_normal_angle_max_deg + 8.0, self.parameters["direction_step_deg"])
+        value = self._scan(points, ways, floor)
+        chosen = _pool(value, ways, int(self.parameters["pool"]))
+        if not len(chosen):
+            return np.zeros((0, self.problem.count, 6))
+        axes = np.concatenate([points[chosen[:, 0]], ways[chosen[:, 1]]], axis=1)
+        axes, spans, articular = centred(self.field, self.joint, self.bench.rules[0].packed(), axes)
+        order = np.argsort(-axes[:, 2], kind="stable")
+        axes, spans, articular = axes[order], spans[order], articular[order]
+        values = np.ascontiguousarray(value[chosen[:, 0], chosen[:, 1]][order])
+        links = below(self.bench.pairs, axes, spans)
+        most = int(self.parameters["starts"])
+        _, sets = best_sets(links, values, articular, self.articular_min, self.problem.count, most)
+        return np.ascontiguousarray(axes[sets]) if len(sets) else np.zeros((0, self.problem.count, 6))
+
+    def _scan(self, points: Array, ways: Array, floor: float) -> NDArray[np.float32]:
+        """Value of every axis in every slot, (n, m, count); rules on the tip count in mm where they are missed."""
+        layers = []
+        done: dict[ImplantModel, tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]] = {}
+        for model, rules in zip(self.problem.models, self.bench.rules, strict=True):
+            if model not in done:
+                free = replace(rules, tip_lateral_mm=-1e6, lowest_mm=-1e6).packed()
+                done[model] = scan(self.field, self.joint, free, points, ways, floor)
+                self.evaluations += len(points) * len(ways)
+            value, tip, low = done[model]
+            beyond, above = tip - np.float32(rules.tip_lateral_mm), low - np.float32(rules.lowest_mm)
+            layer = np.where(beyond < 0, np.minimum(value, beyond), value)
+            layers.append(np.where(above < 0, np.minimum(layer, above), layer))
+        return np.stack(layers, axis=-1)
+
+    def _polished(self, sets: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Climb from every set; best worst value (up to the cap) first, then best wishes."""
+        if not len(sets) or self.budget.spent(self.evaluations):
+            return sets
+        steps, cap = int(self.parameters["climb_steps"]), float(self.parameters["slack_cap_mm"])
+        noise = self.rng.standard_normal((len(sets), steps, self.problem.count, 6))
+        choice = self.rng.random((len(sets), steps))
+        wishes = Wishes(22.0, self.articular_min)
+        rules, pairs = np.stack([r.packed() for r in self.bench.rules]), self.bench.pairs
+        axes, value, score = climb_all(self.field, self.joint, rules, pairs, wishes, sets, cap, noise, choice)
+        self.evaluations += len(sets) * steps * self.problem.count
+        tenths = np.round(np.minimum(value, cap) / 0.1)
+        return np.asarray(axes[np.lexsort((-score, -tenths))])
+
+    def _finished(self, sets: NDArray[np.float64]) -> list[tuple[Plan, MarginReport]]:
+        """Exact plans from the first few sets; stops at the first that is accepted."""
+        result: list[tuple[Plan, MarginReport]] = []
+        cap, reserve = float(self.parameters["slack_cap_mm"]), float(self.parameters["midline_reserve_mm"])
+        placed_sets: list[list[Placed]] = []
+        for n, axes in enumerate(sets[:6]):
+            self.budget.report("measuring on surfaces", 0.5 + 0.05 * n)
+            placed = refine(self.bench, axes, self.rng, int(self.parameters["refinements"]), cap)
+            if placed is not None:
+                placed_sets.append(placed)
+            if placed is not None and worst_value(self.bench, placed) >= RESERVE:
+                break
+        placed_sets.sort(key=lambda p: -min(worst_value(self.bench, p), cap))
+        for placed in placed_sets[:3]:
+            longer = [lengthen(self.bench, slot, p, cap, reserve) for slot, p in enumerate(placed)]
+            for variant in (longer, placed):
+                plan = Plan(
+                    side=self.problem.side,
+                    trajectories=choose_rolls(self.bench, variant),
+                    planner=self.planner_id,
+                    parameters=dict(self.parameters),
+                )
+                report = judge(plan, self.problem.anatomy, self.problem.limits, self.bench.surfaces)
+                result.append((plan, report))
+                if report.accepted:
+                    return [result[-1]]
+        return result
+
+
+def _missing(report: MarginReport) -> float:
+    """The most that any limit is missed by."""
+    return max((v.missing for v in report.violations), default=0.0)
+
+
+def _pool(value: NDArray[np.float32], ways: Array, most: int) -> NDArray[np.int64]:
+    """Indices (k, 2) of the best axes: a few well separated directions at each crossing, for each slot."""
+    near = ways @ ways.T > np.cos(np.deg2rad(_APART_DEG))
+    rows: list[tuple[float, int, int]] = []
+    for n in range(len(value)):
+        taken: set[int] = set()
+        for slot in range(value.shape[2]):
+            left = value[n, :, slot].copy()
+            for _ in range(_PER_CROSSING):
+                m = int(np.argmax(left))
+                if left[m] <= NOTHING + 1:
+                    break
+                if m not in taken:
+                    taken.add(m)
+                    rows.append((float(left[m]), n, m))
+                left[near[m]] = NOTHING
+    rows.sort(key=lambda r: (-r[0], r[1], r[2]))
+    return np.array([(n, m) for _, n, m in rows[:most]], dtype=np.int64).reshape(-1, 2)

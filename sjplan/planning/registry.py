@@ -1,0 +1,62 @@
+"""Planners by id: those that ship, and those that other packages register under the group `sjplan.planners`."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from typing import cast
+
+from sjplan.core.errors import InputError, unknown_name
+from sjplan.planning.protocol import Planner, PlannerSpec
+from sjplan.planning.raster import RasterPlanner
+
+GROUP = "sjplan.planners"
+DEFAULT_PLANNER = "raster-v1"
+
+
+def planners() -> dict[str, PlannerSpec]:
+    """Specs of all planners that can be loaded, by id.
+
+    Examples
+    --------
+    >>> "raster-v1" in planners()
+    True
+    """
+    specs = {RasterPlanner.spec.id: RasterPlanner.spec}
+    for point in entry_points(group=GROUP):
+        if point.name not in specs:
+            specs[point.name] = _class(point.name).spec
+    return specs
+
+
+def load(planner_id: str = DEFAULT_PLANNER, **parameters: float | int | str | bool) -> Planner:
+    """Make a planner.
+
+    Raises
+    ------
+    UnknownNameError
+        If no planner has that id.
+    InputError
+        If a registered planner cannot be imported or is none.
+    """
+    names = {RasterPlanner.spec.id, *(point.name for point in entry_points(group=GROUP))}
+    if planner_id not in names:
+        raise unknown_name("planner", planner_id, names)
+    made = _class(planner_id)(**parameters)
+    if not isinstance(made, Planner):
+        raise InputError(f"planner {planner_id}", found=type(made).__name__, wanted="an object with spec and plan()")
+    return made
+
+
+def _class(planner_id: str) -> type[Planner]:
+    if planner_id == RasterPlanner.spec.id:
+        return cast("type[Planner]", RasterPlanner)
+    point = next(p for p in entry_points(group=GROUP) if p.name == planner_id)
+    try:
+        return cast("type[Planner]", point.load())
+    except Exception as error:
+        raise InputError(
+            f"planner {planner_id}",
+            found=f"{type(error).__name__} on importing {point.value}",
+            wanted="an importable class",
+            fix="reinstall the package that registers it",
+        ) from error
