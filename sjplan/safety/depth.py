@@ -28,7 +28,7 @@ _LATERAL = SURFACE_ID["lateral"]
 def depths_mm(surfaces: MeasuringSurfaces, solid: Solid) -> dict[str, float]:
     """Depth in mm of the solid's deepest point out behind each structure; structures not reached are left out."""
     points = _lattice(solid)
-    depth, label = _classify(surfaces.everything, surfaces.label, points, solid.packed[3:6].copy())
+    depth, label = _classify(surfaces.everything, surfaces.whole.label, points, solid.packed[3:6].copy())
     result: dict[str, float] = {}
     for structure in np.unique(label[label < _N_DANGERS]):
         mine = np.flatnonzero(label == structure)
@@ -54,14 +54,14 @@ def _lattice(solid: Solid) -> NDArray[np.float64]:
     return np.ascontiguousarray(solid.point(steps[:, None], u[None, :], v[None, :]).reshape(-1, 3))
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, parallel=True)
 def _classify(
     tree: TriangleTree, label: NDArray[np.uint8], points: NDArray[np.float64], axis: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Depth and structure of each point; structure 255 where the point is not out behind a danger."""
     depth = np.zeros(len(points))
     which = np.full(len(points), 255, np.int64)
-    for n in range(len(points)):
+    for n in nb.prange(len(points)):
         d, sign, triangle, _ = nearest_point(tree, points[n])
         if sign < 0 or triangle < 0 or label[triangle] >= _N_DANGERS:
             continue
@@ -83,7 +83,7 @@ def _climb(
     while step > _FINE_MM:
         trial = point + step * directions @ axes
         trial = trial[signed_distance(solid, trial) <= 1e-9]
-        value, label = _classify(surfaces.everything, surfaces.label, np.ascontiguousarray(trial), axes[0].copy())
+        value, label = _classify(surfaces.everything, surfaces.whole.label, np.ascontiguousarray(trial), axes[0].copy())
         value = np.where(label == structure, value, -1.0)
         if len(value) and value.max() > depth + 1e-9:
             depth, point = float(value.max()), trial[int(np.argmax(value))]

@@ -11,7 +11,7 @@ from sjplan.anatomy.types import Joint
 from sjplan.core.arrays import Array, frozen, unit
 from sjplan.core.frames import SIDE_SIGN
 from sjplan.core.limits import Limits
-from sjplan.core.structures import DANGERS, SURFACE_NAMES
+from sjplan.core.structures import SURFACE_NAMES
 from sjplan.core.tolerances import JUDGE_TOL_MM
 from sjplan.core.trajectory import Trajectory
 from sjplan.geometry.solids import Solid, envelope_solid, implant_solid, solid_mesh
@@ -53,47 +53,51 @@ class AxisPassage:
         return 0.5 * (self.iliac_exit_mm + self.sacral_entry_mm)
 
 
-def clearances(surfaces: MeasuringSurfaces, trajectory: Trajectory, limits: Limits) -> tuple[Clearance, ...]:
-    """Distance of the true solid and of the envelope to every danger structure that exists."""
-    solid, envelope = implant_solid(trajectory), envelope_solid(trajectory)
-    solid_depth, envelope_depth = depths_mm(surfaces, solid), depths_mm(surfaces, envelope)
-    result = []
-    for structure in DANGERS:
-        tree = surfaces.dangers.get(structure)
-        if tree is None:
-            continue
-        distance, at, on = signed_clearance(tree, solid, solid_depth.get(structure))
-        wide, _, _ = signed_clearance(tree, envelope, envelope_depth.get(structure))
-        result.append(
-            Clearance(
-                structure=structure,
-                distance_mm=distance,
-                envelope_mm=min(wide, distance),
-                limit_mm=limits.clearance_of(structure),
-                lower_bound_mm=distance - surfaces.anatomy.geometry_error_mm - JUDGE_TOL_MM,
-                at_lps_mm=frozen(at),
-                on_implant_lps_mm=frozen(on),
-            )
+def clearances(
+    surfaces: MeasuringSurfaces, trajectory: Trajectory, limits: Limits, *, passes: bool = True
+) -> tuple[Clearance, ...]:
+    """Distance of the true solid and of the envelope to every danger structure that exists.
+
+    Set `passes` to False for an implant that does not go from the ilium through the joint into the sacrum: it may
+    be out of the bone without cutting any surface, so its depth is looked for behind every one.
+    """
+    solid = signed_clearances(surfaces, implant_solid(trajectory), passes=passes)
+    envelope = signed_clearances(surfaces, envelope_solid(trajectory), passes=passes)
+    return tuple(
+        Clearance(
+            structure=structure,
+            distance_mm=distance,
+            envelope_mm=min(envelope[structure][0], distance),
+            limit_mm=limits.clearance_of(structure),
+            lower_bound_mm=distance - surfaces.anatomy.geometry_error_mm - JUDGE_TOL_MM,
+            at_lps_mm=frozen(at),
+            on_implant_lps_mm=frozen(on),
         )
-    return tuple(result)
-
-
-def envelope_slack_mm(surfaces: MeasuringSurfaces, trajectory: Trajectory, limits: Limits) -> float:
-    """Worst envelope distance less its limit, without the true solid: what a planner's inner loop asks."""
-    envelope = envelope_solid(trajectory)
-    depth = depths_mm(surfaces, envelope)
-    return min(
-        signed_clearance(tree, envelope, depth.get(name))[0] - limits.clearance_of(name)
-        for name, tree in surfaces.dangers.items()
+        for structure, (distance, at, on) in solid.items()
     )
 
 
-def signed_clearance(tree: TriangleTree, solid: Solid, depth_mm: float | None) -> tuple[float, Array, Array]:
-    """Distance from solid to surface; minus the depth where the solid is out behind it or cuts it."""
-    distance, at, on = solid_to_surface(tree, solid)
-    if depth_mm is not None:
-        return -depth_mm, at, on
-    return distance, at, on
+def signed_clearances(
+    surfaces: MeasuringSurfaces, solid: Solid, *, passes: bool = True
+) -> dict[str, tuple[float, Array, Array]]:
+    """Distance from a solid to each danger, witness on the danger, witness on the solid.
+
+    Where the solid cuts a surface, minus the depth of its deepest point out behind that surface (at least how far
+    the surface reaches into nothing but the solid's skin counts as zero).
+    """
+    found = {name: solid_to_surface(tree, solid) for name, tree in surfaces.dangers.items()}
+    if passes and min(distance for distance, _, _ in found.values()) > 0:
+        return found
+    depth = depths_mm(surfaces, solid)
+    return {
+        name: (_with_depth(distance, depth.get(name), passes), at, on) for name, (distance, at, on) in found.items()
+    }
+
+
+def _with_depth(distance_mm: float, depth_mm: float | None, passes: bool) -> float:
+    if distance_mm > 0 and (passes or depth_mm is None):
+        return distance_mm
+    return -depth_mm if depth_mm is not None else distance_mm
 
 
 def _inside_spans(tree: TriangleTree, origin: Array, axis: Array) -> list[tuple[float, float, int]]:
@@ -149,14 +153,15 @@ def joint_angle_deg(joint: Joint, crossing_lps_mm: Array, axis: Array, radius_mm
 def overshoot_reserve(surfaces: MeasuringSurfaces, trajectory: Trajectory) -> tuple[float, str]:
     """How far the guide pin may advance past the tip before it touches a danger (mm), and which one.
 
-    The pin's end is taken as a ball, so the reserve is never too large for a flat end by more than nothing.
+    The pin's end is taken as a ball round the axis: where the pin grazes a wall at a slant, as a flat end would.
     """
     tip, axis, advanced = trajectory.tip_lps_mm, trajectory.axis, 0.0
     while advanced < RESERVE_CAP_MM:
-        d, _, triangle, _ = nearest_point(surfaces.any_danger, np.ascontiguousarray(tip + advanced * axis))
-        if d <= PIN_RADIUS_MM + 0.01:
-            return advanced, SURFACE_NAMES[surfaces.any_danger_label[triangle]]
-        advanced += d - PIN_RADIUS_MM
+        point = np.ascontiguousarray(tip + advanced * axis)
+        distance, name = min((nearest_point(tree, point)[0], name) for name, tree in surfaces.dangers.items())
+        if distance <= PIN_RADIUS_MM + 0.01:
+            return advanced, name
+        advanced += distance - PIN_RADIUS_MM
     return RESERVE_CAP_MM, ""
 
 
@@ -173,7 +178,7 @@ def implant_margins(surfaces: MeasuringSurfaces, slot: int, trajectory: Trajecto
     return ImplantMargins(
         slot=slot,
         trajectory=trajectory,
-        clearances=clearances(surfaces, trajectory, limits),
+        clearances=clearances(surfaces, trajectory, limits, passes=crossing is not None),
         protrusion_mm=float("nan") if passage.lateral_mm is None else passage.lateral_mm,
         iliac_mm=passage.iliac_mm,
         joint_mm=_joint_mm(passage, trajectory.length_mm),

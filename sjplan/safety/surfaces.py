@@ -1,12 +1,10 @@
-"""A pelvis prepared for measuring: one tree per danger structure, one per bone, one of everything."""
+"""A pelvis prepared for measuring: one tree per danger structure and per bone."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
+from functools import cached_property
 
 from sjplan.anatomy.types import Anatomy
 from sjplan.core.errors import AnatomyError
@@ -16,55 +14,66 @@ from sjplan.geometry.surface import LabelledSurface, joined
 from sjplan.geometry.triangle_tree import TriangleTree, triangle_tree
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class MeasuringSurfaces:
-    """Trees for one side of an anatomy; build once with `measuring_surfaces`, measure many times.
+    """Trees for one side of an anatomy; build once, measure many times.
 
-    `everything` holds all triangles of all bones and `label` their names; `bone_of` is 0 for the sacrum.
-    """
-
-    anatomy: Anatomy
-    side: Side
-    dangers: Mapping[str, TriangleTree]
-    any_danger: TriangleTree
-    any_danger_label: NDArray[np.uint8]
-    everything: TriangleTree
-    label: NDArray[np.uint8]
-    sacrum: TriangleTree
-    ilium: TriangleTree
-
-
-def measuring_surfaces(anatomy: Anatomy, side: Side) -> MeasuringSurfaces:
-    """Prepare one side for measuring.
+    Parameters
+    ----------
+    anatomy : Anatomy
+        The pelvis.
+    side : {"left", "right"}
+        The side that is measured; the other hip bone is left out.
 
     Raises
     ------
     AnatomyError
         If the anatomy has no hip bone or no joint on that side.
     """
-    if side not in anatomy.ilium or side not in anatomy.joints:
-        raise AnatomyError(
-            f"{side} side",
-            found="no sacroiliac joint",
-            wanted="a hip bone that faces the sacrum",
-            fix="check the label map on that side",
-        )
-    bones: list[LabelledSurface] = [anatomy.sacrum, *anatomy.ilium.values()]
-    whole = joined(*bones)
-    corners = whole.vertices_lps_mm[whole.triangles]
-    danger = whole.label <= max(SURFACE_ID[name] for name in DANGERS)
-    return MeasuringSurfaces(
-        anatomy=anatomy,
-        side=side,
-        dangers={
-            name: triangle_tree(corners[whole.label == SURFACE_ID[name]])
+
+    anatomy: Anatomy
+    side: Side
+
+    def __post_init__(self) -> None:
+        if self.side not in self.anatomy.ilium or self.side not in self.anatomy.joints:
+            raise AnatomyError(
+                f"{self.side} side",
+                found="no sacroiliac joint",
+                wanted="a hip bone that faces the sacrum",
+                fix="check the label map on that side",
+            )
+
+    @cached_property
+    def whole(self) -> LabelledSurface:
+        """Sacrum and ilium of this side."""
+        return joined(self.anatomy.sacrum, self.anatomy.ilium[self.side])
+
+    @cached_property
+    def sacrum(self) -> TriangleTree:
+        """The sacrum; triangle indices are those of `anatomy.sacrum`."""
+        return triangle_tree(self.anatomy.sacrum.corners_lps_mm())
+
+    @cached_property
+    def ilium(self) -> TriangleTree:
+        """The hip bone of this side."""
+        return triangle_tree(self.anatomy.ilium[self.side].corners_lps_mm())
+
+    @cached_property
+    def everything(self) -> TriangleTree:
+        """All triangles of both bones; indices are those of `whole`."""
+        return triangle_tree(self.whole.corners_lps_mm())
+
+    @cached_property
+    def dangers(self) -> Mapping[str, TriangleTree]:
+        """One tree per danger structure that exists."""
+        label, corners = self.whole.label, self.whole.corners_lps_mm()
+        return {
+            name: triangle_tree(corners[label == SURFACE_ID[name]])
             for name in DANGERS
-            if (whole.label == SURFACE_ID[name]).any()
-        },
-        any_danger=triangle_tree(corners[danger]),
-        any_danger_label=whole.label[danger],
-        everything=triangle_tree(corners),
-        label=whole.label,
-        sacrum=triangle_tree(anatomy.sacrum.corners_lps_mm()),
-        ilium=triangle_tree(anatomy.ilium[side].corners_lps_mm()),
-    )
+            if (label == SURFACE_ID[name]).any()
+        }
+
+
+def measuring_surfaces(anatomy: Anatomy, side: Side) -> MeasuringSurfaces:
+    """Prepare one side for measuring; see `MeasuringSurfaces`."""
+    return MeasuringSurfaces(anatomy, side)
