@@ -16,7 +16,7 @@ from sjplan.core.labels import TOTALSEGMENTATOR_V2, LabelMap
 from sjplan.core.volume import CtVolume
 from sjplan.phantom.parameters import PhantomParameters
 from sjplan.phantom.pelvis import BONES, Pelvis
-from sjplan.phantom.sampling import Band, sample_band
+from sjplan.phantom.sampling import Band, lps_of, sample_band
 from sjplan.phantom.survey import survey
 from sjplan.phantom.tissue import NOISE_HU, Texture, Volume, add_bone, soft_tissue
 from sjplan.phantom.truth import PhantomTruth
@@ -30,7 +30,7 @@ EXTENT_MM: Final = ((-158.0, -112.0, -194.0), (158.0, 96.0, 58.0))
 SPACING_RANGE_MM: Final = (0.4, 4.0)
 """Voxel edges that can be built: finer needs gigabytes, coarser shows no joint."""
 
-BAND_MM: Final = 4.0
+BAND_MM: Final = 3.5
 """Depth to which distances are exact: more than the thickest cortex."""
 
 
@@ -138,13 +138,13 @@ def _soft_tissue_volume(pelvis: Pelvis, grid: Grid, voxel_mm: float) -> Volume:
     hu: Volume = np.zeros(grid.shape, dtype=np.float32, order="F")
     plane = np.stack(np.meshgrid(*[np.arange(n) for n in (*grid.shape[:2], 1)], indexing="ij"), axis=-1).reshape(-1, 3)
     for k in range(grid.shape[2]):
-        points = grid.lps_from_ijk(plane + np.array((0, 0, k)))
+        points = lps_of(grid, plane + np.array((0, 0, k)))
         hu[:, :, k] = soft_tissue(pelvis, points, voxel_mm).reshape(grid.shape[:2])
     return hu
 
 
 def _points_of(band: Band, grid: Grid, voxel_mm: float) -> Array:
-    return grid.lps_from_ijk(np.argwhere(band.distance_mm < 0.5 * voxel_mm) + band.start)
+    return lps_of(grid, np.argwhere(band.distance_mm < 0.5 * voxel_mm) + band.start)
 
 
 def _with_noise(hu: Volume, rng: np.random.Generator) -> NDArray[np.int16]:

@@ -6,11 +6,11 @@ from typing import Final
 
 import numpy as np
 from scipy.interpolate import CubicSpline, RBFInterpolator
-from scipy.ndimage import map_coordinates
 from scipy.spatial import cKDTree
 
 from sjplan.core.arrays import Array
 from sjplan.phantom.joint import JointShape
+from sjplan.phantom.kernels import lookup
 from sjplan.phantom.shapes import ball, cone, smooth_max, smooth_min, smooth_step
 
 # Pelvic frame: x to this side, y posterior, z cranial as in a supine scan, origin at the centre of the S1 endplate; mm.
@@ -30,7 +30,7 @@ SYMPHYSIS_HALF_GAP_MM: Final = 2.2
 
 OUTLINE: Final = (
     # y, z, weight: ASIS, crest from front to back, PSIS, PIIS, greater notch, back of the socket, front, AIIS
-    (-73.0, -33.0, 0.0), (-70.0, -14.0, 0.0), (-57.0, 11.0, 0.0), (-31.0, 32.0, 0.0), (0.0, 41.0, 0.1),
+    (-73.0, -33.0, 0.0), (-66.0, -17.0, 0.0), (-54.0, 11.0, 0.0), (-31.0, 32.0, 0.0), (0.0, 41.0, 0.1),
     (25.0, 37.0, 0.3), (46.0, 27.0, 0.6), (61.0, 13.0, 0.9), (69.0, -3.0, 1.0), (66.0, -15.0, 1.0), (60.0, -27.0, 1.0),
     (60.0, -41.0, 1.0), (56.0, -52.0, 1.0), (48.0, -52.0, 1.0), (38.0, -49.5, 0.9), (26.0, -55.0, 0.5),
     (14.0, -69.0, 0.1),
@@ -44,12 +44,12 @@ NOTCH_APEX: Final = (38.0, -49.5, 0.9)
 
 BLADE: Final = (
     # y, z, x of the middle, half-thickness, weight
-    (-72.0, -33.0, 118.0, 5.5, 0.0), (-68.0, -13.0, 127.0, 6.0, 0.0), (-55.0, 10.0, 134.0, 7.0, 0.0),
+    (-72.0, -33.0, 118.0, 5.5, 0.0), (-65.0, -16.0, 126.0, 6.0, 0.0), (-53.0, 10.0, 134.0, 7.0, 0.0),
     (-31.0, 31.0, 133.0, 6.0, 0.0), (0.0, 40.0, 121.0, 5.5, 0.1), (25.0, 36.0, 101.0, 6.0, 0.3),
-    (46.0, 26.0, 80.0, 7.5, 0.6), (60.0, 12.0, 62.0, 9.0, 0.9), (67.0, -4.0, 50.0, 9.0, 1.0),
+    (46.0, 26.0, 80.0, 7.5, 0.6), (60.0, 12.0, 62.0, 8.5, 0.9), (67.0, -4.0, 50.0, 8.0, 1.0),
     (58.0, -38.0, 47.0, 7.0, 1.0), (-48.0, -20.0, 119.0, 4.0, 0.0), (-25.0, 0.0, 115.0, 2.6, 0.0),
-    (-12.0, 15.0, 114.0, 2.8, 0.1), (-20.0, -25.0, 101.0, 4.5, 0.0), (12.0, 20.0, 98.0, 4.0, 0.2),
-    (2.0, -8.0, 87.0, 6.0, 0.3), (-8.0, -50.0, 79.0, 10.0, 0.0), (-35.0, -55.0, 97.0, 9.0, 0.0),
+    (-12.0, 15.0, 114.0, 2.8, 0.1), (-20.0, -25.0, 101.0, 4.5, 0.0), (14.0, 20.0, 92.0, 5.0, 0.3),
+    (-3.0, -6.0, 76.0, 7.0, 0.4), (-12.0, -12.0, 88.0, 5.0, 0.2), (-8.0, -50.0, 79.0, 10.0, 0.0), (-35.0, -55.0, 97.0, 9.0, 0.0),
     (-57.0, -70.0, 98.0, 7.5, 0.0), (-30.0, -75.0, 90.0, 12.0, 0.0), (5.0, -70.0, 75.0, 11.0, 0.1),
     (20.0, -58.0, 66.0, 10.0, 0.5), (-5.0, -95.0, 78.0, 14.0, 0.0), (-40.0, -95.0, 84.0, 14.0, 0.0),
     (-20.0, -115.0, 84.0, 12.0, 0.0),
@@ -89,27 +89,25 @@ class HipHalf:
         axes = [np.arange(lo, hi, self.STEP_MM) for lo, hi in zip(self.LOW, self.HIGH, strict=True)]
         y, z = np.meshgrid(*axes, indexing="ij")
         shape = y.shape
-        self._edge = self._outline_table(y.ravel(), z.ravel()).reshape(shape)
-        medial, lateral = self._face_tables(y.ravel(), z.ravel())
-        self._medial, self._lateral = medial.reshape(shape), lateral.reshape(shape)
-        self._medial_stretch, self._lateral_stretch = self._stretch(self._medial), self._stretch(self._lateral)
-
-    def blade_mm(self, p: Array) -> Array:
-        """First-order signed distance to the iliac blade alone."""
-        at = ((p[:, 1:] - self.LOW) / self.STEP_MM).T
-        medial, lateral, edge, ms, ls = (
-            map_coordinates(table, at, order=1, mode="nearest")
-            for table in (self._medial, self._lateral, self._edge, self._medial_stretch, self._lateral_stretch)
+        edge = self._outline_table(y.ravel(), z.ravel()).reshape(shape)
+        medial, lateral = (face.reshape(shape) for face in self._face_tables(y.ravel(), z.ravel()))
+        joint_face, joint_stretch, release = self._joint_tables(y, z)
+        self._tables = np.stack(
+            [medial, lateral, edge, self._stretch(medial), self._stretch(lateral), joint_face, joint_stretch, release]
         )
-        inner, outer = (medial - p[:, 0]) / ms, (p[:, 0] - lateral) / ls
-        return smooth_max(smooth_max(inner, outer, 3.0), edge, 9.0)
+
+    def _at(self, p: Array) -> Array:
+        return np.asarray(lookup(self._tables, self.LOW[0], self.LOW[1], self.STEP_MM, np.ascontiguousarray(p)))
 
     def bone_mm(self, p: Array) -> Array:
         """First-order signed distance to the whole hip bone, (n, 3) -> (n,), positive outside."""
-        bone = smooth_min(self.blade_mm(p), self._socket(p), 10.0)
+        medial, lateral, edge, medial_stretch, lateral_stretch, joint_face, joint_stretch, release = self._at(p)
+        inner, outer = (medial - p[:, 0]) / medial_stretch, (p[:, 0] - lateral) / lateral_stretch
+        blade = smooth_max(smooth_max(inner, outer, 3.0), edge, 9.0)
+        bone = smooth_min(blade, self._socket(p), 10.0)
         bone = smooth_min(bone, self._ischium_and_pubis(p), 8.0)
         bone = np.maximum(bone, SOCKET_RADIUS_MM - np.linalg.norm(p - HIP_CENTRE, axis=1))
-        bone = np.maximum(bone, self._joint_side(p))
+        bone = np.maximum(bone, (joint_face - p[:, 0]) / joint_stretch - release)
         return smooth_max(bone, SYMPHYSIS_HALF_GAP_MM - p[:, 0], 3.0)
 
     @staticmethod
@@ -130,8 +128,8 @@ class HipHalf:
             ((72.0, 12.0, -90.0), (54.0, 34.0, -98.0), 8.0, 2.8),
             ((80.0, -50.0, -90.0), (56.0, -62.0, -106.0), 12.0, 8.0),
             ((56.0, -62.0, -106.0), (24.0, -66.0, -126.0), 8.0, 8.0),
-            ((24.0, -66.0, -126.0), (9.0, -63.0, -132.0), 8.0, 8.5),
-            ((9.0, -63.0, -130.0), (9.0, -55.0, -148.0), 8.0, 7.5),
+            ((24.0, -66.0, -126.0), (9.0, -65.0, -130.0), 8.0, 9.0),
+            ((9.0, -65.0, -129.0), (9.0, -55.0, -150.0), 9.0, 8.0),
         )
         whole = cone(p, *parts[0])
         for part in parts[1:]:
@@ -140,17 +138,15 @@ class HipHalf:
 
     def middle_x(self, y: float, z: float) -> float:
         """Middle of the blade at one place of the side view."""
-        at = (np.array([[y], [z]]) - np.array(self.LOW)[:, None]) / self.STEP_MM
-        faces = [map_coordinates(table, at, order=1, mode="nearest") for table in (self._medial, self._lateral)]
-        return float(np.mean(faces))
+        medial, lateral = self._at(np.array([[0.0, y, z]]))[:2, 0]
+        return float(medial + lateral) / 2.0
 
-    def _joint_side(self, p: Array) -> Array:
-        """Keeps the bone lateral of the joint's iliac face; lets go of it some way off the auricular part."""
-        y, z = turn(p[:, 1], p[:, 2], -self._slope)
-        stretch = self.joint.stretch(y, z)
-        face = self.joint.mid_x(y, z) + self.joint.gap_mm / 2.0 * stretch
-        release = 1.5 * np.maximum(self.joint.outline(y, z) - 16.0, 0.0)
-        return np.asarray((face - p[:, 0]) / stretch - release)
+    def _joint_tables(self, y: Array, z: Array) -> tuple[Array, Array, Array]:
+        """Iliac face of the joint, which no bone crosses, its stretch, and how far off the joint that rule lets go."""
+        sy, sz = turn(y, z, -self._slope)
+        stretch = self.joint.stretch(sy, sz)
+        release = 1.5 * np.maximum(self.joint.outline(sy, sz) - 16.0, 0.0)
+        return self.joint.mid_x(sy, sz) + self.joint.gap_mm / 2.0 * stretch, stretch, release
 
     def _turned(self, y: Array, z: Array, weight: Array) -> tuple[Array, Array]:
         return turn(y, z, weight * (self._slope - REFERENCE_SLOPE_DEG))
@@ -167,7 +163,7 @@ class HipHalf:
     def _face_tables(self, y: Array, z: Array) -> tuple[Array, Array]:
         rows = np.array(BLADE)
         cy, cz = self._turned(rows[:, 0], rows[:, 1], rows[:, 4])
-        js = np.array(JOINT_SAMPLES)
+        js = np.array([at for at in JOINT_SAMPLES if self.joint.outline(*map(np.array, at)) < 6.0])
         half_joint = np.interp(js[:, 1], *THICKNESS_AT_JOINT) / 2.0
         stretch = self.joint.stretch(js[:, 0], js[:, 1])
         # The joint's own ridge is left out of the smooth blade: it is put back where the blade meets the joint.

@@ -12,6 +12,7 @@ from sjplan.core.arrays import Array
 from sjplan.core.frames import SIDE_SIGN, SIDES, AnatomicalFrame
 from sjplan.phantom.hip import HipHalf
 from sjplan.phantom.joint import JointShape
+from sjplan.phantom.kernels import affine
 from sjplan.phantom.parameters import PhantomParameters
 from sjplan.phantom.sacrum import SacrumHalf, canal_mm
 from sjplan.phantom.spine import femur_mm, l5_mm
@@ -71,11 +72,11 @@ class Pelvis:
 
     def sacral_mm(self, points_lps_mm: ArrayLike) -> Array:
         """Coordinates in the sacral frame at size 1: left, posterior, cranial along the S1 endplate's normal."""
-        return self.sacral_frame.frame_from_lps(points_lps_mm) / self.parameters.size
+        return _scaled(self.sacral_frame, points_lps_mm, self.parameters.size)
 
     def pelvic_mm(self, points_lps_mm: ArrayLike) -> Array:
         """Coordinates in the pelvic frame at size 1."""
-        return self.pelvic_frame.frame_from_lps(points_lps_mm) / self.parameters.size
+        return _scaled(self.pelvic_frame, points_lps_mm, self.parameters.size)
 
     def lps_from_sacral(self, points_mm: ArrayLike) -> Array:
         """LPS points of sacral coordinates at size 1."""
@@ -118,6 +119,11 @@ class Pelvis:
             if mine.any():
                 out[mine] = measure(self.sacrum[side], _unsigned(q[mine]))
         return out
+
+
+def _scaled(frame: AnatomicalFrame, points_lps_mm: ArrayLike, size: float) -> Array:
+    points = np.ascontiguousarray(points_lps_mm, dtype=np.float64)
+    return np.asarray(affine(points, frame.axes / size, -(frame.axes @ frame.origin_lps_mm) / size))
 
 
 def _unsigned(q: Array) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import numpy as np
@@ -39,7 +39,7 @@ LAMINA: Final = Curve(_Z, (-6.0, -5.0, -2.5, 3.0, 5.0, 5.5, 6.0, 6.0))
 """Bone behind the canal; below zero at the hiatus, where the canal is open to the back (default)."""
 
 LATERAL_Z: Final = (-116.0, -112.0, -108.0, -103.0, -97.0, -90.0, -80.0, -70.0, -60.0)
-LATERAL_X: Final = Curve(LATERAL_Z, (3.0, 6.0, 9.5, 15.5, 23.5, 28.5, 33.0, 38.0, 60.0))
+LATERAL_X: Final = Curve(LATERAL_Z, (6.0, 8.5, 11.5, 16.5, 23.5, 28.5, 33.0, 38.0, 60.0))
 """Free lateral border below the joint, with the inferolateral angle near S5 (default)."""
 
 ALA_RECESS: Final = Curve((-97.0, -81.0, -60.0, -33.0, -12.0), (1.0, 3.0, 4.0, 6.5, 13.0))
@@ -129,8 +129,8 @@ class SacrumHalf:
     def solid_mm(self, p: Array) -> Array:
         """First-order signed distance to this half without its tunnels, (n, 3) -> (n,), positive outside."""
         x, y, z = p[:, 0], p[:, 1], p[:, 2]
-        front = (self.anterior_y(x, z) - y) * 0.93
-        back = (y - self.posterior_y(x, z)) * 0.93
+        front = (self.anterior_y(x, z) - y) / _steepness(self.anterior_y, x, z)
+        back = (y - self.posterior_y(x, z)) / _steepness(self.posterior_y, x, z)
         plate = smooth_max(front, back, 6.0)
         top = (z - np.minimum(self._ala_top_z + ALA_SLOPE * (y - 8.0), -2.0)) / np.hypot(1.0, ALA_SLOPE)
         plate = smooth_max(plate, top, 7.0)
@@ -201,3 +201,11 @@ class SacrumHalf:
             (x + 0.5, back + 7.0, z - 2.5),
         )
         return tube_along(points, np.array((1.0, 0.95, 1.0, 1.3)) * r, samples=14)
+
+
+def _steepness(surface_y: Callable[[Array, Array], Array], x: Array, z: Array) -> Array:
+    """sqrt(1 + |grad y|^2) of a height field over (x, z)."""
+    h = 0.5
+    dx = (surface_y(x + h, z) - surface_y(x - h, z)) / (2 * h)
+    dz = (surface_y(x, z + h) - surface_y(x, z - h)) / (2 * h)
+    return np.asarray(np.sqrt(1.0 + dx * dx + dz * dz))

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from sjplan.core.arrays import Array
 from sjplan.core.grid import Grid
+from sjplan.phantom.kernels import affine
 
 BLOCK: Final = 6
 """Edge of a block, voxels."""
 
-STEEPEST: Final = 1.6
+STEEPEST: Final = 1.4
 """Largest slope of the signed distances met in practice: they are first-order, not exact."""
 
 CHUNK: Final = 100_000
@@ -46,7 +47,7 @@ def sample_band(distance_mm: Callable[[Array], Array], grid: Grid, band_mm: floa
     blocks = -(-shape // BLOCK)
     lattice = _lattice(blocks)
     reach = float(np.linalg.norm(grid.spacing_mm * BLOCK)) / 2.0
-    coarse = _in_chunks(distance_mm, grid.lps_from_ijk(lattice * BLOCK + (BLOCK - 1) / 2.0))
+    coarse = _in_chunks(distance_mm, lps_of(grid, lattice * BLOCK + (BLOCK - 1) / 2.0))
     limit = (reach + band_mm) * STEEPEST
     touched = lattice[coarse < limit]
     if not len(touched):
@@ -61,10 +62,15 @@ def sample_band(distance_mm: Callable[[Array], Array], grid: Grid, band_mm: floa
     per_chunk = max(1, CHUNK // len(cell))
     for begin in range(0, len(wanted), per_chunk):
         ijk = (wanted[begin : begin + per_chunk] + cell).reshape(-1, 3)
-        values[tuple(ijk.T)] = distance_mm(grid.lps_from_ijk(ijk + first * BLOCK))
+        values[tuple(ijk.T)] = distance_mm(lps_of(grid, ijk + first * BLOCK))
     start = first * BLOCK
     size = np.minimum(shape - start, values.shape)
     return Band(start, np.ascontiguousarray(values[: size[0], : size[1], : size[2]]))
+
+
+def lps_of(grid: Grid, ijk: NDArray[np.int64] | Array) -> Array:
+    """LPS points of voxel indices (n, 3)."""
+    return np.asarray(affine(np.ascontiguousarray(ijk, dtype=np.float64), grid.matrix, grid.origin_lps_mm))
 
 
 def _lattice(shape: NDArray[np.int64]) -> NDArray[np.int64]:

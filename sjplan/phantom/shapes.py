@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from scipy.interpolate import PchipInterpolator
 
 from sjplan.core.arrays import Array, frozen
+from sjplan.phantom.kernels import swept_ball_mm
 
 
 def smooth_max(a: Array, b: Array, width_mm: float) -> Array:
@@ -96,14 +97,9 @@ class Tube:
 
     def distance_mm(self, points_mm: Array) -> Array:
         """Signed distance (n,), exact outside; inside, never deeper than the true depth of the union."""
-        best = np.full(len(points_mm), np.inf)
-        for a, b, ra, rb in zip(
-            self.points_mm[:-1], self.points_mm[1:], self.radius_mm[:-1], self.radius_mm[1:], strict=True
-        ):
-            np.minimum(best, _round_cone(points_mm, a, b, float(ra), float(rb)), out=best)
-        return best
+        return np.asarray(swept_ball_mm(np.ascontiguousarray(points_mm), self.points_mm, self.radius_mm))
 
-    def nearby_mm(self, points_mm: Array, reach_mm: float = 8.0) -> Array:
+    def nearby_mm(self, points_mm: Array, reach_mm: float = 6.0) -> Array:
         """As `distance_mm` for points within `reach_mm` of the tube, else some value >= `reach_mm`, far cheaper."""
         margin = self.radius_mm[:, None] + reach_mm
         low, high = (self.points_mm - margin).min(axis=0), (self.points_mm + margin).max(axis=0)
@@ -111,22 +107,6 @@ class Tube:
         out = np.full(len(points_mm), reach_mm)
         out[near] = self.distance_mm(points_mm[near])
         return out
-
-
-def _round_cone(p: Array, a: Array, b: Array, ra: float, rb: float) -> Array:
-    """Distance to the hull of two balls: the nearest ball of the sweep, found in the half-plane of axis and point."""
-    axis = b - a
-    length = float(np.linalg.norm(axis))
-    if length <= abs(ra - rb):
-        centre, radius = (a, ra) if ra >= rb else (b, rb)
-        return np.asarray(np.linalg.norm(p - centre, axis=1) - radius)
-    axis = axis / length
-    along = (p - a) @ axis
-    across = np.sqrt(np.maximum(((p - a) ** 2).sum(axis=1) - along * along, 0.0))
-    # |p - c(t)| - r(t) is convex in t: its minimum lies where the line to the ball makes the cone's angle.
-    slope = (ra - rb) / length
-    t = np.clip(along - across * slope / np.sqrt(1.0 - slope * slope), 0.0, length)
-    return np.asarray(np.hypot(along - t, across) - (ra + (rb - ra) * t / length))
 
 
 def tube_along(points_mm: ArrayLike, radius_mm: ArrayLike, samples: int = 24) -> Tube:
@@ -139,7 +119,7 @@ def tube_along(points_mm: ArrayLike, radius_mm: ArrayLike, samples: int = 24) ->
 
 def cone(p: Array, a: ArrayLike, b: ArrayLike, ra: float, rb: float) -> Array:
     """Signed distance (n,) to one round cone from ball (a, ra) to ball (b, rb)."""
-    return _round_cone(p, np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64), ra, rb)
+    return np.asarray(swept_ball_mm(p, np.array((a, b), dtype=np.float64), np.array((ra, rb), dtype=np.float64)))
 
 
 def ball(p: Array, centre: ArrayLike, radius: float) -> Array:

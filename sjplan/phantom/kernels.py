@@ -1,0 +1,76 @@
+"""Compiled inner loops of the phantom: swept balls and tables of height fields. Slow references stand beside them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from sjplan.core.arrays import Array
+
+
+@njit(cache=True)
+def swept_ball_mm(points: NDArray[Any], line: NDArray[Any], radius: NDArray[Any]) -> NDArray[Any]:
+    """Signed distance (n,) of points (n, 3) to the union of round cones along a polyline (m, 3) with radii (m,).
+
+    Agrees with `swept_ball_reference_mm` to the step of that search.
+    """
+    out = np.full(len(points), np.inf)
+    for s in range(len(line) - 1):
+        ax, ay, az = line[s, 0], line[s, 1], line[s, 2]
+        dx, dy, dz = line[s + 1, 0] - ax, line[s + 1, 1] - ay, line[s + 1, 2] - az
+        length = np.sqrt(dx * dx + dy * dy + dz * dz)
+        slope = (radius[s] - radius[s + 1]) / length
+        # |p - c(t)| - r(t) is convex in t: its minimum lies where the line to the ball makes the cone's angle,
+        # or at an end of the segment where one ball holds the other.
+        lean = slope / np.sqrt(1.0 - slope * slope) if abs(slope) < 1.0 else np.inf * slope
+        for n in range(len(points)):
+            px, py, pz = points[n, 0] - ax, points[n, 1] - ay, points[n, 2] - az
+            along = (px * dx + py * dy + pz * dz) / length
+            across = np.sqrt(max(px * px + py * py + pz * pz - along * along, 0.0))
+            t = min(max(along - across * lean, 0.0), length)
+            distance = np.sqrt((along - t) ** 2 + across * across) - radius[s] + slope * t
+            out[n] = min(out[n], distance)
+    return out
+
+
+def swept_ball_reference_mm(points: Array, line: Array, radius: Array, steps: int = 2000) -> Array:
+    """The same by brute force: the least distance to many balls along the polyline. Never below the exact value."""
+    at = np.linspace(0, len(line) - 1, steps)
+    centres = np.column_stack([np.interp(at, np.arange(len(line)), line[:, axis]) for axis in range(3)])
+    radii = np.interp(at, np.arange(len(line)), radius)
+    return np.array([float((np.linalg.norm(centres - p, axis=1) - radii).min()) for p in points])
+
+
+@njit(cache=True)
+def lookup(tables: NDArray[Any], low_y: float, low_z: float, step: float, points: NDArray[Any]) -> NDArray[Any]:
+    """Bilinear values of tables (t, ny, nz) at the (y, z) of points (n, 3), held at the border; returns (t, n).
+
+    Agrees with scipy's `map_coordinates` of order 1 to rounding.
+    """
+    count, ny, nz = tables.shape
+    out = np.zeros((count, len(points)))
+    for n in range(len(points)):
+        v = min(max((points[n, 1] - low_y) / step, 0.0), ny - 1.000001)
+        w = min(max((points[n, 2] - low_z) / step, 0.0), nz - 1.000001)
+        j, k = int(v), int(w)
+        v -= j
+        w -= k
+        for t in range(count):
+            low = (1.0 - w) * tables[t, j, k] + w * tables[t, j, k + 1]
+            high = (1.0 - w) * tables[t, j + 1, k] + w * tables[t, j + 1, k + 1]
+            out[t, n] = (1.0 - v) * low + v * high
+    return out
+
+
+@njit(cache=True)
+def affine(points: NDArray[Any], matrix: NDArray[Any], offset: NDArray[Any]) -> NDArray[Any]:
+    """`points @ matrix.T + offset` for (n, 3) points, without the threads that a small matrix product starts."""
+    out = np.zeros((len(points), 3))
+    for n in range(len(points)):
+        x, y, z = points[n, 0], points[n, 1], points[n, 2]
+        for a in range(3):
+            out[n, a] = matrix[a, 0] * x + matrix[a, 1] * y + matrix[a, 2] * z + offset[a]
+    return out
