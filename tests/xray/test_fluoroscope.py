@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+from xray_shapes import grid_about
+
+from sjplan.core.implant import ImplantModel
+from sjplan.core.trajectory import Trajectory
+from sjplan.core.volume import CtVolume
+from sjplan.xray.fluoroscope import Fluoroscope, compile_kernels, take
+from sjplan.xray.projector import project_volume
+from sjplan.xray.types import CArm, Detector
+
+DETECTOR = Detector(40, 50, 3.0)
+IMPLANT = Trajectory((25, 0, 0), (-20, 5, 3), 15.0, ImplantModel("tri", "t", "triangle", 3.5, 1.0, (45.0,)))
+
+
+def _ct(assumed=False):
+    grid = grid_about((0, 0, 0), (40, 40, 40), (2, 2, 2))
+    hu = np.random.default_rng(3).integers(-100, 900, grid.shape).astype(np.int16)
+    return CtVolume(grid, hu, assumed=assumed)
+
+
+def test_radiograph_is_the_projection_with_metal_on_top():
+    ct, carm = _ct(), CArm(10, 20, 5, (0, 0, 0))
+    plain = take(ct, carm, DETECTOR)
+    assert plain.line_integral == pytest.approx(project_volume(ct.hu, ct.grid, carm, DETECTOR))
+    with_metal = take(ct, carm, DETECTOR, [IMPLANT], [((70, 0, 20), (0, 0, 20), 1.6)])
+    added = with_metal.line_integral - plain.line_integral
+    assert added.max() > 1.5
+    assert (added == 0).mean() > 0.5
+
+
+@pytest.mark.parametrize("assumed", [False, True])
+def test_radiograph_says_whether_its_density_is_assumed(assumed):
+    assert take(_ct(assumed), CArm(0, 0, 0, (0, 0, 0)), DETECTOR).assumed_density is assumed
+
+
+def test_metal_of_one_picture_does_not_stay_in_the_next():
+    scope, carm = Fluoroscope(_ct()), CArm(10, 20, 5, (0, 0, 0))
+    before = scope.take(carm, DETECTOR).line_integral
+    for depth in (10.0, 20.0, 30.0):
+        scope.take(carm, DETECTOR, [IMPLANT], [((70, 0, 20), (70 - depth, 0, 20), 1.6)])
+    assert np.array_equal(scope.take(carm, DETECTOR).line_integral, before)
+
+
+def test_kept_poses_never_answer_for_another():
+    scope, ct = Fluoroscope(_ct()), _ct()
+    poses = [CArm(a, t, 0, (0, 0, z)) for a in (0, 10) for t in (0, 20, -30) for z in (0, 5)]
+    detectors = [DETECTOR, Detector(40, 50, 3.1), Detector(50, 40, 3.0)]
+    for _ in range(2):
+        for carm in poses:
+            for detector in detectors:
+                assert np.array_equal(scope.take(carm, detector).line_integral, take(ct, carm, detector).line_integral)
+
+
+def test_default_detector_is_512_square():
+    assert Fluoroscope(_ct()).take(CArm(0, 0, 0, (0, 0, 0))).line_integral.shape == (512, 512)
+
+
+def test_empty_room_gives_an_empty_picture():
+    grid = grid_about((0, 0, 0), (9, 9, 9), (5, 5, 5))
+    air = CtVolume(grid, np.full(grid.shape, -1000, np.int16))
+    assert not take(air, CArm(0, 0, 0, (0, 0, 0)), DETECTOR).line_integral.any()
+    pinned = take(air, CArm(0, 0, 0, (0, 0, 0)), DETECTOR, pins=[((-50, 0, 0), (50, 0, 0))])
+    assert pinned.line_integral.max() > 2
+
+
+def test_kernels_can_be_compiled_ahead():
+    compile_kernels()
