@@ -1,1 +1,1 @@
-"""L5: the command line, a thin shell over the library."""
+"""L5: the command line. Every command is a short story; the work is done in the rooms below."""

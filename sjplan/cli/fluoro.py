@@ -1,0 +1,124 @@
+"""`sjplan fluoro`: one simulated radiograph of a case, with or without a plan in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from sjplan.cli.intake import CaseArguments, read_case
+from sjplan.cli.opengl import require_opengl
+from sjplan.cli.options import AsJson, Case, CatalogueFile, FilePath, Labels, Names, Series, Untrusted
+from sjplan.cli.output import note_line, out_console, print_json
+from sjplan.cli.progress import part_of, progress
+from sjplan.cli.views import carm_numbers
+
+if TYPE_CHECKING:
+    from sjplan.core.trajectory import Trajectory
+    from sjplan.core.volume import CtVolume
+    from sjplan.io.cases import Case as CaseData
+
+
+def fluoro(
+    case: Case,
+    /,
+    *,
+    view: Annotated[
+        str,
+        Parameter(help="A view's name (sjplan views lists them) or ORBITAL,TILT[,WIGWAG].", allow_leading_hyphen=True),
+    ],
+    out: Annotated[FilePath, Parameter(help="PNG file to write.")],
+    plan: Annotated[FilePath | None, Parameter(help="plan.json whose implants are put in.")] = None,
+    npy: Annotated[FilePath | None, Parameter(help="Also write the line integrals, as a NumPy file.")] = None,
+    overlays: Annotated[bool, Parameter(help="Draw outlines, names and letters over the picture.")] = True,
+    inverted: Annotated[bool, Parameter(negative="", help="Bone white, as on a film.")] = False,
+    labels: Labels = None,
+    names: Names = None,
+    catalogue: CatalogueFile = None,
+    series: Series = None,
+    untrusted: Untrusted = False,
+    json: AsJson = False,
+) -> int:
+    """Take one simulated radiograph.
+
+    A label map without a CT gets assumed densities, and the picture says so.
+    """
+    from sjplan.cli.patient_views import patient_views
+    from sjplan.views.standard import parse_view
+    from sjplan.xray.fluoroscope import take
+
+    _require_png(out)
+    require_opengl()
+    with progress("xray") as reporter:
+        implants = implants_of(plan, catalogue)
+        data = read_case(CaseArguments(case, labels, names, series, untrusted), part_of(reporter, 0.0, 0.3))
+        found = patient_views(data, part_of(reporter, 0.3, 0.6))
+        carm = parse_view(view, found.views)
+        reporter("taking the radiograph", 0.6)
+        radiograph = take(ct_of(data), carm, trajectories=tuple(implants.values()))
+        reporter("drawing the picture", 0.9)
+        from sjplan.render.fluoro import FluoroOverlays, fluoro_picture, structure_points
+
+        drawn = None
+        if overlays:
+            points = structure_points(found.anatomy) if found.anatomy is not None else {}
+            drawn = FluoroOverlays(implants=implants, points_lps_mm=points, frame=found.frame, title=view)
+        picture = fluoro_picture(radiograph, drawn, inverted=inverted)
+        _write(out, picture, npy, radiograph.line_integral)
+    notes = [*found.notes, *(["densities are assumed: the case has no CT"] if radiograph.assumed_density else [])]
+    if json:
+        document = {"view": view, "carm": carm_numbers(carm), "out": str(out), "notes": notes}
+        print_json(document | {"assumed_density": radiograph.assumed_density, "npy": str(npy) if npy else None})
+        return 0
+    out_console().print(str(out), markup=False)
+    for note in notes:
+        note_line(note)
+    return 0
+
+
+def ct_of(case: CaseData) -> CtVolume:
+    """The case's CT, or one with densities assumed from its labels."""
+    from sjplan.xray.density import assumed_ct
+
+    if case.ct is not None:
+        return case.ct
+    assert case.labels is not None
+    return assumed_ct(case.labels)
+
+
+def implants_of(plan: Path | None, catalogue: Path | None) -> dict[int, Trajectory]:
+    """Every implant of a plan file, numbered from 1 over all its sides."""
+    if plan is None:
+        return {}
+    from sjplan.io.catalogue import read_implants
+    from sjplan.io.planfile import plan_from_entry, read_plan
+
+    models = read_implants(catalogue)
+    sides = [plan_from_entry(entry, models) for entry in read_plan(plan).sides if entry.implants]
+    return dict(enumerate((t for side in sides for t in side.trajectories), 1))
+
+
+def _require_png(out: Path) -> None:
+    from sjplan.core.errors import InputError
+
+    if out.suffix.lower() != ".png":
+        raise InputError("--out", found=str(out), wanted="a file name that ends in .png")
+    if out.is_dir() or not out.absolute().parent.is_dir():
+        found = "a folder" if out.is_dir() else f"no folder {out.parent}"
+        raise InputError(str(out), found=found, wanted="a file name in a folder that exists")
+
+
+def _write(out: Path, picture: bytes, npy: Path | None, line_integral: object) -> None:
+    """Both files, or neither: the array is written first, so that the picture is the sign that all is done."""
+    import io
+
+    import numpy as np
+
+    from sjplan.io.atomic import write_bytes
+
+    if npy is not None:
+        buffer = io.BytesIO()
+        np.save(buffer, np.asarray(line_integral))
+        write_bytes(npy, buffer.getvalue())
+    write_bytes(out, picture)

@@ -1,0 +1,142 @@
+"""From a case to a judged plan file: the story that `plan` and `demo` tell, without its pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sjplan.cli.intake import CaseArguments, models_for, plannable_anatomy, read_case
+from sjplan.cli.progress import Report, part_of
+from sjplan.cli.sides import SideResult, chosen_sides, plan_side, plannable, refused
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sjplan.anatomy.types import Anatomy
+    from sjplan.core.implant import ImplantModel
+    from sjplan.core.limits import Limits
+    from sjplan.io.cases import Case
+    from sjplan.io.planfile import PlanFile
+    from sjplan.planning.protocol import Planner
+    from sjplan.xray.types import CArm
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRequest:
+    """What is to be planned, in the words of the command line."""
+
+    case: CaseArguments
+    side: str = "both"
+    count: int = 3
+    implant: str | None = None
+    planner: str | None = None
+    limits: Path | None = None
+    catalogue: Path | None = None
+    seed: int = 0
+    budget_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRun:
+    """Everything that came out: the case, its anatomy and views, each side's result, and the plan file."""
+
+    case: Case
+    anatomy: Anatomy
+    views: dict[str, CArm]
+    limits: Limits
+    catalogue: dict[str, ImplantModel]
+    results: tuple[SideResult, ...]
+    plan_file: PlanFile
+
+    @property
+    def exit_code(self) -> int:
+        """0 only if every side is found."""
+        return 0 if all(result.found for result in self.results) else 1
+
+
+def run_plan(request: PlanRequest, report: Report) -> PlanRun:
+    """Read, find the anatomy, plan and judge each side, and put it all into a plan file.
+
+    Parameters
+    ----------
+    request : PlanRequest
+        What is to be planned.
+    report : callable
+        Told what goes on, and the share that is done.
+
+    Raises
+    ------
+    SjplanError
+        For bad input, and where no side that was asked for can be planned.
+    """
+    from sjplan.cli.patient_views import views_of_anatomy
+    from sjplan.io.cases import require_labels
+    from sjplan.io.catalogue import read_implants
+    from sjplan.io.limits import read_limits
+    from sjplan.planning import registry
+
+    # Whatever can be wrong with the words is found out before any volume is read.
+    catalogue, limits = read_implants(request.catalogue), read_limits(request.limits)
+    models = models_for(request.implant, request.count, catalogue)
+    planner = registry.load(request.planner or registry.DEFAULT_PLANNER)
+    case = read_case(request.case, part_of(report, 0.0, 0.1))
+    anatomy = plannable_anatomy(require_labels(case), part_of(report, 0.1, 0.35))
+    results = _plan_sides(request, case, anatomy, models, limits, planner, report)
+    plan_file = _plan_file(request, case, anatomy, limits, planner, results)
+    return PlanRun(case, anatomy, views_of_anatomy(anatomy), limits, catalogue, results, plan_file)
+
+
+def _plan_sides(
+    request: PlanRequest,
+    case: Case,
+    anatomy: Anatomy,
+    models: tuple[ImplantModel, ...],
+    limits: Limits,
+    planner: Planner,
+    report: Report,
+) -> tuple[SideResult, ...]:
+    from sjplan.planning.protocol import Budget, Problem
+
+    sides = chosen_sides(request.side)
+    refusals = {side: error for side in sides if (error := plannable(anatomy, side)) is not None}
+    if len(refusals) == len(sides):
+        raise next(iter(refusals.values()))
+    results = []
+    for n, side in enumerate(sides):
+        if side in refusals:
+            results.append(refused(side, refusals[side]))
+            continue
+        start, end = (0.35 + 0.65 * m / len(sides) for m in (n, n + 1))
+        budget = Budget(seconds=request.budget_s, progress=part_of(report, start, end, f"{side}: "))
+        problem = Problem(anatomy, side, models, limits, case.ct)
+        sha256 = case.sha256.get("labels", "")
+        results.append(plan_side(planner, problem, seed=request.seed, budget=budget, input_sha256=sha256))
+    return tuple(results)
+
+
+def _plan_file(
+    request: PlanRequest,
+    case: Case,
+    anatomy: Anatomy,
+    limits: Limits,
+    planner: Planner,
+    results: tuple[SideResult, ...],
+) -> PlanFile:
+    from sjplan.io.planfile import new_plan_file, side_entry
+    from sjplan.safety.judge import side_conflicts
+
+    entries = [
+        side_entry(
+            r.outcome,
+            r.side,
+            planner.spec.id,
+            r.margins,
+            r.nearest_margins,
+            r.fallback_margins,
+            parameters=getattr(planner, "parameters", None),
+        )
+        for r in results
+    ]
+    by_side = {r.side: r.margins for r in results if r.margins is not None}
+    conflicts = side_conflicts(by_side["left"], by_side["right"], limits) if len(by_side) == 2 else ()
+    return new_plan_file(case, entries, seed=request.seed, findings=(*anatomy.findings, *conflicts))

@@ -1,0 +1,156 @@
+"""`sjplan plan`: from a case to a plan with its margins, views and report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+from rich.text import Text
+
+from sjplan import NOT_FOR_CLINICAL_USE
+from sjplan.cli.intake import CaseArguments
+from sjplan.cli.opengl import require_opengl
+from sjplan.cli.options import (
+    AsJson,
+    Case,
+    CatalogueFile,
+    Labels,
+    LimitsFile,
+    Names,
+    OutFolder,
+    Series,
+    SideChoice,
+    Untrusted,
+)
+from sjplan.cli.output import out_console, print_json
+from sjplan.cli.pipeline import PlanRequest, PlanRun, run_plan
+from sjplan.cli.progress import Report, part_of, progress
+from sjplan.core.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sjplan.cli.sides import SideResult
+    from sjplan.safety.types import MarginReport
+
+KERNEL_ROOMS = ("geometry", "safety", "planning")
+
+
+def plan(
+    case: Case,
+    /,
+    *,
+    out: OutFolder,
+    labels: Labels = None,
+    names: Names = None,
+    side: Annotated[SideChoice, Parameter(help="Side to plan; exit 0 only if every side is found.")] = "both",
+    count: Annotated[int, Parameter(help="Implants a side, 2 or 3.")] = 3,
+    implant: Annotated[
+        str | None, Parameter(help="Model, or one a slot from cranial to caudal: ID[,ID[,ID]] (sjplan implants).")
+    ] = None,
+    planner: Annotated[str | None, Parameter(help="Planner (sjplan planners).")] = None,
+    limits: LimitsFile = None,
+    catalogue: CatalogueFile = None,
+    seed: Annotated[int, Parameter(help="Seed of all randomness: the same seed gives the same plan.")] = 0,
+    budget: Annotated[float | None, Parameter(help="Seconds that the search of one side may take.")] = None,
+    pictures: Annotated[bool, Parameter(help="Make pictures and report.html as well as plan.json.")] = True,
+    series: Series = None,
+    untrusted: Untrusted = False,
+    json: AsJson = False,
+) -> int:
+    """Plan two or three implants a side, measure their margins, and write plan, views and report.
+
+    Exit code 0 means that every side asked for has an accepted plan; 1 that one has none, with the reason.
+    """
+    check_seed_and_budget(seed, budget)
+    request = PlanRequest(
+        CaseArguments(case, labels, names, series, untrusted),
+        side,
+        count,
+        implant,
+        planner,
+        limits,
+        catalogue,
+        seed,
+        budget,
+    )
+    if pictures:
+        require_opengl()
+    rooms = (*KERNEL_ROOMS, "xray") if pictures else KERNEL_ROOMS
+    with progress(*rooms) as reporter:
+        run = plan_into(request, out, reporter, pictures=pictures)
+    if json:
+        print_json(run.plan_file.model_dump(by_alias=True))
+    else:
+        print_summary(run, out)
+    return run.exit_code
+
+
+def check_seed_and_budget(seed: int, budget_s: float | None) -> None:
+    """Refuse numbers that mean nothing, before anything is read."""
+    if seed < 0:
+        raise InputError("--seed", found=str(seed), wanted="0 or more")
+    if budget_s is not None and not 0 < budget_s < float("inf"):
+        raise InputError("--budget", found=f"{budget_s:g}", wanted="seconds, more than 0")
+
+
+def plan_into(request: PlanRequest, out: Path, report: Report, *, pictures: bool) -> PlanRun:
+    """Plan, and write everything into a folder that appears whole or not at all."""
+    from sjplan.io.atomic import output_folder
+    from sjplan.io.exports import export
+    from sjplan.io.planfile import write_plan
+
+    with output_folder(out) as folder:
+        run = run_plan(request, part_of(report, 0.0, 0.5 if pictures else 1.0))
+        write_plan(run.plan_file, folder / "plan.json")
+        if any(entry.implants for entry in run.plan_file.sides):
+            export(run.plan_file, "slicer", folder / "slicer", run.catalogue)
+        if pictures:
+            from sjplan.cli.pictures import write_pictures
+
+            write_pictures(run, folder, part_of(report, 0.5, 1.0))
+    return run
+
+
+def print_summary(run: PlanRun, out: Path) -> None:
+    """What a person wants to know first: the verdict of each side, and why."""
+    console = out_console()
+    for result in run.results:
+        for line in side_lines(result):
+            console.print(line)
+    for finding in run.plan_file.findings:
+        if finding.severity != "note":
+            console.print(Text(f"{finding.severity}: {finding.text}", style="yellow"))
+    console.print(Text(f"written to {out}. {NOT_FOR_CLINICAL_USE}", style="dim"))
+
+
+def side_lines(result: SideResult) -> list[Text]:
+    """The verdict of one side and its implants, line by line."""
+    if result.margins is not None:
+        head = Text(f"{result.side}: {result.outcome.status}, accepted", style="bold green")
+        return [head, *margin_lines(result.margins)]
+    lines = [Text(f"{result.side}: {result.outcome.status}, no accepted plan", style="bold red")]
+    lines += [Text(f"  {reason.text}") for reason in result.outcome.reasons]
+    if result.nearest_margins is not None:
+        slack = result.nearest_margins.slack_mm
+        lines.append(Text(f"  nearest plan (not accepted): worst slack {slack:+.1f} mm"))
+    if result.fallback_margins is not None:
+        slack = result.fallback_margins.slack_mm
+        lines.append(Text(f"  two implants would do: worst slack {slack:+.1f} mm (see fallback in plan.json)"))
+    return lines
+
+
+def margin_lines(margins: MarginReport) -> list[Text]:
+    """One line an implant: what it is, where it is tightest, and how much of it lies where."""
+    lines = []
+    for m in margins.implants:
+        tightest = m.binding
+        lines.append(
+            Text(
+                f"  {m.slot}  {m.trajectory.model.id} {m.trajectory.length_mm:.0f} mm: "
+                f"{tightest.envelope_mm:.1f} mm to {tightest.structure} (limit {tightest.limit_mm:g}, "
+                f"lower bound {tightest.lower_bound_mm:.1f}), "
+                f"{m.iliac_mm:.0f} mm in the ilium, {m.sacral_mm:.0f} mm in the sacrum"
+            )
+        )
+    return lines

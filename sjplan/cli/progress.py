@@ -1,0 +1,111 @@
+"""Progress on stderr: a bar in a terminal, a line per step elsewhere, silent for what is over at once."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+import sjplan
+from sjplan.cli.output import err_console
+
+Report = Callable[[str, float], None]
+"""What a room below calls: what it is doing, and the share of its work that is done (0 to 1)."""
+
+QUIET_S: Final = 0.5
+"""Steps that begin sooner than this after the command print no line in a log: a quick command stays quiet."""
+
+COMPILING: Final = "first run here: compiling the numerical kernels, up to a minute; later runs start at once"
+
+
+def part_of(report: Report, start: float, stop: float, prefix: str = "") -> Report:
+    """A callback for one part of the work: its 0 to 1 becomes `start` to `stop` of the whole.
+
+    Examples
+    --------
+    >>> seen = []
+    >>> part = part_of(lambda what, share: seen.append((what, share)), 0.5, 1.0, "left: ")
+    >>> part("measuring", 0.5)
+    >>> seen
+    [('left: measuring', 0.75)]
+    """
+
+    def part(what: str, fraction: float) -> None:
+        report(prefix + what, start + (stop - start) * fraction)
+
+    return part
+
+
+class Reporter:
+    """One bar for one command; itself a `Report`, to be divided with `part_of`.
+
+    Parameters
+    ----------
+    console : Console
+        Where to write; a terminal gets a bar, anything else a line per step.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._start = time.monotonic()
+        self._last = ""
+        self._bar: Progress | None = None
+        if console.is_terminal:
+            columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+            self._bar = Progress(*columns, console=console, transient=True)
+            self._task = self._bar.add_task("starting", total=1.0)
+
+    def __call__(self, what: str, fraction: float) -> None:
+        """Say what is being done, and how much of the whole command is over."""
+        if self._bar is not None:
+            self._bar.update(self._task, description=what, completed=min(max(fraction, 0.0), 1.0))
+        elif what not in (self._last, "done") and time.monotonic() - self._start >= QUIET_S:
+            self._console.print(f"[{time.monotonic() - self._start:6.1f} s] {what}", markup=False)
+        self._last = what
+
+    @contextmanager
+    def shown(self) -> Iterator[Reporter]:
+        """Show the bar while the body runs, and clear it whatever happens."""
+        if self._bar is None:
+            yield self
+        else:
+            with self._bar:
+                yield self
+
+
+@contextmanager
+def progress(*rooms: str) -> Iterator[Reporter]:
+    """Progress for one command; says first when kernels of these rooms will be compiled.
+
+    Parameters
+    ----------
+    *rooms : str
+        Rooms whose numba kernels the command will call.
+    """
+    console = err_console()
+    if not kernels_cached(rooms):
+        console.print(COMPILING, markup=False)
+    with Reporter(console).shown() as reporter:
+        yield reporter
+
+
+def kernels_cached(rooms: tuple[str, ...]) -> bool:
+    """Whether every room has compiled kernels in one of the places where numba keeps them.
+
+    Numba writes an index file (.nbi) per kernel: into NUMBA_CACHE_DIR if that is set, else beside the module,
+    else (where that folder cannot be written) into the user's cache folder.
+    """
+    package = Path(sjplan.__file__).parent
+    named = os.environ.get("NUMBA_CACHE_DIR")
+    shared = [Path(named)] if named else [Path.home() / ".cache" / "numba"]
+    for room in rooms:
+        beside = [] if named else list((package / room / "__pycache__").glob("*.nbi"))
+        if not beside and not any(any(folder.glob(f"{room}_*/*.nbi")) for folder in shared):
+            return False
+    return True

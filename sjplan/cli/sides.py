@@ -1,0 +1,109 @@
+"""One side of a plan: a planner proposes, the judge measures, and what both said is kept together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from sjplan.core.errors import AnatomyError, SjplanError
+from sjplan.core.plan import Outcome, Plan, Reason, Side
+
+if TYPE_CHECKING:
+    from sjplan.anatomy.types import Anatomy
+    from sjplan.planning.protocol import Budget, Planner, Problem
+    from sjplan.safety.types import MarginReport
+
+SIDE_STREAM = {"left": 0, "right": 1}
+"""Second word of each side's random seed: a side's plan is the same whether it is planned alone or with the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class SideResult:
+    """What came out for one side: the outcome, and the judge's measure of every plan in it."""
+
+    side: Side
+    outcome: Outcome
+    margins: MarginReport | None = None
+    nearest_margins: MarginReport | None = None
+    fallback_margins: MarginReport | None = None
+
+    @property
+    def found(self) -> bool:
+        """Whether an accepted plan came out of a completed search."""
+        return self.outcome.status == "found"
+
+    @property
+    def shown(self) -> tuple[Plan | None, MarginReport | None]:
+        """The plan to draw and its margins: the accepted one, else the nearest (which is not accepted)."""
+        if self.outcome.plan is not None:
+            return self.outcome.plan, self.margins
+        return self.outcome.nearest, self.nearest_margins
+
+
+def chosen_sides(side: str) -> tuple[Side, ...]:
+    """The sides that `left`, `right` or `both` stand for.
+
+    Examples
+    --------
+    >>> chosen_sides("both"), chosen_sides("right")
+    (('left', 'right'), ('right',))
+    """
+    if side == "both":
+        return ("left", "right")
+    return ("left",) if side == "left" else ("right",)
+
+
+def plan_side(planner: Planner, problem: Problem, *, seed: int, budget: Budget, input_sha256: str) -> SideResult:
+    """Plan one side and judge whatever the planner answered.
+
+    A plan that the judge does not accept is not handed on as accepted, whatever the planner said of it.
+    """
+    import numpy as np
+
+    from sjplan.safety.judge import judge
+
+    rng = np.random.default_rng([seed, SIDE_STREAM[problem.side]])
+    outcome = planner.plan(problem, rng=rng, budget=budget)
+
+    def signed(plan: Plan | None) -> Plan | None:
+        return None if plan is None else replace(plan, seed=seed, input_sha256=input_sha256)
+
+    def measured(plan: Plan | None) -> MarginReport | None:
+        return None if plan is None else judge(plan, problem.anatomy, problem.limits)
+
+    outcome = replace(
+        outcome, plan=signed(outcome.plan), nearest=signed(outcome.nearest), fallback=signed(outcome.fallback)
+    )
+    margins = measured(outcome.plan)
+    if margins is not None and not margins.accepted:
+        outcome, margins = _rejected(outcome, margins), None
+    nearest, fallback = measured(outcome.nearest), measured(outcome.fallback)
+    if fallback is not None and not fallback.accepted:
+        outcome, fallback = replace(outcome, fallback=None), None
+    return SideResult(problem.side, outcome, margins, nearest, fallback)
+
+
+def _rejected(outcome: Outcome, margins: MarginReport) -> Outcome:
+    """The planner called a plan safe and the judge does not: it becomes the nearest plan, with the judge's reasons."""
+    reasons = tuple(
+        Reason(v.constraint, v.missing, v.unit, f"the planner's plan was rejected by the judge: {v.text}")
+        for v in margins.violations
+    )
+    return replace(outcome, status="infeasible", plan=None, nearest=outcome.plan, reasons=reasons)
+
+
+def refused(side: Side, error: SjplanError) -> SideResult:
+    """A side that could not be planned at all, because its anatomy does not allow it."""
+    reason = Reason(constraint="anatomy", missing=0.0, unit="", text=str(error))
+    return SideResult(side, Outcome("invalid_input", reasons=(reason,)))
+
+
+def plannable(anatomy: Anatomy, side: Side) -> AnatomyError | None:
+    """Why a side cannot be planned, or None where it can."""
+    from sjplan.anatomy.build import require_plannable
+
+    try:
+        require_plannable(anatomy, side)
+    except AnatomyError as error:
+        return error
+    return None

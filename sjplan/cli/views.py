@@ -1,0 +1,60 @@
+"""`sjplan views`: the C-arm numbers of this patient's standard views."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from sjplan.cli.intake import CaseArguments, read_case
+from sjplan.cli.options import AsJson, Case, Labels, Names, Series, Untrusted
+from sjplan.cli.output import note_line, out_console, print_json
+from sjplan.cli.progress import part_of, progress
+
+if TYPE_CHECKING:
+    from sjplan.xray.types import CArm
+
+
+def views(
+    case: Case,
+    /,
+    *,
+    labels: Labels = None,
+    names: Names = None,
+    series: Series = None,
+    untrusted: Untrusted = False,
+    json: AsJson = False,
+) -> int:
+    """Say how the C-arm has to stand for the standard views of this patient.
+
+    The numbers are relative to the scan's coronal plane: orbital > 0 turns the detector to the patient's left,
+    tilt > 0 to the head (outlet), tilt < 0 to the feet (inlet).
+    """
+    from sjplan.cli.patient_views import patient_views
+
+    with progress("anatomy") as reporter:
+        data = read_case(CaseArguments(case, labels, names, series, untrusted), part_of(reporter, 0.0, 0.4))
+        found = patient_views(data, part_of(reporter, 0.4, 1.0))
+    if json:
+        print_json({"views": {name: carm_numbers(carm) for name, carm in found.views.items()}, "notes": found.notes})
+        return 0
+    table = Table("view", "orbital deg", "tilt deg", "wig-wag deg", "isocentre LPS mm", box=None)
+    for name, carm in found.views.items():
+        angles = [f"{v:+.1f}" for v in (carm.orbital_deg, carm.tilt_deg, carm.wig_wag_deg)]
+        table.add_row(name, *angles, " ".join(f"{v:.1f}" for v in carm.isocentre_lps_mm))
+    out_console().print(table)
+    for note in found.notes:
+        note_line(note)
+    return 0
+
+
+def carm_numbers(carm: CArm) -> dict[str, float | list[float]]:
+    """A C-arm pose as plain numbers, for JSON."""
+    return {
+        "orbital_deg": round(carm.orbital_deg, 3),
+        "tilt_deg": round(carm.tilt_deg, 3),
+        "wig_wag_deg": round(carm.wig_wag_deg, 3),
+        "isocentre_lps_mm": [round(float(v), 3) for v in carm.isocentre_lps_mm],
+        "source_to_isocentre_mm": carm.source_to_isocentre_mm,
+        "source_to_detector_mm": carm.source_to_detector_mm,
+    }
