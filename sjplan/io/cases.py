@@ -11,6 +11,7 @@ from sjplan.core.findings import Finding
 from sjplan.core.grid import Grid, require_same_space
 from sjplan.core.labels import LabelMap
 from sjplan.core.volume import CtVolume
+from sjplan.io.payload import is_folder
 from sjplan.io.volumes import load
 
 PHANTOM_CT: Final = "ct.nii.gz"
@@ -91,7 +92,7 @@ def read_case(
         For CT and labels of different space.
     """
     given = Path(path)
-    if given.is_dir() and ((given / PHANTOM_CT).is_file() or (given / PHANTOM_LABELS).is_file()):
+    if is_folder(given) and ((given / PHANTOM_CT).is_file() or (given / PHANTOM_LABELS).is_file()):
         own = given / PHANTOM_LABELS
         if labels is None and own.is_file():
             labels = own

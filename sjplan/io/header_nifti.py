@@ -19,9 +19,11 @@ from sjplan.io.payload import Encoding, Layout
 HEADER_BYTES: Final = 348
 """Length of a NIfTI-1 header, which is also its first number (nifti1.h, field sizeof_hdr)."""
 
-VOXEL_BYTES: Final = {2: 1, 4: 2, 8: 4, 16: 4, 64: 8, 256: 1, 512: 2, 768: 4}
-"""Bytes of a voxel of each scalar datatype code (nifti1.h, DT_*): uint8, int16, int32, float32, float64, int8,
-uint16, uint32. Sixty-four bit integers are left out: they are no CT and no label map."""
+NUMBER_TYPES: Final = {
+    2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4",
+}  # fmt: skip
+"""Number type of each scalar datatype code (nifti1.h, DT_*). Sixty-four bit integers are left out: they are no CT
+and no label map."""
 
 _COLOURS: Final = {128: "RGB", 2304: "RGBA", 32: "complex", 1792: "complex"}
 _NIFTI2_BYTES = 540
@@ -35,9 +37,9 @@ def read_nifti_layout(path: Path) -> Layout:
     Raises
     ------
     InputError
-        For a header that is none, or names another file, for an image that is not three-dimensional and
-        scalar, for spacing that is not positive and finite, and for an orientation that is absent, sheared or
-        given twice with different results.
+        For a header that is none, or names another file, for pixels that are not plain numbers, for spacing that
+        is not positive and finite, and for an orientation that is absent, sheared or given twice with different
+        results.
     """
     packed = path.name.lower().endswith(".gz")
     header = _first_bytes(path, packed)
@@ -50,15 +52,19 @@ def read_nifti_layout(path: Path) -> Layout:
             str(path), found=f"a {_COLOURS[datatype]} image", wanted="one number a voxel",
             fix="convert it to Hounsfield units or labels",
         )  # fmt: skip
-    if datatype not in VOXEL_BYTES:
+    if datatype not in NUMBER_TYPES:
         raise _header_error(path, f"datatype code {datatype}", "an integer or float type of up to 64 bits")
     spacing = _spacing(path, header, order)
     _check_orientation(path, header, order, shape, spacing)
     offset = struct.unpack_from(order + "f", header, 108)[0]
     if not (math.isfinite(offset) and 348 <= offset < 2**31):
         raise _header_error(path, f"vox_offset {offset:g}", "352 or a little more")
+    scale = struct.unpack_from(order + "2f", header, 112)
+    if not (math.isfinite(scale[0]) and math.isfinite(scale[1])):
+        raise _header_error(path, f"scl_slope {scale[0]:g} and scl_inter {scale[1]:g}", "finite numbers")
     encoding: Encoding = "gzip" if packed else "raw"
-    return Layout("NIfTI", "NiftiImageIO", shape, VOXEL_BYTES[datatype], encoding, 0, int(offset))
+    dtype = np.dtype(order + NUMBER_TYPES[datatype])
+    return Layout("NIfTI", "NiftiImageIO", shape, dtype, encoding, 0, int(offset))
 
 
 def _header_error(path: Path, found: str, wanted: str) -> InputError:

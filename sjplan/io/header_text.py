@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -16,21 +16,23 @@ from sjplan.io.payload import Encoding, Layout
 MAX_HEADER_BYTES: Final = 2**20
 """Longest text header that is looked at (bytes): real ones have a few hundred to some thousand."""
 
-NRRD_BYTES: Final = {
-    **dict.fromkeys(("signed char", "int8", "int8_t", "uchar", "unsigned char", "uint8", "uint8_t"), 1),
-    **dict.fromkeys(("short", "short int", "signed short", "signed short int", "int16", "int16_t"), 2),
-    **dict.fromkeys(("ushort", "unsigned short", "unsigned short int", "uint16", "uint16_t"), 2),
-    **dict.fromkeys(("int", "signed int", "int32", "int32_t", "uint", "unsigned int", "uint32", "uint32_t"), 4),
-    "float": 4,
-    "double": 8,
+NRRD_TYPES: Final = {
+    **dict.fromkeys(("signed char", "int8", "int8_t"), "i1"),
+    **dict.fromkeys(("uchar", "unsigned char", "uint8", "uint8_t"), "u1"),
+    **dict.fromkeys(("short", "short int", "signed short", "signed short int", "int16", "int16_t"), "i2"),
+    **dict.fromkeys(("ushort", "unsigned short", "unsigned short int", "uint16", "uint16_t"), "u2"),
+    **dict.fromkeys(("int", "signed int", "int32", "int32_t"), "i4"),
+    **dict.fromkeys(("uint", "unsigned int", "uint32", "uint32_t"), "u4"),
+    "float": "f4",
+    "double": "f8",
 }
-"""Bytes of a voxel of each NRRD type name (teem, NRRD file format, section "type")."""
+"""Number type of each NRRD type name (teem, NRRD file format, section "type")."""
 
-META_BYTES: Final = {
-    "MET_CHAR": 1, "MET_UCHAR": 1, "MET_SHORT": 2, "MET_USHORT": 2, "MET_INT": 4, "MET_UINT": 4, "MET_FLOAT": 4,
-    "MET_DOUBLE": 8,
+META_TYPES: Final = {
+    "MET_CHAR": "i1", "MET_UCHAR": "u1", "MET_SHORT": "i2", "MET_USHORT": "u2", "MET_INT": "i4", "MET_UINT": "u4",
+    "MET_FLOAT": "f4", "MET_DOUBLE": "f8",
 }  # fmt: skip
-"""Bytes of a voxel of each MetaImage element type (ITK, MetaIO)."""
+"""Number type of each MetaImage element type (ITK, MetaIO)."""
 
 _NRRD_SPACES = {
     "leftposteriorsuperior", "lps", "rightanteriorsuperior", "ras", "leftanteriorsuperior", "las",
@@ -101,13 +103,20 @@ def read_nrrd_layout(path: Path) -> Layout:
     kinds = fields.get("kinds", "").lower()
     if len(shape) == 4 and shape[0] <= 4 and not kinds.startswith("domain"):
         raise _refuse(path, f"{shape[0]} values a voxel (RGB or vector)", "one number a voxel", "convert it")
-    voxel_bytes = NRRD_BYTES.get(fields["type"].strip().lower())
-    if voxel_bytes is None:
+    number = NRRD_TYPES.get(fields["type"].strip().lower())
+    if number is None:
         raise _refuse(path, f"type {fields['type'][:40]!r}", "an integer or float type of up to 64 bits")
     encoding = _nrrd_encoding(path, fields["encoding"])
     if len(shape) == 3:
         _check_nrrd_space(path, fields)
-    return Layout("NRRD", "NrrdImageIO", shape, voxel_bytes, encoding, offset, 0)
+    return Layout("NRRD", "NrrdImageIO", shape, _nrrd_dtype(path, fields, number), encoding, offset, 0)
+
+
+def _nrrd_dtype(path: Path, fields: dict[str, str], number: str) -> np.dtype[Any]:
+    order = {"little": "<", "big": ">"}.get(fields.get("endian", "").lower())
+    if order is None and number[1] != "1":
+        raise _refuse(path, f"endian {fields.get('endian', 'missing')[:20]!r}", "little or big")
+    return np.dtype((order or "<") + number)
 
 
 def _nrrd_fields(path: Path) -> tuple[dict[str, str], int]:
@@ -174,11 +183,11 @@ def read_meta_layout(path: Path) -> Layout:
     channels = fields.get("ElementNumberOfChannels", "1")
     if channels != "1":
         raise _refuse(path, f"{channels[:20]} values a voxel (RGB or vector)", "one number a voxel", "convert it")
-    if fields["ElementType"] not in META_BYTES:
-        raise _refuse(path, f"ElementType {fields['ElementType'][:40]!r}", "one of " + ", ".join(META_BYTES))
-    if fields.get("BinaryData", "True").lower() not in ("true", "1"):
+    if fields["ElementType"] not in META_TYPES:
+        raise _refuse(path, f"ElementType {fields['ElementType'][:40]!r}", "one of " + ", ".join(META_TYPES))
+    if not _is_true(fields.get("BinaryData", "True")):
         raise _refuse(path, "pixels written as text (BinaryData not True)", "binary pixels")
-    if fields.get("HeaderSize", "0") not in ("0",):
+    if fields.get("HeaderSize", "0") != "0":
         raise _refuse(path, f"HeaderSize {fields['HeaderSize'][:20]}", "pixels right after the header")
     for field, neutral in (("ElementToIntensityFunctionSlope", 1.0), ("ElementToIntensityFunctionOffset", 0.0)):
         if field in fields and _floats(path, field, fields[field], 1)[0] != neutral:
@@ -187,9 +196,23 @@ def read_meta_layout(path: Path) -> Layout:
     if spacing is None:
         raise _refuse(path, "a MetaImage header without ElementSpacing", "the spacing in mm", "add it")
     _check_spacing(path, _floats(path, "ElementSpacing", spacing, len(shape)))
-    packed = fields.get("CompressedData", "False").lower() in ("true", "1")
-    return Layout("MetaImage", "MetaImageIO", shape, META_BYTES[fields["ElementType"]], "zlib" if packed else "raw",
-                  offset, 0)  # fmt: skip
+    order = ">" if _is_true(fields.get("BinaryDataByteOrderMSB", fields.get("ElementByteOrderMSB", "False"))) else "<"
+    packed = _is_true(fields.get("CompressedData", "False"))
+    if packed:
+        _check_packed_size(path, fields.get("CompressedDataSize", "missing"), path.stat().st_size - offset)
+    dtype = np.dtype(order + META_TYPES[fields["ElementType"]])
+    return Layout("MetaImage", "MetaImageIO", shape, dtype, "zlib" if packed else "raw", offset, 0)
+
+
+def _is_true(text: str) -> bool:
+    return text.lower() in ("true", "1")
+
+
+def _check_packed_size(path: Path, text: str, there: int) -> None:
+    """MetaIO believes CompressedDataSize: where it is wrong or missing, the image is whatever was in memory."""
+    if text != str(there):
+        raise _refuse(path, f"CompressedDataSize {text[:20]} with {there} bytes of data (truncated, or not closed)",
+                      "the size of the data")  # fmt: skip
 
 
 def _meta_fields(path: Path) -> tuple[dict[str, str], int]:

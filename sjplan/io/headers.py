@@ -13,7 +13,7 @@ from sjplan.core.errors import GeometryError, InputError
 from sjplan.core.grid import Grid
 from sjplan.io.header_nifti import read_nifti_layout
 from sjplan.io.header_text import read_meta_layout, read_nrrd_layout
-from sjplan.io.itk import image_reader, reading, sitk, unreadable
+from sjplan.io.itk import image_reader, sitk, unreadable
 from sjplan.io.payload import Layout, check_claims, check_file_size, hash_and_measure
 
 _PARSERS: Final[Mapping[str, Callable[[Path], Layout]]] = {
@@ -108,8 +108,7 @@ def _check_dimensions(path: Path, shape: tuple[int, ...]) -> None:
 
 def _information(path: Path, layout: Layout) -> tuple[Grid, str]:
     """Geometry and pixel type from SimpleITK, held against the raw header."""
-    reader = image_reader(path, layout.image_io)
-    with reading(path):
+    with image_reader(path, layout.image_io, image_suffix(path)) as reader:
         reader.ReadImageInformation()
     size = tuple(int(n) for n in reader.GetSize())
     if size != layout.shape or reader.GetNumberOfComponents() != 1:
@@ -143,6 +142,5 @@ def make_grid(what: str, shape: object, spacing: object, origin: object, directi
 
 def read_pixels(header: ImageHeader) -> Any:
     """Read the pixels of a checked file as a SimpleITK image."""
-    reader = image_reader(header.path, header.layout.image_io)
-    with reading(header.path):
+    with image_reader(header.path, header.layout.image_io, image_suffix(header.path)) as reader:
         return reader.Execute()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -42,9 +44,25 @@ def reading(path: str | Path) -> Iterator[None]:
         sitk.ProcessObject.SetGlobalWarningDisplay(before)
 
 
-def image_reader(path: Path, image_io: str) -> Any:
-    """A SimpleITK reader tied to the one format that the file's header was checked for."""
-    reader = sitk.ImageFileReader()
-    reader.SetImageIO(image_io)
-    reader.SetFileName(str(path))
-    return reader
+@contextlib.contextmanager
+def image_reader(path: Path, image_io: str, suffix: str) -> Iterator[Any]:
+    """A SimpleITK reader for one file, tied to the format that the file's header was checked for.
+
+    The reader sees the file alone in a folder: with `a.nii` beside `a.nii.gz`, the NIfTI library takes the header
+    of the one that was asked for and the pixels of the other.
+
+    Raises
+    ------
+    InputError
+        In place of SimpleITK's exceptions raised in the block.
+    """
+    with tempfile.TemporaryDirectory(prefix="sjplan-") as folder, reading(path):
+        only = Path(folder) / f"image{suffix}"
+        try:
+            only.symlink_to(path.absolute())
+        except OSError:  # Windows without the right to make links
+            shutil.copyfile(path, only)
+        reader = sitk.ImageFileReader()
+        reader.SetImageIO(image_io)
+        reader.SetFileName(str(only))
+        yield reader

@@ -79,8 +79,7 @@ def _distinct(stored: NDArray[Any]) -> NDArray[Any] | None:
 
 
 def _whole(values: NDArray[Any]) -> bool:
-    numbers = values.astype(np.float64)
-    return bool(np.isfinite(numbers).all() and (numbers == np.rint(numbers)).all())
+    return bool((values == np.rint(values)).all())
 
 
 def to_labels(what: str, stored: NDArray[Any], names: Mapping[int, str]) -> Labels:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
+
+import numpy as np
 
 from sjplan.core.errors import InputError
 
@@ -40,8 +43,8 @@ class Layout:
         SimpleITK's reader for it.
     shape : tuple of int
         Voxels along each axis, as the header claims.
-    voxel_bytes : int
-        Bytes of one voxel.
+    dtype : numpy dtype
+        Number type and byte order of one voxel.
     encoding : {"raw", "gzip", "zlib"}
         How the pixels are stored.
     stream_offset : int
@@ -53,7 +56,7 @@ class Layout:
     format: str
     image_io: str
     shape: tuple[int, ...]
-    voxel_bytes: int
+    dtype: np.dtype[Any]
     encoding: Encoding
     stream_offset: int
     pixel_offset: int
@@ -69,7 +72,21 @@ class Layout:
     @property
     def pixel_bytes(self) -> int:
         """Bytes of all pixels claimed, after decompression."""
-        return self.voxels * self.voxel_bytes
+        return self.voxels * self.dtype.itemsize
+
+
+def is_folder(path: str | Path) -> bool:
+    """Whether `path` is a folder; False, not an error, for a path that the system cannot even look up.
+
+    Examples
+    --------
+    >>> is_folder("."), is_folder("x" * 5000)
+    (True, False)
+    """
+    try:
+        return Path(path).is_dir()
+    except OSError:
+        return False
 
 
 def check_file_size(path: str | Path) -> int:
@@ -87,8 +104,6 @@ def check_file_size(path: str | Path) -> int:
     except OSError as error:
         found = f"a path that cannot be opened ({(error.strerror or 'unknown reason').lower()})"
         raise InputError(str(path), found=found, wanted="a readable file", fix="check the path") from error
-    except ValueError as error:
-        raise InputError(repr(str(path)), found="a path with a null byte", wanted="a file name") from error
     if not there:
         raise InputError(str(path), found="no such file", wanted="an existing file", fix="check the path")
     if not regular:
@@ -113,20 +128,20 @@ def check_claims(path: str | Path, layout: Layout) -> None:
 
 
 def hash_and_measure(path: str | Path, layout: Layout) -> str:
-    """Return the sha256 of the file's bytes, after making sure that every promised pixel is there.
+    """Return the sha256 of the file's bytes, after making sure that every promised pixel is there and is a number.
 
     Compressed streams are inflated piece by piece and thrown away, so that memory does not grow with what
-    they expand to; inflating stops as soon as more comes out than the header promises.
+    they expand to; inflating stops as soon as more comes out than the header promises. Floats are looked at
+    here because the NIfTI library turns NaN into 0, which is water.
 
     Raises
     ------
     InputError
-        For a truncated or damaged file, or one that holds much more than its header describes.
+        For a truncated or damaged file, one that holds much more than its header describes, and NaN voxels.
     """
     digest = hashlib.sha256()
-    wanted = layout.pixel_offset + layout.pixel_bytes
-    limit = wanted + SURPLUS_BYTES
-    counter = _Raw() if layout.encoding == "raw" else _Inflated(limit)
+    pixels = _Pixels(path, layout)
+    stream = _Plain() if layout.encoding == "raw" else _Inflating()
     skip = layout.stream_offset
     with Path(path).open("rb") as file:
         while chunk := file.read(_CHUNK):
@@ -134,60 +149,83 @@ def hash_and_measure(path: str | Path, layout: Layout) -> str:
             payload = chunk[skip:]
             skip = max(0, skip - len(chunk))
             try:
-                counter.feed(payload)
+                for piece in stream.pieces(payload):
+                    pixels.take(piece)
             except zlib.error as error:
-                raise _damaged(path) from error
-            if counter.count > limit:
                 raise InputError(
-                    str(path), found=f"more than {limit} bytes of pixels", wanted=f"{wanted} bytes, as its header says",
-                    fix="write the file again from its source",
-                )  # fmt: skip
-    if counter.count < wanted or not counter.complete:
-        raise InputError(
-            str(path), found=f"a truncated file: {counter.count} of {wanted} bytes", wanted="all pixels of the header",
-            fix="copy or write the file again",
-        )  # fmt: skip
+                    str(path), found="a damaged compressed stream", wanted="an intact file",
+                    fix="copy or write the file again",
+                ) from error  # fmt: skip
+    pixels.finish(stream.complete)
     return digest.hexdigest()
 
 
-def _damaged(path: str | Path) -> InputError:
-    return InputError(
-        str(path), found="a damaged compressed stream", wanted="an intact file", fix="copy or write the file again"
-    )
+class _Pixels:
+    """Counts the bytes of a decompressed stream, and looks at floats as they pass."""
+
+    def __init__(self, path: str | Path, layout: Layout) -> None:
+        self._path, self._layout = path, layout
+        self._wanted = layout.pixel_offset + layout.pixel_bytes
+        self._count = 0
+        self._rest = b""
+
+    def take(self, piece: bytes) -> None:
+        start = self._count
+        self._count += len(piece)
+        if self._count > self._wanted + SURPLUS_BYTES:
+            raise InputError(
+                str(self._path), found=f"more than {self._wanted + SURPLUS_BYTES} bytes of pixels",
+                wanted=f"{self._wanted} bytes, as its header says", fix="write the file again from its source",
+            )  # fmt: skip
+        if self._layout.dtype.kind == "f":
+            first, last = self._layout.pixel_offset - start, self._wanted - start
+            self._look(self._rest + piece[max(0, first) : max(0, last)])
+
+    def _look(self, data: bytes) -> None:
+        size = self._layout.dtype.itemsize
+        whole = len(data) // size * size
+        self._rest = data[whole:]
+        if not np.isfinite(np.frombuffer(data[:whole], dtype=self._layout.dtype)).all():
+            raise InputError(
+                str(self._path), found="NaN or infinite voxels", wanted="a number in every voxel",
+                fix="replace them by -1000 (air) in a CT, by 0 in a label map",
+            )  # fmt: skip
+
+    def finish(self, complete: bool) -> None:
+        if self._count < self._wanted or not complete:
+            raise InputError(
+                str(self._path), found=f"a truncated file: {self._count} of {self._wanted} bytes",
+                wanted="all pixels of the header", fix="copy or write the file again",
+            )  # fmt: skip
 
 
-class _Raw:
-    """Counts bytes as they are."""
+class _Plain:
+    """Bytes as they are."""
 
     complete = True
 
+    def pieces(self, data: bytes) -> Iterator[bytes]:
+        yield data
+
+
+class _Inflating:
+    """What gzip or zlib data expand to, in bounded pieces; several gzip members may follow each other."""
+
     def __init__(self) -> None:
-        self.count = 0
-
-    def feed(self, data: bytes) -> None:
-        self.count += len(data)
-
-
-class _Inflated:
-    """Counts what gzip or zlib data expand to, in bounded memory; several gzip members follow each other."""
-
-    def __init__(self, limit: int) -> None:
-        self.count = 0
         self.complete = False
-        self._limit = limit
         self._stream = _new_stream()
 
-    def feed(self, data: bytes) -> None:
-        while self.count <= self._limit:
+    def pieces(self, data: bytes) -> Iterator[bytes]:
+        while True:
             if self._stream.eof:
                 if not data.startswith(b"\x1f"):
                     return  # nothing left, or padding after the last member, which gzip readers skip too
                 self._stream = _new_stream()
-            out = len(self._stream.decompress(data, _INFLATE_STEP))
-            self.count += out
+            piece = self._stream.decompress(data, _INFLATE_STEP)
+            yield piece
             self.complete = self._stream.eof
             data = self._stream.unused_data if self._stream.eof else self._stream.unconsumed_tail
-            if not data and out < _INFLATE_STEP:
+            if not data and len(piece) < _INFLATE_STEP:
                 return
 
 

@@ -20,7 +20,7 @@ from sjplan.io.dicom import read_series
 from sjplan.io.headers import check_image, image_suffix, read_pixels
 from sjplan.io.itk import sitk
 from sjplan.io.labels import looks_like_labels, names_for, to_labels, write_names
-from sjplan.io.payload import check_file_size
+from sjplan.io.payload import check_file_size, is_folder
 
 PADDING_HU: Final = -1024
 """Stored values at or below this are padding outside the scanner's circle (-1024, -2000, -3024): air."""
@@ -109,11 +109,11 @@ def load(
 
         return load_in_child(path, kind, series=series, names=names)
     given = Path(path)
-    if given.is_dir():
+    if is_folder(given):
         if kind == "labels":
             raise InputError(str(path), found="a folder", wanted="a label map file", fix="name a file in it")
         image, grid, source, findings = read_series(given, series)
-        ct, noticed = _to_ct(str(path), sitk.GetArrayViewFromImage(image), grid, source)
+        ct, noticed = _to_ct(sitk.GetArrayViewFromImage(image), grid, source)
         return Loaded(ct, (*findings, *noticed))
     if series is not None:
         check_file_size(given)
@@ -126,7 +126,7 @@ def load(
     if kind == "labels" or (kind == "any" and looks_like_labels(stored, known)):
         labels = to_labels(str(path), stored, known)
         return Loaded(LabelMap(header.grid, _from_sitk(labels.values), labels.names, source), labels.findings)
-    ct, noticed = _to_ct(str(path), stored, header.grid, source)
+    ct, noticed = _to_ct(stored, header.grid, source)
     return Loaded(ct, noticed)
 
 
@@ -137,16 +137,12 @@ def _from_sitk(stored: NDArray[Any]) -> NDArray[Any]:
     return turned
 
 
-def _to_ct(what: str, stored: NDArray[Any], grid: Grid, source: Source) -> tuple[CtVolume, tuple[Finding, ...]]:
+def _to_ct(stored: NDArray[Any], grid: Grid, source: Source) -> tuple[CtVolume, tuple[Finding, ...]]:
     """Hounsfield units as int16, slice by slice so that no second float volume is needed."""
     hu = np.zeros(stored.shape, dtype=np.int16)
     padding = 0
     for plane, out in zip(stored, hu, strict=True):
         if plane.dtype.kind == "f":
-            if not np.isfinite(plane).all():
-                raise InputError(
-                    what, found="NaN or infinite voxels", wanted="Hounsfield units", fix="replace them by -1000 (air)"
-                )
             plane = np.rint(plane)
         outside = plane <= PADDING_HU
         padding += int(outside.sum())
