@@ -167,7 +167,7 @@ def nearest_point(tree: TriangleTree, x: NDArray[np.float64]) -> tuple[float, fl
                 sign = 1.0 if along >= 0 else -1.0
                 which = tree.order[n]
                 point = q
-            best = min(best, d)
+            best = min(best, float(d))
     return best, sign, which, point
 
 
