@@ -9,7 +9,7 @@ from scipy.interpolate import CubicSpline, RBFInterpolator
 from scipy.spatial import cKDTree
 
 from sjplan.core.arrays import Array
-from sjplan.phantom.joint import JointShape
+from sjplan.phantom.joint import ILIAC_OPENING, JointShape
 from sjplan.phantom.kernels import lookup
 from sjplan.phantom.shapes import ball, cone, smooth_max, smooth_min, smooth_step
 
@@ -30,25 +30,25 @@ SYMPHYSIS_HALF_GAP_MM: Final = 2.2
 
 OUTLINE: Final = (
     # y, z, weight: ASIS, crest from front to back, PSIS, PIIS, greater notch, back of the socket, front, AIIS
-    (-73.0, -33.0, 0.0), (-66.0, -17.0, 0.0), (-54.0, 11.0, 0.0), (-31.0, 32.0, 0.0), (0.0, 41.0, 0.1),
-    (25.0, 37.0, 0.3), (46.0, 27.0, 0.6), (61.0, 13.0, 0.9), (69.0, -3.0, 1.0), (66.0, -15.0, 1.0), (60.0, -27.0, 1.0),
-    (60.0, -41.0, 1.0), (56.0, -52.0, 1.0), (48.0, -52.0, 1.0), (38.0, -49.5, 0.9), (26.0, -55.0, 0.5),
-    (14.0, -69.0, 0.1),
-    (8.0, -86.0, 0.0), (4.0, -104.0, 0.0), (-10.0, -116.0, 0.0), (-30.0, -118.0, 0.0), (-48.0, -108.0, 0.0),
-    (-57.0, -90.0, 0.0), (-59.0, -72.0, 0.0), (-58.0, -61.0, 0.0), (-63.0, -50.0, 0.0), (-71.0, -41.0, 0.0),
+    (-73.0, -33.0, 0.0), (-63.0, -15.0, 0.0), (-52.0, 11.0, 0.0), (-31.0, 32.0, 0.0), (0.0, 41.0, 0.1),
+    (25.0, 37.0, 0.3), (44.0, 27.0, 0.6), (59.0, 13.0, 0.9), (69.0, -3.0, 1.0), (64.5, -15.0, 1.0), (60.0, -27.0, 1.0),
+    (60.0, -41.0, 1.0), (56.0, -52.0, 1.0), (48.0, -52.0, 1.0), (38.0, -49.5, 0.9), (27.0, -54.0, 0.5),
+    (18.5, -66.0, 0.1),
+    (17.0, -84.0, 0.0), (16.0, -103.0, 0.0), (-10.0, -116.0, 0.0), (-30.0, -118.0, 0.0), (-48.0, -108.0, 0.0),
+    (-57.0, -90.0, 0.0), (-59.0, -72.0, 0.0), (-55.0, -61.0, 0.0), (-59.0, -51.0, 0.0), (-67.0, -42.0, 0.0),
 )  # fmt: skip
 """Outline of ilium and socket in the side view."""
 
-NOTCH_APEX: Final = (38.0, -49.5, 0.9)
-"""Roof of the greater sciatic notch on the outline: y, z, weight."""
+NOTCH_CHORD: Final = ((69.0, -5.0, 1.0), (20.0, -150.0, 0.0))
+"""PSIS and back of the ischial tuberosity in the side view: the notch's apex lies deepest below the line between."""
 
 BLADE: Final = (
     # y, z, x of the middle, half-thickness, weight
-    (-72.0, -33.0, 118.0, 5.5, 0.0), (-65.0, -16.0, 126.0, 6.0, 0.0), (-53.0, 10.0, 134.0, 7.0, 0.0),
-    (-31.0, 31.0, 133.0, 6.0, 0.0), (0.0, 40.0, 121.0, 5.5, 0.1), (25.0, 36.0, 101.0, 6.0, 0.3),
-    (46.0, 26.0, 80.0, 7.5, 0.6), (60.0, 12.0, 62.0, 8.5, 0.9), (67.0, -4.0, 50.0, 8.0, 1.0),
+    (-72.0, -33.0, 118.0, 5.5, 0.0), (-62.0, -14.0, 126.0, 6.0, 0.0), (-51.0, 10.0, 133.0, 7.0, 0.0),
+    (-31.0, 31.0, 133.0, 6.0, 0.0), (0.0, 40.0, 117.0, 5.5, 0.1), (25.0, 36.0, 93.0, 6.0, 0.3),
+    (46.0, 26.0, 72.0, 7.0, 0.6), (58.0, 12.0, 58.0, 8.0, 0.9), (67.0, -4.0, 48.0, 7.5, 1.0),
     (58.0, -38.0, 47.0, 7.0, 1.0), (-48.0, -20.0, 119.0, 4.0, 0.0), (-25.0, 0.0, 115.0, 2.6, 0.0),
-    (-12.0, 15.0, 114.0, 2.8, 0.1), (-20.0, -25.0, 101.0, 4.5, 0.0), (14.0, 20.0, 92.0, 5.0, 0.3),
+    (-12.0, 15.0, 110.0, 2.8, 0.1), (-20.0, -25.0, 101.0, 4.5, 0.0), (14.0, 20.0, 86.0, 4.5, 0.3),
     (-3.0, -6.0, 76.0, 7.0, 0.4), (-12.0, -12.0, 88.0, 5.0, 0.2), (-8.0, -50.0, 79.0, 10.0, 0.0), (-35.0, -55.0, 97.0, 9.0, 0.0),
     (-57.0, -70.0, 98.0, 7.5, 0.0), (-30.0, -75.0, 90.0, 12.0, 0.0), (5.0, -70.0, 75.0, 11.0, 0.1),
     (20.0, -58.0, 66.0, 10.0, 0.5), (-5.0, -95.0, 78.0, 14.0, 0.0), (-40.0, -95.0, 84.0, 14.0, 0.0),
@@ -86,6 +86,7 @@ class HipHalf:
 
     def __init__(self, joint: JointShape, sacral_slope_deg: float) -> None:
         self.joint, self._slope = joint, sacral_slope_deg
+        self._loop = self._outline()
         axes = [np.arange(lo, hi, self.STEP_MM) for lo, hi in zip(self.LOW, self.HIGH, strict=True)]
         y, z = np.meshgrid(*axes, indexing="ij")
         shape = y.shape
@@ -120,21 +121,31 @@ class HipHalf:
     @staticmethod
     def _ischium_and_pubis(p: Array) -> Array:
         parts = (
-            ((76.0, 0.0, -88.0), (76.0, -3.0, -118.0), 12.0, 14.0),
-            ((76.0, -3.0, -118.0), (67.0, 2.0, -150.0), 14.0, 14.0),
-            ((67.0, 2.0, -150.0), (58.0, -10.0, -170.0), 14.0, 11.5),
+            ((76.0, 4.0, -88.0), (76.0, 4.0, -118.0), 12.0, 14.0),
+            ((76.0, 4.0, -118.0), (67.0, 6.0, -150.0), 14.0, 14.0),
+            ((67.0, 6.0, -150.0), (58.0, -10.0, -170.0), 14.0, 11.5),
             ((58.0, -12.0, -170.0), (36.0, -38.0, -163.0), 8.5, 6.0),
-            ((36.0, -38.0, -163.0), (14.0, -56.0, -146.0), 6.0, 7.5),
-            ((72.0, 12.0, -90.0), (54.0, 34.0, -98.0), 8.0, 2.8),
-            ((80.0, -50.0, -90.0), (56.0, -62.0, -106.0), 12.0, 8.0),
-            ((56.0, -62.0, -106.0), (24.0, -66.0, -126.0), 8.0, 8.0),
-            ((24.0, -66.0, -126.0), (9.0, -65.0, -130.0), 8.0, 9.0),
-            ((9.0, -65.0, -129.0), (9.0, -55.0, -150.0), 9.0, 8.0),
+            ((36.0, -38.0, -163.0), (14.0, -55.0, -146.0), 6.0, 7.5),
+            ((74.0, 12.0, -90.0), (54.0, 35.0, -98.0), 10.0, 2.6),
+            ((80.0, -48.0, -90.0), (56.0, -60.0, -106.0), 12.0, 8.0),
+            ((56.0, -60.0, -106.0), (24.0, -64.0, -126.0), 8.0, 8.0),
+            ((24.0, -64.0, -126.0), (9.0, -63.0, -130.0), 8.0, 9.0),
+            ((9.0, -63.0, -129.0), (9.0, -54.0, -150.0), 9.0, 8.0),
         )
         whole = cone(p, *parts[0])
         for part in parts[1:]:
             whole = smooth_min(whole, cone(p, *part), 6.0)
         return whole
+
+    def notch_apex(self) -> tuple[float, float]:
+        """(y, z) of the deepest point of the greater sciatic notch on the outline, in the side view."""
+        ends = np.array(NOTCH_CHORD)
+        (ay, by), (az, bz) = self._turned(ends[:, 0], ends[:, 1], ends[:, 2])
+        y, z = self._loop.T
+        depth = ((y - ay) * (bz - az) - (z - az) * (by - ay)) / np.hypot(by - ay, bz - az)
+        behind = (z < az) & (z > -95.0) & (y > 0.0)
+        deepest = int(np.argmax(np.where(behind, depth, -np.inf)))
+        return float(y[deepest]), float(z[deepest])
 
     def middle_x(self, y: float, z: float) -> float:
         """Middle of the blade at one place of the side view."""
@@ -145,20 +156,23 @@ class HipHalf:
         """Iliac face of the joint, which no bone crosses, its stretch, and how far off the joint that rule lets go."""
         sy, sz = turn(y, z, -self._slope)
         stretch = self.joint.stretch(sy, sz)
-        release = 1.5 * np.maximum(self.joint.outline(sy, sz) - 16.0, 0.0)
+        off = np.maximum(self.joint.outline(sy, sz) - 3.0, 0.0)
+        release = 0.4 * off + 0.03 * off * off
         return self.joint.mid_x(sy, sz) + self.joint.gap_mm / 2.0 * stretch, stretch, release
 
     def _turned(self, y: Array, z: Array, weight: Array) -> tuple[Array, Array]:
         return turn(y, z, weight * (self._slope - REFERENCE_SLOPE_DEG))
 
-    def _outline_table(self, y: Array, z: Array) -> Array:
+    def _outline(self) -> Array:
         rows = np.array(OUTLINE)
-        py, pz = self._turned(rows[:, 0], rows[:, 1], rows[:, 2])
-        loop = np.column_stack([np.append(py, py[0]), np.append(pz, pz[0])])
+        loop = np.column_stack(self._turned(rows[:, 0], rows[:, 1], rows[:, 2]))
+        loop = np.vstack([loop, loop[:1]])
         arc = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(loop, axis=0), axis=1))])
-        dense = CubicSpline(arc, loop, bc_type="periodic")(np.arange(0.0, arc[-1], 0.2))
-        distance, _ = cKDTree(dense).query(np.column_stack([y, z]))
-        return np.asarray(np.where(_inside(dense[::5], y, z), -distance, distance))
+        return np.asarray(CubicSpline(arc, loop, bc_type="periodic")(np.arange(0.0, arc[-1], 0.2)))
+
+    def _outline_table(self, y: Array, z: Array) -> Array:
+        distance, _ = cKDTree(self._loop).query(np.column_stack([y, z]))
+        return np.asarray(np.where(_inside(self._loop[::5], y, z), -distance, distance))
 
     def _face_tables(self, y: Array, z: Array) -> tuple[Array, Array]:
         rows = np.array(BLADE)
@@ -185,7 +199,10 @@ class HipHalf:
     def _tied_to_joint(self, y: Array, z: Array, medial: Array) -> Array:
         sy, sz = turn(y, z, -self._slope)
         stretch = self.joint.stretch(sy, sz)
-        face = self.joint.mid_x(sy, sz) + (self.joint.gap_mm / 2.0 + self.joint.opening_mm(sy, sz)) * stretch
+        face = (
+            self.joint.mid_x(sy, sz)
+            + (self.joint.gap_mm / 2.0 + self.joint.opening_mm(sy, sz, ILIAC_OPENING)) * stretch
+        )
         near = 1.0 - smooth_step((self.joint.outline(sy, sz) - 2.0) / 12.0)
         return np.asarray(near * face + (1.0 - near) * medial)
 

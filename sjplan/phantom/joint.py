@@ -35,11 +35,9 @@ LIMB_HALF_WIDTH_MM: Final = 10.0
 RIDGE_MM: Final = 1.2
 """Height of the iliac ridge in the sacral groove (form VLEEM, height default)."""
 
-OPENING_SLOPE: Final = 0.22
-"""How fast each bone recedes from the mid-surface behind the auricular part, mm per mm (default)."""
-
-OPENING_MAX_MM: Final = 3.5
-"""Largest recession of one bone: ligamentous gap up to about 8 mm (default)."""
+SACRAL_OPENING: Final = (0.2, 3.0)
+ILIAC_OPENING: Final = (0.45, 9.0)
+"""How fast each bone recedes behind the auricular part (mm per mm) and how far at most: ligaments fill it (default)."""
 
 
 def _segment(y: Array, z: Array, a: tuple[float, float], b: tuple[float, float]) -> Array:
@@ -80,11 +78,12 @@ class JointShape:
         """Signed distance to the auricular outline in the (y, z) projection, negative on the articular part."""
         return self._limb_distance(y, z) - LIMB_HALF_WIDTH_MM
 
-    def opening_mm(self, y: Array, z: Array) -> Array:
-        """How far each bone recedes from its articular face: 0 on the auricular part and in front of it."""
+    def opening_mm(self, y: Array, z: Array, opening: tuple[float, float]) -> Array:
+        """How far a bone recedes from its articular face: 0 on the auricular part and in front of it."""
+        slope, most = opening
         behind = smooth_step((y - _front_y(z)) / 8.0)
-        ramp = OPENING_SLOPE * np.maximum(self.outline(y, z), 0.0)
-        return np.asarray(behind * -smooth_max(-ramp, np.full_like(ramp, -OPENING_MAX_MM), 2.0).clip(max=0.0))
+        ramp = slope * np.maximum(self.outline(y, z), 0.0)
+        return np.asarray(behind * np.maximum(-smooth_max(-ramp, np.full_like(ramp, -most), 2.0), 0.0))
 
     @staticmethod
     def _limb_distance(y: Array, z: Array) -> Array:

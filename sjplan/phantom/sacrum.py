@@ -9,7 +9,7 @@ import numpy as np
 
 from sjplan.core.arrays import Array
 from sjplan.core.structures import LEVELS
-from sjplan.phantom.joint import JointShape
+from sjplan.phantom.joint import SACRAL_OPENING, JointShape
 from sjplan.phantom.shapes import (
     Curve,
     Tube,
@@ -65,6 +65,13 @@ ENDPLATE_HALF: Final = (25.0, 16.0)
 
 ALA_SLOPE: Final = 0.6
 """Rise of the ala's top from front to back, mm per mm (within ALA00's 25 to 65 degrees once the endplate slopes)."""
+
+
+ALA_DROP: Final = 0.15
+"""Fall of the ala's top from the body to the joint, mm per mm (default)."""
+
+APEX_Z: Final = -113.0
+"""Lower end of S5 (length 107 +- 10 mm, DRY30)."""
 
 
 def canal_y(z: Array) -> Array:
@@ -132,8 +139,9 @@ class SacrumHalf:
         front = (self.anterior_y(x, z) - y) / _steepness(self.anterior_y, x, z)
         back = (y - self.posterior_y(x, z)) / _steepness(self.posterior_y, x, z)
         plate = smooth_max(front, back, 6.0)
-        top = (z - np.minimum(self._ala_top_z + ALA_SLOPE * (y - 8.0), -2.0)) / np.hypot(1.0, ALA_SLOPE)
-        plate = smooth_max(plate, top, 7.0)
+        top = self._ala_top_z + ALA_SLOPE * (y - 8.0) - ALA_DROP * np.maximum(x - 28.0, 0.0)
+        plate = smooth_max(plate, (z - np.minimum(top, -2.0)) / np.hypot(1.0, ALA_SLOPE), 7.0)
+        plate = smooth_max(plate, APEX_Z - z, 5.0)
         lateral = smooth_max(plate, (x - LATERAL_X(z)) * 0.8, 6.0)
         whole = smooth_min(lateral, self._s1_body(x, y, z), 7.0)
         whole = smooth_min(whole, self._processes(p), 4.0)
@@ -141,7 +149,7 @@ class SacrumHalf:
 
     def side_mm(self, x: Array, y: Array, z: Array) -> Array:
         """First-order signed distance to the sacral face of the joint and its continuation."""
-        recess = self.joint.gap_mm / 2.0 + self.joint.opening_mm(y, z)
+        recess = self.joint.gap_mm / 2.0 + self.joint.opening_mm(y, z, SACRAL_OPENING)
         return np.asarray((x - self.joint.mid_x(y, z)) / self.joint.stretch(y, z) + recess)
 
     def foramen_mm(self, level: str, p: Array) -> Array:
@@ -168,13 +176,14 @@ class SacrumHalf:
 
     @staticmethod
     def _processes(p: Array) -> Array:
-        """Superior articular process and the median crest."""
+        """Superior articular process, median crest and the first coccygeal segment."""
         facet = cone(p, (20.0, 33.0, -12.0), (21.5, 37.0, 7.0), 7.0, 4.0)
         for z in (-16.0, -42.0, -66.0):
             y = float(canal_y(np.array(z)) + CANAL_HEIGHT.at(z) / 2.0 + LAMINA.at(z))
             spine = cone(p, (0.0, y - 2.0, z), (0.0, y + 7.0 + z / 20.0, z - 6.0), 5.5, 3.2)
             facet = smooth_min(facet, spine, 5.0)
-        return facet
+        coccyx = cone(p, (0.0, -9.0, -112.0), (0.0, -16.0, -122.0), 5.5, 4.0)
+        return smooth_min(facet, coccyx, 4.0)
 
     def _ventral_tube(self, level: str, scale: float) -> Tube:
         z, x, r = FORAMEN_Z[level] - self._drop, VENTRAL_X[level], VENTRAL_RADIUS[level] * scale

@@ -12,7 +12,7 @@ from sjplan.core.arrays import Array, unit
 from sjplan.core.frames import SIDE_SIGN, SIDES
 from sjplan.core.plan import check_side
 from sjplan.core.structures import LEVELS
-from sjplan.phantom.hip import NOTCH_APEX, REFERENCE_SLOPE_DEG, turn
+from sjplan.phantom.hip import REFERENCE_SLOPE_DEG, turn
 from sjplan.phantom.joint import CAUDAL_END, CORNER, CRANIAL_END, LIMB_HALF_WIDTH_MM
 from sjplan.phantom.pelvis import Pelvis
 from sjplan.phantom.sacrum import BODY_DEPTH, CANAL_HALF_WIDTH, CANAL_HEIGHT, canal_y
@@ -22,7 +22,7 @@ from sjplan.phantom.truth import CanalTruth, ForamenTruth, JointTruth, PhantomTr
 S2_MIDDLE_Z: Final = -46.5
 """Middle of the S2 body in the sacral frame at size 1 (mm)."""
 
-SYMPHYSIS: Final = (0.0, -62.0, -139.0)
+SYMPHYSIS: Final = (0.0, -60.0, -139.0)
 """Middle of the symphysis in the pelvic frame at size 1 (mm)."""
 
 PSIS_NEAR: Final = (66.0, -5.0, 1.0)
@@ -135,10 +135,10 @@ def landmarks(pelvis: Pelvis) -> dict[str, Array]:
         hip = pelvis.hip[side]
         turn_deg = pelvis.parameters.sacral_slope_deg - REFERENCE_SLOPE_DEG
         psis_y, psis_z = _turned(PSIS_NEAR, turn_deg)
-        notch_y, notch_z = _turned(NOTCH_APEX, turn_deg)
+        notch_y, notch_z = hip.notch_apex()
         psis = _extreme(hip.bone_mm, (hip.middle_x(psis_y, psis_z), psis_y, psis_z), back)
         asis = _extreme(hip.bone_mm, ASIS_NEAR, -back)
-        notch = _extreme(hip.bone_mm, (hip.middle_x(notch_y, notch_z), notch_y, notch_z + 2.0), -up, (6.0, 1.5, 8.0))
+        notch = np.array((hip.middle_x(notch_y, notch_z), notch_y, notch_z))
         for name, point in (("psis", psis), ("asis", asis), ("notch", notch)):
             found[f"{name}_{side}"] = pelvis.lps_from_pelvic(point * mirror)
     return found
