@@ -8,8 +8,9 @@ import numpy as np
 
 from sjplan.anatomy.bones import Bones, Mask, bones_of
 from sjplan.anatomy.checks import check_labels, check_planning_resolution
-from sjplan.anatomy.danger import Lumen, label_hip, label_sacrum
+from sjplan.anatomy.danger import Lumen, label_sacrum
 from sjplan.anatomy.faces import Faces, Labels, find_faces
+from sjplan.anatomy.hip_names import label_hip
 from sjplan.anatomy.joint import JointFaces, find_joint, joint_normals, mean_articular_normal
 from sjplan.anatomy.landmarks import find_hip_landmarks
 from sjplan.anatomy.pelvis import anatomical_frame, landmarks_lps

@@ -1,4 +1,4 @@
-"""Names for every boundary face of the sacrum and of a hip: what an implant must keep clear of, and the rest."""
+"""Names for every boundary face of the sacrum: what an implant must keep clear of, and the joint."""
 
 from __future__ import annotations
 
@@ -13,17 +13,24 @@ from sjplan.anatomy.canal import CanalAxis
 from sjplan.anatomy.endplate import Endplate
 from sjplan.anatomy.faces import Faces, Labels, absorb_specks, components, majority
 from sjplan.anatomy.joint import JointFaces
-from sjplan.core.arrays import Array, unit
+from sjplan.core.arrays import Array
 from sjplan.core.structures import SURFACE_ID
 
 WALL_REACH_MM = 1.8
 """A face this near to a lumen voxel's centre is the lumen's wall (times the voxel edge above 1 mm)."""
 
 SMALLEST_PATCH_MM2 = 80.0
+SMALLEST_PATCH_SHARE = 0.03
+"""A patch of one name smaller than this, or than this share of the name's whole area, goes to its surroundings."""
+
 SWEEPS = 4
-NEAR_JOINT_MM = 45.0
-FLAT_CUT_MM2 = 250.0
-FLAT_CUT_RMS_MM = 0.5
+
+CUT_SECTION_MM2 = 900.0
+CUT_WIDTH_MM = 60.0
+"""A caudal face at least so large and wide is no sacral apex (25 mm wide): the label was cut off there. Default."""
+
+CUT_THICKNESS_MM = 5.0
+"""How far the faces of a cut may lie off their common plane."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,19 +60,16 @@ def label_sacrum(
     label = np.full(len(faces), SURFACE_ID["posterior"], np.uint8)
     label[(backwards < 0.15) & ((v < 6) | (np.abs(x) > 25))] = SURFACE_ID["anterior"]
     label[_superior(faces, points, normals, backwards, v, endplate)] = SURFACE_ID["superior"]
-    for sign in (1, -1):
-        end = s[joints[sign].sacral].max() if sign in joints else np.inf
-        below = (x * sign > 8) & (s > end - 6)
-        lateral = (normals[:, 0] * sign > 0.6) & (s > end + 1)
-        label[below & ((caudal > 0.5) | lateral)] = SURFACE_ID["inferior"]
-    label[(caudal > 0.6) & (s > axis.last)] = SURFACE_ID["inferior"]
+    label[_inferior(x, s, normals, backwards, caudal, joints, axis)] = SURFACE_ID["inferior"]
     fixed = np.zeros(len(faces), dtype=bool)
-    _put_edge(label, fixed, faces, shape)
-    label[_flat_cut(faces, caudal, s)] = SURFACE_ID["scan_edge"]
+    put_scan_edge(label, fixed, faces, shape)
+    cut = _cut_end(faces, caudal, s, x)
+    label[cut] = SURFACE_ID["scan_edge"]
+    fixed |= cut
     _put_lumens(label, fixed, faces, lumens, spacing_mm)
     for joint in joints.values():
-        _put_joint(label, fixed, joint.sacral, joint.articular)
-    return _coherent(faces, label, fixed)
+        put_joint(label, fixed, joint.sacral, joint.articular)
+    return coherent(faces, label, fixed)
 
 
 def _superior(
@@ -85,71 +89,45 @@ def _superior(
     return out
 
 
-def _flat_cut(faces: Faces, caudal: Array, s: Array) -> Mask:
-    """Caudal end of a sacrum that was cut off: a large flat face where a whole sacrum tapers."""
-    end = np.quantile(s, 0.995)
-    chosen = (caudal > 0.6) & (s > end - 25)
+def _inferior(
+    x: Array, s: Array, normals: Array, backwards: Array, caudal: Array, joints: dict[int, JointFaces], axis: CanalAxis
+) -> Mask:
+    """Faces below the joint that look mostly down or sideways, and the sacrum's tip."""
+    out = (caudal > 0.6) & (s > axis.last)
+    steep = np.abs(backwards)
+    for sign, joint in joints.items():
+        end = float(np.quantile(s[joint.sacral], 0.99))
+        sideways = normals[:, 0] * sign
+        out |= (x * sign > 12) & (s > end - 6) & (caudal > np.maximum(steep, 0.45)) & (backwards > -0.35)
+        out |= (x * sign > 8) & (s > end - 2) & (sideways > np.maximum(steep, 0.5))
+    return np.asarray(out)
+
+
+def _cut_end(faces: Faces, caudal: Array, s: Array, x: Array) -> Mask:
+    """Caudal end of a sacrum that was cut off inside the grid: a broad section where a whole sacrum tapers."""
     out = np.zeros(len(faces), dtype=bool)
+    end = float(np.quantile(s, 0.995))
+    chosen = (caudal > 0.6) & (s > end - 25)
     if not chosen.any():
         return out
     rows = np.flatnonzero(chosen)
     _, part, area = components(faces, chosen)
-    for number in np.flatnonzero(area > FLAT_CUT_MM2):
-        own = rows[part == number]
-        mean = unit(faces.normals[own].mean(axis=0))
-        flat = own[faces.normals[own] @ mean > 0.9]
-        height = (faces.points_mm[flat] - faces.points_mm[flat].mean(axis=0)) @ mean
-        if faces.area_mm2[flat].sum() > FLAT_CUT_MM2 and float(height.std()) < FLAT_CUT_RMS_MM:
-            out[own] = True
+    own = rows[part == int(np.argmax(area))]
+    across = np.ptp(x[own]) if len(own) else 0.0
+    if area.max() < CUT_SECTION_MM2 or across < CUT_WIDTH_MM:
+        return out
+    points = faces.points_mm[own]
+    weight = np.ones(len(own))
+    for _ in range(8):
+        offset = points - np.average(points, axis=0, weights=weight)
+        _, vectors = np.linalg.eigh((offset * weight[:, None]).T @ offset)
+        height = np.abs(offset @ vectors[:, 0])
+        weight = 1 / (1 + (height / 2.0) ** 2)
+    out[own[height < CUT_THICKNESS_MM]] = True
     return out
 
 
-def label_hip(
-    faces: Faces,
-    frame: BodyFrame,
-    sign: int,
-    joint: JointFaces | None,
-    notch_mm: Array,
-    cranial: Array,
-    shape: tuple[int, int, int],
-) -> Labels:
-    """Name every face of one hip bone.
-
-    Parameters
-    ----------
-    notch_mm : (3,) float
-        Apex of the greater sciatic notch, grid mm.
-    cranial : (3,) float
-        Cranial direction of the pelvis, grid mm.
-    """
-    medial = -frame.axes[0] * sign
-    inward = medial if joint is None else unit(faces.normals[joint.iliac_faces].mean(axis=0))
-    label = np.full(len(faces), SURFACE_ID["lateral"], np.uint8)
-    facing = faces.normals @ inward
-    position = frame.to(faces.points_mm)
-    middle = float(np.median(position[joint.iliac_faces, 1])) if joint is not None else 0.0
-    inner = facing > 0.25
-    label[inner & (position[:, 1] < middle)] = SURFACE_ID["iliac_inner"]
-    label[inner & (position[:, 1] >= middle)] = SURFACE_ID["posterior"]
-    edge = np.abs(facing) <= 0.25
-    label[edge] = SURFACE_ID["iliac_border"]
-    relative = faces.points_mm - notch_mm
-    height, across = relative @ cranial, relative @ inward
-    distance = np.linalg.norm(relative - across[:, None] * inward, axis=1)
-    looks_down = faces.normals @ cranial < -0.25
-    label[(distance < 28) & (height < 8) & looks_down & (facing > -0.5)] = SURFACE_ID["notch"]
-    label[(distance < 9) & inner] = SURFACE_ID["notch"]
-    if joint is not None:
-        low = float(np.quantile(faces.points_mm[joint.iliac_faces] @ cranial, 0.02))
-        label[inner & (faces.points_mm @ cranial < low) & (label == SURFACE_ID["posterior"])] = SURFACE_ID["inferior"]
-    fixed = np.zeros(len(faces), dtype=bool)
-    _put_edge(label, fixed, faces, shape)
-    if joint is not None:
-        _put_joint(label, fixed, joint.iliac_faces, joint.iliac_articular)
-    return _coherent(faces, label, fixed)
-
-
-def _put_edge(label: Labels, fixed: Mask, faces: Faces, shape: tuple[int, int, int]) -> None:
+def put_scan_edge(label: Labels, fixed: Mask, faces: Faces, shape: tuple[int, int, int]) -> None:
     """Faces whose outer voxel is outside the map: bone cut by the end of the scan."""
     beyond = ((faces.outside < 0) | (faces.outside >= np.array(shape))).any(axis=1)
     label[beyond] = SURFACE_ID["scan_edge"]
@@ -167,14 +145,15 @@ def _put_lumens(label: Labels, fixed: Mask, faces: Faces, lumens: Sequence[Lumen
     fixed |= wall
 
 
-def _put_joint(label: Labels, fixed: Mask, rows: Index, articular: Mask) -> None:
+def put_joint(label: Labels, fixed: Mask, rows: Index, articular: Mask) -> None:
+    """Faces of the joint, articular and ligamentous."""
     free = ~fixed[rows]
     name = np.where(articular, SURFACE_ID["joint_articular"], SURFACE_ID["joint_ligamentous"])
     label[rows[free]] = name[free]
     fixed[rows] = True
 
 
-def _coherent(faces: Faces, label: Labels, fixed: Mask) -> Labels:
+def coherent(faces: Faces, label: Labels, fixed: Mask) -> Labels:
     """Vote among neighbours, then give small patches away; joint, lumen walls and scan ends stay as they are."""
     voted = majority(faces, label, ~fixed, SWEEPS)
-    return absorb_specks(faces, voted, ~fixed, SMALLEST_PATCH_MM2)
+    return absorb_specks(faces, voted, ~fixed, SMALLEST_PATCH_MM2, SMALLEST_PATCH_SHARE)

@@ -16,6 +16,7 @@ from sjplan.core.errors import AnatomyError
 
 HALF_WIDTH_MM = 18.0
 MIN_SHEET_MM2 = 40.0
+RIM_MM = 10.0
 NEAREST_MM, FARTHEST_MM = 4.0, 48.0
 """The endplate lies this far in front of the canal's axis (depth of the S1 body: 30 to 40 mm)."""
 
@@ -57,10 +58,11 @@ def find_endplate(sacrum: Mask, start: Index, spacing_mm: Array, frame: BodyFram
     near = (np.abs(points[:, 0]) < 20) & (points[:, 2] > lower)
     voxels, points = voxels[near], points[near]
     facing = frame.vectors(ball_normals(sacrum, voxels, spacing_mm, 4.0))
+    everything = points
     sheet, normal = _sheet(
         sacrum.shape, voxels, points, facing, axis, float(np.prod(spacing_mm)) ** (2 / 3)
     )
-    return _measured(sheet, normal)
+    return _measured(sheet, normal, everything)
 
 
 def _sheet(
@@ -112,7 +114,7 @@ def _plane_normal(points: Array, cranial: Array) -> Array:
     return np.asarray(normal)
 
 
-def _measured(sheet: Array, normal: Array) -> Endplate:
+def _measured(sheet: Array, normal: Array, bone: Array) -> Endplate:
     """Centre, promontory and depth of the sheet."""
     forward = unit(np.cross([1.0, 0.0, 0.0], normal))
     forward = forward * -np.sign(forward[1])
@@ -123,6 +125,10 @@ def _measured(sheet: Array, normal: Array) -> Endplate:
     middle = sheet[np.abs(sheet[:, 0]) < 7]
     middle = middle if len(middle) else sheet
     reach = (middle - centre) @ forward
-    promontory = middle[reach >= np.quantile(reach, 0.9)].mean(axis=0)
+    edge = middle[reach >= np.quantile(reach, 0.9)].mean(axis=0)
+    # the sheet ends where bone starts to round off; the promontory is the rounded edge's foremost and highest part
+    rim = bone[(np.linalg.norm(bone - edge, axis=1) < RIM_MM) & (np.abs(bone[:, 0]) < 7)]
+    height = rim @ unit(forward + normal)
+    promontory = rim[height > height.max() - 0.75].mean(axis=0)
     rms = float(np.sqrt(np.mean(((sheet - centre) @ normal) ** 2)))
     return Endplate(centre, normal, promontory, float(high - low), rms)

@@ -108,8 +108,8 @@ def components(faces: Faces, chosen: Mask) -> tuple[int, NDArray[np.int32], Arra
     return int(count), part, np.bincount(part, faces.area_mm2[chosen], count)
 
 
-def absorb_specks(faces: Faces, label: Labels, movable: Mask, smallest_mm2: float) -> Labels:
-    """Give every part of one name that is smaller than `smallest_mm2` the commonest name along its border.
+def absorb_specks(faces: Faces, label: Labels, movable: Mask, smallest_mm2: float, share: float) -> Labels:
+    """Give small parts of a name (below `smallest_mm2` or `share` of its area) the commonest name along their border.
 
     Only movable faces change; a border of unmovable faces still counts.
     """
@@ -118,7 +118,7 @@ def absorb_specks(faces: Faces, label: Labels, movable: Mask, smallest_mm2: floa
     for kind in np.unique(label[movable]):
         chosen = (out == kind) & movable
         count, part, area = components(faces, chosen)
-        small = np.flatnonzero(area < smallest_mm2)
+        small = np.flatnonzero(area < max(smallest_mm2, share * float(area.sum())))
         if not len(small):
             continue
         rows = np.flatnonzero(chosen)

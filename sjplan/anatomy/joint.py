@@ -22,7 +22,7 @@ ARTICULAR_EXTRA_MM = 1.2
 ARTICULAR_GAP_MM = (2.5, 4.0)
 """The articular gap ends this much above the ventral half's median, within these bounds (1 to 3 mm in CT)."""
 
-LARGEST_HOLE_MM2 = 200.0
+LARGEST_HOLE_MM2 = 400.0
 """A hole in a joint face up to this size is bone detail inside the joint, not a way out of it."""
 
 

@@ -48,7 +48,7 @@ def find_hip_landmarks(bones: Bones, plane: MirrorPlane, sacrum_mm: Array) -> Hi
         wing = p[p @ cranial > middle + 0.1 * np.ptp(height)]
         points["asis", sign] = _farthest(wing, anterior)
         points["psis", sign] = _farthest(p[p @ cranial > middle], -anterior)
-        points["notch", sign] = _notch_apex(p, -anterior, cranial, points["psis", sign])
+        points["notch", sign] = _notch_apex(p, -anterior, cranial)
     symphysis = _symphysis(surface[1], surface[-1], anterior, cranial, middle)
     return HipLandmarks(points, symphysis, anterior, cranial)
 
@@ -82,39 +82,28 @@ def _pelvic_plane(points: Array, plane: MirrorPlane, sacrum_mm: Array) -> tuple[
     return unit(anterior), unit(cranial if apart[0] >= apart[1] else -cranial)
 
 
-def _notch_apex(points: Array, posterior: Array, cranial: Array, psis: Array) -> Array:
-    """Highest point of the concavity behind the hip, below the PSIS, in the sagittal outline."""
-    y, z = points @ posterior, points @ cranial
-    low = np.array([y.min(), z.min()]) - 3.0
-    shape = (np.array([np.ptp(y), np.ptp(z)]) + 7).astype(int)
-    outline = np.zeros(tuple(shape), dtype=bool)
-    cell = np.clip(np.floor(np.column_stack([y, z]) - low).astype(int), 0, shape - 1)
+def _notch_apex(points: Array, posterior: Array, cranial: Array) -> Array:
+    """Deepest point of the concavity behind the hip, from the chord PSIS to ischial tuberosity, in sagittal outline."""
+    flat = np.column_stack([points @ posterior, points @ cranial])
+    low = flat.min(axis=0) - 4.0
+    cell = np.floor(flat - low).astype(int)
+    outline = np.zeros(tuple(cell.max(axis=0) + 5), dtype=bool)
     outline[tuple(cell.T)] = True
-    outline = ndi.binary_fill_holes(ndi.binary_closing(outline, iterations=2))
-    rear = np.array([np.flatnonzero(row)[-1] if row.any() else -1 for row in outline.T])
-    top = int(psis @ cranial - low[1])
-    bottom = int(0.12 * len(rear))
-    rows = np.arange(bottom, max(top, bottom + 5))
-    stretch = rear[rows]
-    dip = np.minimum(np.maximum.accumulate(stretch), np.maximum.accumulate(stretch[::-1])[::-1]) - stretch
-    row = int(rows[int(np.argmax(dip))])
-    apex = _roof(outline, int(rear[row]), row, top) + low + 0.5
-    near = np.hypot(y - apex[0], z - apex[1])
-    chosen = near < max(4.0, float(near.min()) + 1.0)
-    return np.asarray(points[chosen].mean(axis=0))
-
-
-def _roof(outline: np.ndarray[tuple[int, ...], np.dtype[np.bool_]], column: int, row: int, top: int) -> Array:
-    """Climb inside the concavity until bone closes above; the highest such place is the apex."""
-    best = (column, row)
-    highest = -1
-    for y in range(column + 1, min(column + 40, outline.shape[0])):
-        z = row
-        while z + 1 < outline.shape[1] and not outline[y, z]:
-            z += 1
-        if z + 1 < outline.shape[1] and highest < z < top and outline[y, z]:
-            highest, best = z, (y, z)
-    return np.array(best, dtype=np.float64)
+    outline = ndi.binary_fill_holes(ndi.binary_closing(outline, iterations=3))
+    hull = ConvexHull(cell)
+    length = np.linalg.norm(cell[hull.simplices[:, 0]] - cell[hull.simplices[:, 1]], axis=1)
+    chord = hull.equations[int(np.argmax(np.where(hull.equations[:, 0] > 0.5, length, 0.0)))]
+    index = np.indices(outline.shape).reshape(2, -1).T
+    inside = (index @ hull.equations[:, :2].T + hull.equations[:, 2] <= 0).all(axis=1).reshape(outline.shape)
+    depth = -(index @ chord[:2] + chord[2]).reshape(outline.shape)
+    pockets, count = ndi.label(inside & ~outline)
+    # the pocket that opens to the chord: the largest one with cells right behind it
+    size = np.bincount(pockets[depth < 2.0], minlength=count + 1)
+    size[0] = 0
+    pocket = pockets == int(np.argmax(size))
+    apex = np.array(np.unravel_index(int(np.argmax(np.where(pocket, depth, -np.inf))), outline.shape)) + low + 0.5
+    distance = np.linalg.norm(flat - apex, axis=1)
+    return np.asarray(points[distance < max(4.0, float(distance.min()) + 1.0)].mean(axis=0))
 
 
 def _symphysis(plus: Array, minus: Array, anterior: Array, cranial: Array, middle: float) -> Array:
