@@ -36,10 +36,10 @@ men, HIPBR) and 225 mm deep (200 to 230 mm lying, CLINICAL.md 4.6)."""
 _FAT_LAYER_MM: Final = 18.0
 """Between the 15 and 60 mm of fat that CLINICAL.md 4.6 gives, on its thin side: it takes nothing from contrast."""
 
-_ABOVE_MM: Final = 170.0
-_BELOW_MM: Final = 60.0
-"""How far the body goes on above and below the bones, so that the rays of inlet views (to 45 degrees) and of outlet
-views (to 60 degrees) enter and leave through its skin."""
+_ABOVE_MM: Final = 230.0
+_BELOW_MM: Final = 110.0
+"""How far the body goes on above and below the bones, so that every ray of inlet and outlet views of up to 50 degrees
+enters and leaves through its skin; steeper ones leave through its ends, and their picture pales towards the edge."""
 
 _BODY_POWER: Final = 2.5
 """Exponent of the body's outline, between an ellipse (2) and a box: a lying body is flat underneath."""
@@ -253,8 +253,8 @@ def _lateral(grid: Grid, middle_x: float) -> NDArray[np.float32]:
 
 
 def _texture(shape: tuple[int, ...], spacing_mm: Array, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Smooth noise of unit standard deviation with a grain of about 2 mm."""
-    noise = gaussian_filter(rng.standard_normal(shape, dtype=np.float32), 0.8 / spacing_mm, mode="wrap")
+    """Smooth noise of unit standard deviation with a grain of about 3 mm."""
+    noise = gaussian_filter(rng.standard_normal(shape, dtype=np.float32), 1.1 / spacing_mm, mode="wrap")
     return np.asarray(noise / max(float(noise.std()), 1e-6), dtype=np.float32)
 
 

@@ -99,35 +99,44 @@ def _joseph(volume: Any, source: Any, rays_ijk: Any, rays_mm: Any, mu_per_value:
         row0, column0 = (tile // across) * _TILE, (tile % across) * _TILE
         for row in range(row0, min(row0 + _TILE, rows)):
             for column in range(column0, min(column0 + _TILE, columns)):
-                d = rays_ijk[0] + column * rays_ijk[1] + row * rays_ijk[2]
-                e = rays_mm[0] + column * rays_mm[1] + row * rays_mm[2]
-                length = math.sqrt(e[0] * e[0] + e[1] * e[1] + e[2] * e[2])
-                image[row, column] = np.float32(_ray_sum(volume, source, d) * length * mu_per_value)
+                # written out axis by axis: an array expression would allocate three times a pixel
+                x = rays_ijk[0, 0] + column * rays_ijk[1, 0] + row * rays_ijk[2, 0]
+                y = rays_ijk[0, 1] + column * rays_ijk[1, 1] + row * rays_ijk[2, 1]
+                z = rays_ijk[0, 2] + column * rays_ijk[1, 2] + row * rays_ijk[2, 2]
+                squared = 0.0
+                for axis in range(3):
+                    squared += (rays_mm[0, axis] + column * rays_mm[1, axis] + row * rays_mm[2, axis]) ** 2
+                mean = _ray_mean(volume, source, x, y, z)
+                image[row, column] = np.float32(mean * math.sqrt(squared) * mu_per_value)
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
-def _ray_sum(volume: Any, s: Any, d: Any) -> Any:
-    """Mean over the ray's whole length of the values along s + t d, t from 0 to 1."""
-    n = volume.shape
-    t0, t1 = 0.0, 1.0
-    for axis in range(3):
-        t0, t1 = clip_slab(t0, t1, s[axis], d[axis], 1.0, n[axis] - 2.0)
+def _ray_mean(volume: Any, s: Any, x: float, y: float, z: float) -> Any:
+    """Mean of the volume's values over the whole ray from s to s + (x, y, z)."""
+    ni, nj, nk = volume.shape
+    t0, t1 = clip_slab(0.0, 1.0, s[0], x, 1.0, ni - 2.0)
+    t0, t1 = clip_slab(t0, t1, s[1], y, 1.0, nj - 2.0)
+    t0, t1 = clip_slab(t0, t1, s[2], z, 1.0, nk - 2.0)
     if t1 <= t0:
         return 0.0
     flat = volume.reshape(-1)
-    stride_i, stride_j = n[1] * n[2], n[2]
-    x, y, z = abs(d[0]), abs(d[1]), abs(d[2])
-    if y >= x and y >= z:
-        m, u, v, km, ku, kv = 1, 0, 2, stride_j, stride_i, 1
-    elif x >= z:
-        m, u, v, km, ku, kv = 0, 1, 2, stride_i, stride_j, 1
+    if abs(y) >= abs(x) and abs(y) >= abs(z):
+        dm, sm, km = y, s[1], nk
+        du, su, ku = x, s[0], nj * nk
+        dv, sv, kv = z, s[2], 1
+    elif abs(x) >= abs(z):
+        dm, sm, km = x, s[0], nj * nk
+        du, su, ku = y, s[1], nk
+        dv, sv, kv = z, s[2], 1
     else:
-        m, u, v, km, ku, kv = 2, 0, 1, 1, stride_i, stride_j
-    a, b = s[m] + d[m] * t0, s[m] + d[m] * t1
+        dm, sm, km = z, s[2], 1
+        du, su, ku = x, s[0], nj * nk
+        dv, sv, kv = y, s[1], nk
+    a, b = sm + dm * t0, sm + dm * t1
     first, last = math.ceil(min(a, b)), math.floor(max(a, b))
-    slope_u, slope_v = np.float32(d[u] / d[m]), np.float32(d[v] / d[m])
-    u0 = np.float32(s[u] + d[u] / d[m] * (first - s[m]))
-    v0 = np.float32(s[v] + d[v] / d[m] * (first - s[m]))
+    slope_u, slope_v = np.float32(du / dm), np.float32(dv / dm)
+    u0 = np.float32(su + du / dm * (first - sm))
+    v0 = np.float32(sv + dv / dm * (first - sm))
     base, step = np.int32(first * km), np.int32(km)
     ku32, kv32 = np.int32(ku), np.int32(kv)
     total = np.float32(0.0)
@@ -141,4 +150,4 @@ def _ray_sum(volume: Any, s: Any, d: Any) -> Any:
         p, q = np.float32(flat[o + kv32]), np.float32(flat[o + kv32 + ku32])
         high = p + fu * (q - p)
         total += low + fv * (high - low)
-    return total / abs(d[m])
+    return total / abs(dm)
