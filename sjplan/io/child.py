@@ -25,6 +25,7 @@ MEMORY_LIMIT_BYTES: Final = 6 * 2**30
 TIME_LIMIT_S: Final = 300.0
 """Longest time the child may take: a full-size compressed CT needs about 20 s on one slow core."""
 
+_CHILD = "from sjplan.io.child import main; main()"
 _ERRORS = {cls.__name__: cls for cls in SjplanError.__subclasses__()}
 
 
@@ -59,7 +60,7 @@ def load_in_child(
             "memory_bytes": memory_bytes, "folder": folder,
         }  # fmt: skip
         # -P keeps the current folder, which may be as untrusted as the file, off the child's import path.
-        command = [sys.executable, "-P", "-c", "from sjplan.io.child import main; main()"]
+        command = [sys.executable, "-P", "-c", _CHILD]
         try:
             done = subprocess.run(
                 command, input=json.dumps(request).encode(), capture_output=True, timeout=seconds, check=False

@@ -38,7 +38,9 @@ _TAGS = (
     "ImagePositionPatient", "ImageOrientationPatient", "SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames",
     "BitsAllocated", "RescaleSlope", "RescaleIntercept", "SliceThickness", "KVP",
 )  # fmt: skip
-_UNCOMPRESSED = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
+_UNCOMPRESSED = {"1.2.840.10008.1.2": 8, "1.2.840.10008.1.2.1": 12, "1.2.840.10008.1.2.2": 12}
+"""Transfer syntaxes that store pixels plainly (implicit, explicit, big endian), and the bytes of the tag before them
+(DICOM PS3.5, 7.1)."""
 _IOP_TOL = 1e-3  # direction cosines are decimal strings, often of four digits
 _MOST_LISTED = 12
 
@@ -59,7 +61,7 @@ class Slice:
     rescale: tuple[float, ...]
     frames: int
     greys: bool
-    pixel_bytes: int
+    truncated: bool
     thickness: str
     kvp: str
 
@@ -146,13 +148,15 @@ def _header(path: Path) -> Slice | None:
             return None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            dataset = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_TAGS))
-            return _facts(path, dataset)
+            with path.open("rb") as file:
+                dataset = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(_TAGS))
+                left = path.stat().st_size - file.tell()  # it stops right before the pixels
+            return _facts(path, dataset, left)
     except Exception:  # pydicom raises whatever a malformed file leads to; such a file is no slice
         return None
 
 
-def _facts(path: Path, dataset: FileDataset) -> Slice | None:
+def _facts(path: Path, dataset: FileDataset, bytes_left: int) -> Slice | None:
     rows, columns = _integer(dataset, "Rows", 0), _integer(dataset, "Columns", 0)
     if rows < 1 or columns < 1:
         return None  # a structured report, a presentation state, a directory
@@ -173,7 +177,7 @@ def _facts(path: Path, dataset: FileDataset) -> Slice | None:
         rescale,
         _integer(dataset, "NumberOfFrames", 1),
         greys,
-        rows * columns * samples * bits // 8 if syntax in _UNCOMPRESSED else 0,
+        syntax in _UNCOMPRESSED and bytes_left < _UNCOMPRESSED[syntax] + rows * columns * samples * bits // 8,
         _plain_number(dataset, "SliceThickness"),
         _plain_number(dataset, "KVP"),
     )
@@ -263,8 +267,8 @@ def _check_pictures(what: str, slices: list[Slice]) -> None:
             raise _refuse(what, f"a multi-frame file ({s.frames} frames)", "one file a slice", "export as classic CT")
         if not all(math.isfinite(v) for v in (*s.position, *s.orientation, *s.spacing)):
             raise _refuse(what, f"no position, orientation or spacing in {s.path.name}", "all three in every slice")
-        if s.path.stat().st_size < s.pixel_bytes:
-            raise _refuse(what, f"a truncated file, {s.path.name}", f"{s.pixel_bytes} bytes of pixels", "copy it again")
+        if s.truncated:
+            raise _refuse(what, f"a truncated file, {s.path.name}", f"all of its {s.rows} rows", "copy it again")
     same = (first.rows, first.columns, first.spacing)
     if any((s.rows, s.columns, s.spacing) != same for s in slices):
         raise _refuse(what, "slices of different size or pixel spacing", "one size")
@@ -309,8 +313,8 @@ def _check_stack(what: str, positions: Array, direction: Array) -> float:
     uneven = np.abs(gaps - typical) > 0.01 * typical + 0.01
     if uneven.any():
         whole = np.rint(gaps / typical)
-        if np.abs(gaps / typical - whole).max() < 0.05 and whole.min() == 1:
-            missing = int((whole - 1).sum())
+        missing = int((whole - 1).sum())
+        if missing and np.abs(gaps / typical - whole).max() < 0.05 and whole.min() == 1:
             raise _refuse(what, f"{missing} missing slice(s)", f"one slice every {typical:.3g} mm", "export all slices")
         raise _refuse(what, f"slice distances from {gaps.min():.2f} to {gaps.max():.2f} mm", "one slice distance")
     return float(height[-1] / (len(positions) - 1))

@@ -1,0 +1,238 @@
+"""DICOM folders: a plain stack of CT slices is read exactly, whatever is not one is refused with the reason."""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+from io_makers import dicom_series, message
+from pydicom.dataset import Dataset
+from pydicom.uid import RLELossless, generate_uid
+from scipy.spatial.transform import Rotation
+
+from sjplan.core.errors import InputError, SjplanError
+from sjplan.io.volumes import load, read_ct
+
+
+def test_a_clean_series_is_read_exactly(tmp_path: Path) -> None:
+    stored = dicom_series(tmp_path)
+    (tmp_path / "notes.txt").write_text("left by someone")
+    loaded = load(tmp_path, "ct")
+    ct = loaded.volume
+    assert ct.grid.shape == (12, 10, 8)
+    assert ct.grid.spacing_mm.tolist() == [0.8, 0.9, 2.0]
+    assert ct.grid.origin_lps_mm.tolist() == [-30.0, 40.0, 5.0]
+    assert np.array_equal(ct.hu.transpose(2, 1, 0), stored - 1024)
+    assert ct.hu.flags.f_contiguous
+    assert [f.code for f in loaded.findings] == ["dicom-files-skipped"]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_oblique_and_reversed_stacks_lie_where_their_headers_say(seed: int, tmp_path: Path) -> None:
+    turn = Rotation.random(random_state=seed).as_matrix()
+    orientation = [round(float(v), 6) for v in (*turn[0], *turn[1])]
+    stored = dicom_series(
+        tmp_path, orientation=orientation, heights=[k * (-1.5 if seed % 2 else 1.5) for k in range(8)]
+    )
+    ct = read_ct(tmp_path)
+    for k in (0, 3, 7):
+        path = next(p for p in tmp_path.iterdir() if pydicom.dcmread(p).InstanceNumber == 100 - k)
+        position = np.array(pydicom.dcmread(path).ImagePositionPatient, dtype=float)
+        for column, row in ((0, 0), (11, 0), (4, 9)):
+            # DICOM PS3.3 C.7.6.2.1.1: columns run along the first three cosines, rows along the others.
+            point = position + np.array(orientation[:3]) * 0.8 * column + np.array(orientation[3:]) * 0.9 * row
+            index = ct.grid.ijk_from_lps(point)
+            assert np.allclose(index, np.rint(index), atol=1e-4)
+            i, j, n = np.rint(index).astype(int)
+            assert (i, j) == (column, row)
+            assert ct.hu[i, j, n] == stored[k, row, column] - 1024
+
+
+def drop(tag: str) -> Callable[[Dataset, int], None]:
+    def change(dataset: Dataset, k: int) -> None:
+        delattr(dataset, tag)
+
+    return change
+
+
+def put(only: int | None = None, **values: Any) -> Callable[[Dataset, int], None]:
+    def change(dataset: Dataset, k: int) -> None:
+        if only is None or k == only:
+            for tag, value in values.items():
+                setattr(dataset, tag, value)
+
+    return change
+
+
+BAD: dict[str, tuple[dict[str, Any], str]] = {
+    "tilt": ({"shift_mm": -0.7}, "gantry tilt of 19.3 degrees"),
+    "one missing": ({"skip": (3,)}, "1 missing slice(s); wanted one slice every 2 mm"),
+    "two missing": ({"skip": (2, 5)}, "2 missing slice(s)"),
+    "uneven": ({"heights": [0, 2, 4, 6, 9, 12, 15, 18]}, "slice distances from 2.00 to 3.00 mm"),
+    "drifting": ({"heights": [0, 2, 4, 6.05, 8, 10, 12, 14]}, "slice distances from 1.95 to 2.05 mm"),
+    "same place": ({"heights": [0, 2, 4, 4, 6, 8, 10, 12]}, "two slices at one position"),
+    "same instance": ({"change": put(SOPInstanceUID="1.2.3")}, "the same slice more than once"),
+    "one slice": ({"count": 1}, "found one slice; wanted a stack"),
+    "no position": ({"change": drop("ImagePositionPatient")}, "no position, orientation or spacing in 0"),
+    "no orientation": ({"change": drop("ImageOrientationPatient")}, "no position, orientation or spacing in 0"),
+    "no spacing": ({"change": drop("PixelSpacing")}, "no position, orientation or spacing in 0"),
+    "MR": ({"change": put(Modality="MR")}, "modality 'MR'; wanted CT"),
+    "spacing": ({"change": put(2, PixelSpacing=[1.0, 1.0])}, "different size or pixel spacing"),
+    "localiser": ({"change": put(2, ImageOrientationPatient=[0, 1, 0, 0, 0, -1])}, "different orientation"),
+    "skewed axes": ({"change": put(ImageOrientationPatient=[1, 0, 0, 0.3, 0.9, 0])}, "not orthonormal"),
+    "intercept": ({"change": put(4, RescaleIntercept=0)}, "different rescale slope or intercept"),
+    "inverted": ({"change": put(PhotometricInterpretation="MONOCHROME1")}, "colour or inverted pictures"),
+    "frames": ({"change": put(NumberOfFrames=3)}, "a multi-frame file (3 frames)"),
+    "zero spacing": ({"change": put(PixelSpacing=[0, 0])}, "spacing (0.0, 0.0, 2.0) mm"),
+    "truncated": ({"change": put(3, PixelData=bytes(20))}, "a truncated file, "),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_series_that_is_no_plain_stack_is_refused(
+    name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    arguments, expected = BAD[name]
+    dicom_series(tmp_path, **arguments)
+    capfd.readouterr()
+    with pytest.raises(InputError) as caught:
+        read_ct(tmp_path)
+    text = message(caught.value)
+    assert expected in text
+    assert text.startswith(f"{tmp_path}: found ")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_file_cut_short_is_refused(tmp_path: Path) -> None:
+    dicom_series(tmp_path)
+    whole = (tmp_path / "003.dcm").read_bytes()
+    (tmp_path / "003.dcm").write_bytes(whole[:-2])
+    with pytest.raises(InputError, match=r"found a truncated file, 003\.dcm; wanted all of its 10 rows"):
+        read_ct(tmp_path)
+
+
+def test_copied_files_are_refused(tmp_path: Path) -> None:
+    dicom_series(tmp_path)
+    shutil.copy(tmp_path / "003.dcm", tmp_path / "copy.dcm")
+    with pytest.raises(InputError, match=r"the same slice more than once \(SOPInstanceUID\)"):
+        read_ct(tmp_path)
+
+
+def test_several_series_are_listed_and_one_can_be_chosen(tmp_path: Path) -> None:
+    first, second = generate_uid(), generate_uid()
+    stored = dicom_series(tmp_path, series=first, prefix="a")
+    dicom_series(tmp_path, count=4, series=second, prefix="b", change=put(Modality="MR"))
+    with pytest.raises(InputError) as caught:
+        read_ct(tmp_path)
+    text = message(caught.value)
+    assert f"found 2 series: {first} (8 slices of 12x10, CT); {second} (4 slices of 12x10, MR)" in text
+    assert "fix: choose one with --series UID" in text
+    assert "Nobody" not in text
+    assert np.array_equal(read_ct(tmp_path, series=first).hu.transpose(2, 1, 0), stored - 1024)
+    with pytest.raises(InputError, match="modality 'MR'"):
+        read_ct(tmp_path, series=second)
+    with pytest.raises(InputError, match=r"--series 9\.9: found no such series"):
+        read_ct(tmp_path, series="9.9")
+
+
+def test_folders_without_slices(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"without DICOM slices \(0 folder"):
+        read_ct(tmp_path)
+    dicom_series(tmp_path / "series")
+    with pytest.raises(InputError, match=r"\(1 folder\(s\) in it\).*name the folder that holds the slices"):
+        read_ct(tmp_path)
+    with pytest.raises(InputError, match="wanted a DICOM folder; fix: leave --series out"):
+        read_ct(tmp_path / "series" / "000.dcm", series="1.2")
+
+
+def test_nothing_of_the_patient_is_kept(tmp_path: Path) -> None:
+    dicom_series(tmp_path, series="1.2.826.99")
+    source = read_ct(tmp_path).source
+    assert source is not None
+    assert source.facts == {
+        "format": "DICOM", "slices": "8", "slice_thickness_mm": "2", "kvp": "120", "padding_voxels": "0",
+    }  # fmt: skip
+    assert len(source.sha256) == 64
+
+
+def test_the_hash_is_of_the_content_not_of_file_names(tmp_path: Path) -> None:
+    dicom_series(tmp_path / "a")
+    (tmp_path / "b").mkdir()
+    for n, path in enumerate(sorted((tmp_path / "a").iterdir(), reverse=True)):
+        shutil.copy(path, tmp_path / "b" / f"{n}")
+    first, second = read_ct(tmp_path / "a").source, read_ct(tmp_path / "b").source
+    assert first is not None
+    assert second is not None
+    assert first.sha256 == second.sha256
+    dicom_series(tmp_path / "c")
+    third = read_ct(tmp_path / "c").source
+    assert third is not None
+    assert third.sha256 != first.sha256
+
+
+def test_run_length_encoded_slices_are_read(tmp_path: Path) -> None:
+    stored = dicom_series(tmp_path, change=lambda dataset, k: dataset.compress(RLELossless))
+    assert np.array_equal(read_ct(tmp_path).hu.transpose(2, 1, 0), stored - 1024)
+
+
+@pytest.mark.real
+def test_a_real_tilted_gantry_is_refused(real_data: Path, tmp_path: Path) -> None:
+    with tarfile.open(real_data / "dicom_ge_gantry_tilt" / "dcm_qa_ct_GE.tar.xz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    folder = next(p.parent for p in sorted(tmp_path.rglob("*")) if p.is_file() and p.name != "README.md")
+    with pytest.raises(InputError) as caught:
+        read_ct(folder)
+    assert "a gantry tilt of 18.5 degrees" in message(caught.value)
+
+
+def pydicom_files() -> list[Path]:
+    return sorted((Path(pydicom.__file__).parent / "data").rglob("*.dcm"))
+
+
+def test_every_file_that_pydicom_ships_is_read_or_refused_in_one_line(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Seventy-odd files, many malformed on purpose: alone in a folder, twice, and under an image's name."""
+    files = pydicom_files()
+    assert len(files) > 50
+    for n, path in enumerate(files):
+        folder = tmp_path / str(n)
+        folder.mkdir()
+        shutil.copy(path, folder / "a.dcm")
+        shutil.copy(path, tmp_path / f"{n}.nii")
+        cases = [folder, tmp_path / f"{n}.nii", path]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            dataset = pydicom.dcmread(path, force=True)
+            twin = second_slice(dataset)
+        if twin is not None:
+            twin.save_as(folder / "b.dcm")
+        for case in cases:
+            try:
+                ct = read_ct(case)
+            except SjplanError as error:
+                message(error)
+            else:
+                assert twin is not None, path.name
+                assert ct.grid.shape[2] == 2
+    assert capfd.readouterr() == ("", "")
+
+
+def second_slice(dataset: Dataset) -> Dataset | None:
+    """The same picture one slice further, where the file says where it lies."""
+    if "ImagePositionPatient" not in dataset or "ImageOrientationPatient" not in dataset:
+        return None
+    cosines = [float(v) for v in dataset.ImageOrientationPatient]
+    normal = np.cross(cosines[:3], cosines[3:])
+    dataset.ImagePositionPatient = [
+        round(float(p + v), 6) for p, v in zip(dataset.ImagePositionPatient, normal, strict=True)
+    ]
+    dataset.SOPInstanceUID = generate_uid()
+    return dataset
