@@ -51,7 +51,7 @@ def fluoro(
     _require_png(out)
     require_opengl()
     with progress("xray") as reporter:
-        implants = implants_of(plan, catalogue)
+        implants = planned_implants(plan, catalogue)
         data = read_case(CaseArguments(case, labels, names, series, untrusted), part_of(reporter, 0.0, 0.3))
         found = patient_views(data, part_of(reporter, 0.3, 0.6))
         carm = parse_view(view, found.views)
@@ -87,7 +87,7 @@ def ct_of(case: CaseData) -> CtVolume:
     return assumed_ct(case.labels)
 
 
-def implants_of(plan: Path | None, catalogue: Path | None) -> dict[int, Trajectory]:
+def planned_implants(plan: Path | None, catalogue: Path | None) -> dict[int, Trajectory]:
     """Every implant of a plan file, numbered from 1 over all its sides."""
     if plan is None:
         return {}

@@ -29,6 +29,17 @@ class CaseArguments:
     series: str | None = None
     untrusted: bool = False
 
+    @property
+    def name(self) -> str:
+        """What a person calls the case: the last part of its path, or the preset's name.
+
+        Examples
+        --------
+        >>> CaseArguments("scans/patient 7/").name
+        'patient 7'
+        """
+        return Path(self.case).name or self.case
+
 
 def read_case(arguments: CaseArguments, report: Report) -> Case:
     """Read CASE: files and folders as they are, a preset's name as a phantom built on the spot.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sjplan.cli.intake import CaseArguments, models_for, plannable_anatomy, read_case
 from sjplan.cli.progress import Report, part_of
 from sjplan.cli.sides import SideResult, chosen_sides, plan_side, plannable, refused
+from sjplan.cli.views import carm_numbers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,8 +39,9 @@ class PlanRequest:
 
 @dataclass(frozen=True, slots=True)
 class PlanRun:
-    """Everything that came out: the case, its anatomy and views, each side's result, and the plan file."""
+    """Everything that came out: the case (and what a person calls it), its anatomy and views, each side's result, and the plan file."""
 
+    name: str
     case: Case
     anatomy: Anatomy
     views: dict[str, CArm]
@@ -81,9 +83,10 @@ def run_plan(request: PlanRequest, report: Report) -> PlanRun:
     planner = registry.load(request.planner or registry.DEFAULT_PLANNER)
     case = read_case(request.case, part_of(report, 0.0, 0.1))
     anatomy = plannable_anatomy(require_labels(case), part_of(report, 0.1, 0.35))
+    views = views_of_anatomy(anatomy)
     results = _plan_sides(request, case, anatomy, models, limits, planner, report)
-    plan_file = _plan_file(request, case, anatomy, limits, planner, results)
-    return PlanRun(case, anatomy, views_of_anatomy(anatomy), limits, catalogue, results, plan_file)
+    plan_file = _plan_file(request, case, anatomy, limits, views, planner, results)
+    return PlanRun(request.case.name, case, anatomy, views, limits, catalogue, results, plan_file)
 
 
 def _plan_sides(
@@ -119,6 +122,7 @@ def _plan_file(
     case: Case,
     anatomy: Anatomy,
     limits: Limits,
+    views: dict[str, CArm],
     planner: Planner,
     results: tuple[SideResult, ...],
 ) -> PlanFile:
@@ -133,6 +137,7 @@ def _plan_file(
             r.margins,
             r.nearest_margins,
             r.fallback_margins,
+            views={name: carm_numbers(carm) for name, carm in views.items()},
             parameters=getattr(planner, "parameters", None),
         )
         for r in results

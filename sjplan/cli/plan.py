@@ -148,8 +148,8 @@ def margin_lines(margins: MarginReport) -> list[Text]:
         lines.append(
             Text(
                 f"  {m.slot}  {m.trajectory.model.id} {m.trajectory.length_mm:.0f} mm: "
-                f"{tightest.envelope_mm:.1f} mm to {tightest.structure} (limit {tightest.limit_mm:g}, "
-                f"lower bound {tightest.lower_bound_mm:.1f}), "
+                f"{tightest.envelope_mm:.1f} mm from its envelope to {tightest.structure} (limit {tightest.limit_mm:g}), "
+                f"at least {tightest.lower_bound_mm:.1f} mm from the implant; "
                 f"{m.iliac_mm:.0f} mm in the ilium, {m.sacral_mm:.0f} mm in the sacrum"
             )
         )

@@ -40,7 +40,7 @@ def views(
         return 0
     table = Table("view", "orbital deg", "tilt deg", "wig-wag deg", "isocentre LPS mm", box=None)
     for name, carm in found.views.items():
-        angles = [f"{v:+.1f}" for v in (carm.orbital_deg, carm.tilt_deg, carm.wig_wag_deg)]
+        angles = [f"{_rounded(v):+.1f}" for v in (carm.orbital_deg, carm.tilt_deg, carm.wig_wag_deg)]
         table.add_row(name, *angles, " ".join(f"{v:.1f}" for v in carm.isocentre_lps_mm))
     out_console().print(table)
     for note in found.notes:
@@ -51,10 +51,14 @@ def views(
 def carm_numbers(carm: CArm) -> dict[str, float | list[float]]:
     """A C-arm pose as plain numbers, for JSON."""
     return {
-        "orbital_deg": round(carm.orbital_deg, 3),
-        "tilt_deg": round(carm.tilt_deg, 3),
-        "wig_wag_deg": round(carm.wig_wag_deg, 3),
-        "isocentre_lps_mm": [round(float(v), 3) for v in carm.isocentre_lps_mm],
+        "orbital_deg": _rounded(carm.orbital_deg),
+        "tilt_deg": _rounded(carm.tilt_deg),
+        "wig_wag_deg": _rounded(carm.wig_wag_deg),
+        "isocentre_lps_mm": [_rounded(v) for v in carm.isocentre_lps_mm],
         "source_to_isocentre_mm": carm.source_to_isocentre_mm,
         "source_to_detector_mm": carm.source_to_detector_mm,
     }
+
+
+def _rounded(value: float) -> float:
+    return round(float(value), 3) + 0.0  # + 0.0 turns -0.0 into 0.0
