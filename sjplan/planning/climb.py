@@ -8,9 +8,9 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from sjplan.planning.candidates import NOTHING, axis_value, passage, recentre
+from sjplan.planning.candidates import ARTICULAR_SHARE, NOTHING, axis_value, passage, recentre
 from sjplan.planning.field import PlanningField
-from sjplan.planning.joint_map import JointMap, map_index
+from sjplan.planning.joint_map import JointSamples, footprint
 from sjplan.planning.triples import PairRules, pair_shortfall
 
 
@@ -24,7 +24,7 @@ class Wishes(NamedTuple):
 @nb.njit(cache=True)
 def set_value(
     field: PlanningField,
-    joint: JointMap,
+    joint: JointSamples,
     rules: NDArray[np.float64],
     pairs: PairRules,
     wishes: Wishes,
@@ -41,9 +41,7 @@ def set_value(
             return NOTHING, NOTHING
         worst = min(worst, value)
         ok, _, leave, entry = passage(field, axes[i])
-        middle = 0.5 * (leave + entry)
-        a, b = map_index(joint, axes[i, 1] + middle * axes[i, 4], axes[i, 2] + middle * axes[i, 5])
-        if ok and a >= 0 and joint.articular[a, b]:
+        if ok and footprint(joint, axes[i], 0.5 * (leave + entry), rules[i, 0])[2] >= ARTICULAR_SHARE:
             articular += 1
     score += 4.0 * articular
     if articular < wishes.articular_min:
@@ -78,7 +76,7 @@ def _moved(axis: NDArray[np.float64], noise: NDArray[np.float64], size: float) -
 @nb.njit(cache=True)
 def _climb(
     field: PlanningField,
-    joint: JointMap,
+    joint: JointSamples,
     rules: NDArray[np.float64],
     pairs: PairRules,
     wishes: Wishes,
@@ -122,7 +120,7 @@ def _climb(
 @nb.njit(cache=True, parallel=True)
 def climb_all(
     field: PlanningField,
-    joint: JointMap,
+    joint: JointSamples,
     rules: NDArray[np.float64],
     pairs: PairRules,
     wishes: Wishes,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,13 +18,17 @@ from sjplan.planning.candidates import NOTHING, SlotRules, shortest_span
 from sjplan.planning.field import SideFrame
 from sjplan.planning.protocol import Problem
 from sjplan.planning.triples import PairRules, pair_shortfall
-from sjplan.safety.measures import axis_passage, joint_angle_deg, solid_gap_mm
+from sjplan.safety.measures import axis_passage, joint_footprint, solid_gap_mm
 from sjplan.safety.surfaces import MeasuringSurfaces
 
 RESERVE = 0.05
 """Held beyond a limit in mm or degrees, so that a last digit cannot turn a plan down."""
 
 _PROBE_LATERAL_MM, _PROBE_MM = 70.0, 120.0
+_MM_PER_DEG = 30.0 * np.pi / 180.0
+ARTICULAR_HALF = 0.52
+"""Share of a footprint that counts as articular: a little more than the judge's half."""
+
 _ROLLS_DEG = tuple(float(r) for r in range(0, 120, 15))
 _PROTRUSIONS = 11
 
@@ -81,12 +85,13 @@ class Placed:
     stop: float
     slack_mm: float
     value: float
+    articular: bool
 
 
 def place(bench: Bench, slot: int, axis: Array) -> Placed | None:
-    """Put the shortest implant on an axis, exactly measured; None where the axis breaks a rule that is no length.
+    """Put the shortest implant on an axis, exactly measured; None where the axis passes no joint or no length fits.
 
-    `value` is the slack, or less where the tip rules are missed (in mm).
+    `value` is the slack, or less where rules on ilium, joint angle or tip are missed (in mm; an angle over 30 mm).
     """
     rules, limits = bench.rules[slot], bench.problem.limits
     probe = bench.trajectory(slot, axis, -_PROBE_LATERAL_MM, _PROBE_MM - _PROBE_LATERAL_MM)
@@ -101,14 +106,18 @@ def place(bench: Bench, slot: int, axis: Array) -> Placed | None:
     )
     joint = bench.surfaces.anatomy.joints[bench.problem.side]
     crossing = np.asarray(bench.frame.lps_from_side(axis[:3]))
-    angle = joint_angle_deg(joint, crossing, probe.axis, rules.radius_mm)
-    if leave - lateral < limits.iliac_min_mm + RESERVE or angle > limits.joint_normal_angle_max_deg - RESERVE:
-        return None
+    angle, share = joint_footprint(joint, crossing, probe.axis, rules.radius_mm)
     start, stop = shortest_span(rules.packed(), lateral, entry)
     if not np.isfinite(stop):
         return None
     slack = bench.slack_mm(bench.trajectory(slot, axis, start, stop))
-    return Placed(axis, lateral, entry, start, stop, slack, min(slack, _tip_shortfall(rules, axis, stop)))
+    missed = [
+        leave - lateral - rules.iliac_min_mm,
+        (limits.joint_normal_angle_max_deg - RESERVE - angle) * _MM_PER_DEG,
+        _tip_shortfall(rules, axis, stop),
+    ]
+    value = min(slack, min((m for m in missed if m < 0.0), default=slack))
+    return Placed(axis, lateral, entry, start, stop, slack, value, share >= ARTICULAR_HALF)
 
 
 def _tip_shortfall(rules: SlotRules, axis: Array, stop: float) -> float:
@@ -119,7 +128,9 @@ def _tip_shortfall(rules: SlotRules, axis: Array, stop: float) -> float:
 
 
 def _missed_pairs(bench: Bench, placed: Sequence[Placed]) -> float:
-    worst = 0.0
+    """By how many mm the rules on pairs and on articular crossings are missed (negative), else 0."""
+    wanted = bench.problem.limits.articular_min_count - (3 - len(placed))
+    worst = -5.0 * max(0, wanted - sum(p.articular for p in placed))
     for a, b in itertools.combinations(placed, 2):
         spans = np.array([a.start, a.stop]), np.array([b.start, b.stop])
         worst = min(worst, pair_shortfall(bench.pairs, a.axis, spans[0], b.axis, spans[1]))
@@ -129,9 +140,8 @@ def _missed_pairs(bench: Bench, placed: Sequence[Placed]) -> float:
 
 def worst_value(bench: Bench, placed: Sequence[Placed]) -> float:
     """Worst value of a set, missed pair rules counted in mm."""
-    return min(
-        min(p.value for p in placed), -NOTHING if _missed_pairs(bench, placed) >= 0 else _missed_pairs(bench, placed)
-    )
+    missed = _missed_pairs(bench, placed)
+    return min([p.value for p in placed] + ([missed] if missed < 0.0 else []))
 
 
 def refine(bench: Bench, axes: Array, rng: np.random.Generator, trials: int, cap_mm: float) -> list[Placed] | None:
@@ -186,9 +196,7 @@ def lengthen(bench: Bench, slot: int, placed: Placed, cap_mm: float, midline_res
             continue
         slack = bench.slack_mm(bench.trajectory(slot, placed.axis, start, stop))
         if slack >= floor:
-            return Placed(
-                placed.axis, placed.lateral, placed.sacral_entry, start, stop, slack, min(slack, placed.value)
-            )
+            return replace(placed, start=start, stop=stop, slack_mm=slack, value=min(slack, placed.value))
     return placed
 
 

@@ -1,4 +1,4 @@
-"""The joint as a map over (posterior, cranial): mean normal over a footprint, and which part is articular."""
+"""The joint as points in the side frame: what an implant's footprint on it is, and where axes may cross."""
 
 from __future__ import annotations
 
@@ -7,44 +7,61 @@ from typing import NamedTuple
 import numba as nb
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from sjplan.anatomy.types import Joint
 from sjplan.core.arrays import Array
 from sjplan.planning.field import SideFrame
 
-MAP_STEP_MM = 1.0
-FOOTPRINT_MM = 6.0
-"""Radius over which normals are averaged: that of a 7 mm triangular implant's envelope."""
+_THIN_MM = 1.6
+"""Edge of the cells that keep one sample of the joint each: eight or more lie in an implant's footprint."""
 
 
-class JointMap(NamedTuple):
-    """Maps over (posterior, cranial) in the side frame; `low` is the node (0, 0)."""
+class JointSamples(NamedTuple):
+    """Middle of the joint, unit normal (ilium to sacrum) and articular flag, in the side frame."""
 
+    point: NDArray[np.float64]
     normal: NDArray[np.float64]
     articular: NDArray[np.bool_]
-    valid: NDArray[np.bool_]
-    low: NDArray[np.float64]
 
 
-def joint_map(joint: Joint, frame: SideFrame) -> JointMap:
-    """Sample one joint onto the map."""
+def joint_samples(joint: Joint, frame: SideFrame) -> JointSamples:
+    """Thin one joint to a sample per cell; a cell's normal is the mean, its part that of the majority."""
     middle = frame.side_from_lps(0.5 * (joint.sacral_lps_mm + joint.iliac_lps_mm))
-    normal = frame.side_from_vector(joint.normal)
-    low = middle[:, 1:].min(axis=0) - 2.0
-    shape = np.ceil((middle[:, 1:].max(axis=0) + 2.0 - low) / MAP_STEP_MM).astype(int) + 1
-    nodes = np.stack(np.meshgrid(*(np.arange(n) for n in shape), indexing="ij"), axis=-1).reshape(-1, 2)
-    tree = cKDTree(middle[:, 1:])
-    where = low + nodes * MAP_STEP_MM
-    found = tree.query(where)
-    distance, nearest = np.asarray(found[0], dtype=np.float64), np.asarray(found[1], dtype=np.int64)
-    footprints = tree.query_ball_point(where, FOOTPRINT_MM)
-    mean = np.array([normal[f].mean(axis=0) if f else normal[n] for f, n in zip(footprints, nearest, strict=True)])
-    mean /= np.linalg.norm(mean, axis=1, keepdims=True)
-    grid = (int(shape[0]), int(shape[1]))
-    return JointMap(
-        mean.reshape(*grid, 3), joint.articular[nearest].reshape(grid), (distance <= 1.5).reshape(grid), low
-    )
+    cell = np.floor(middle / _THIN_MM).astype(int)
+    _, which, count = np.unique(cell, axis=0, return_inverse=True, return_counts=True)
+    which = which.ravel()
+
+    def mean(values: Array) -> Array:
+        total = np.zeros((len(count), values.shape[1]))
+        np.add.at(total, which, values)
+        return np.asarray(total / count[:, None])
+
+    normal = mean(frame.side_from_vector(joint.normal))
+    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
+    return JointSamples(mean(middle), normal, mean(joint.articular[:, None].astype(float))[:, 0] >= 0.5)
+
+
+@nb.njit(cache=True)
+def footprint(joint: JointSamples, axis: NDArray[np.float64], middle: float, radius: float) -> tuple[int, float, float]:
+    """Samples under an implant, cosine between its axis and their mean normal, and the share that is articular.
+
+    `middle` is where the axis crosses the joint, in mm from its point.
+    """
+    count, part, n0, n1, n2 = 0, 0, 0.0, 0.0, 0.0
+    for n in range(len(joint.point)):
+        x = joint.point[n, 0] - axis[0]
+        y = joint.point[n, 1] - axis[1]
+        z = joint.point[n, 2] - axis[2]
+        along = x * axis[3] + y * axis[4] + z * axis[5]
+        if x * x + y * y + z * z - along * along > radius * radius or abs(along - middle) > 25.0:
+            continue
+        count += 1
+        part += int(joint.articular[n])
+        n0, n1, n2 = n0 + joint.normal[n, 0], n1 + joint.normal[n, 1], n2 + joint.normal[n, 2]
+    size = np.sqrt(n0 * n0 + n1 * n1 + n2 * n2)
+    if count == 0 or size == 0.0:
+        return 0, -1.0, 0.0
+    return count, (n0 * axis[3] + n1 * axis[4] + n2 * axis[5]) / size, part / count
 
 
 def crossings(joint: Joint, frame: SideFrame, step_mm: float) -> Array:
@@ -70,12 +87,3 @@ def directions(mean_normal: Array, half_angle_deg: float, step_deg: float) -> Ar
         for turn in 2 * np.pi * np.arange(count) / count:
             result.append(np.cos(polar) * mean_normal + np.sin(polar) * (np.cos(turn) * e1 + np.sin(turn) * e2))
     return np.asarray(result)
-
-
-@nb.njit(cache=True, inline="always")
-def map_index(joint: JointMap, y: float, z: float) -> tuple[int, int]:
-    """Node of the map at (posterior, cranial); -1 twice outside."""
-    a, b = int(np.floor((y - joint.low[0]) / MAP_STEP_MM + 0.5)), int(np.floor((z - joint.low[1]) / MAP_STEP_MM + 0.5))
-    if a < 0 or b < 0 or a >= joint.valid.shape[0] or b >= joint.valid.shape[1]:
-        return -1, -1
-    return a, b

@@ -23,7 +23,7 @@ from sjplan.planning.candidates import NOTHING, SlotRules, centred, scan
 from sjplan.planning.climb import Wishes, climb_all
 from sjplan.planning.field import PlanningField, SideFrame, planning_field
 from sjplan.planning.finish import RESERVE, Bench, Placed, choose_rolls, lengthen, make_bench, refine, worst_value
-from sjplan.planning.joint_map import JointMap, crossings, directions, joint_map
+from sjplan.planning.joint_map import JointSamples, crossings, directions, joint_samples
 from sjplan.planning.protocol import Budget, PlannerSpec, Problem
 from sjplan.planning.triples import PairRules, below, best_sets
 from sjplan.safety.judge import TIP_LATERAL_OF, judge
@@ -123,7 +123,7 @@ class _Search:
     budget: Budget
     planner_id: str
     field: PlanningField
-    joint: JointMap
+    joint: JointSamples
     bench: Bench
     evaluations: int = 0
 
@@ -153,7 +153,7 @@ class _Search:
             budget,
             planner_id,
             planning_field(anatomy, side, problem.limits),
-            joint_map(anatomy.joints[side], frame),
+            joint_samples(anatomy.joints[side], frame),
             bench,
         )
 

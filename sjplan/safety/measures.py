@@ -11,7 +11,6 @@ from sjplan.anatomy.types import Joint
 from sjplan.core.arrays import Array, frozen, unit
 from sjplan.core.frames import SIDE_SIGN
 from sjplan.core.limits import Limits
-from sjplan.core.structures import SURFACE_NAMES
 from sjplan.core.tolerances import JUDGE_TOL_MM
 from sjplan.core.trajectory import Trajectory
 from sjplan.geometry.solids import Solid, envelope_solid, implant_solid, solid_mesh
@@ -25,6 +24,9 @@ PIN_RADIUS_MM = 1.6
 
 RESERVE_CAP_MM = 80.0
 """An overshoot reserve is not followed farther than this."""
+
+FOOTPRINT_DEPTH_MM = 25.0
+"""Joint farther than this along the axis from the crossing does not belong to a footprint."""
 
 _OVERLAP_TOL_MM = 2.0
 """Labels of ilium and sacrum may overlap by this much along an axis and still count as one crossing (mm)."""
@@ -43,7 +45,6 @@ class AxisPassage:
     sacral_entry_mm: float | None
     iliac_mm: float
     sacral_mm: float
-    articular: bool
 
     @property
     def crossing_mm(self) -> float | None:
@@ -100,20 +101,20 @@ def _with_depth(distance_mm: float, depth_mm: float | None, passes: bool) -> flo
     return -depth_mm if depth_mm is not None else distance_mm
 
 
-def _inside_spans(tree: TriangleTree, origin: Array, axis: Array) -> list[tuple[float, float, int]]:
-    """Stretches of the whole line inside a closed surface: from, to, index of the triangle entered through."""
-    t, way, which = line_hits(tree, origin, axis)
-    spans: list[tuple[float, float, int]] = []
-    level, start, first = 0, 0.0, -1
-    for value, sign, triangle in zip(t, way, which, strict=True):
+def _inside_spans(tree: TriangleTree, origin: Array, axis: Array) -> list[tuple[float, float]]:
+    """Stretches of the whole line inside a closed surface: from and to."""
+    t, way, _ = line_hits(tree, origin, axis)
+    spans: list[tuple[float, float]] = []
+    level, start = 0, 0.0
+    for value, sign in zip(t, way, strict=True):
         if sign < 0:
             if level == 0:
-                start, first = float(value), int(triangle)
+                start = float(value)
             level += 1
         else:
             level -= 1
             if level == 0:
-                spans.append((start, float(value), first))
+                spans.append((start, float(value)))
             level = max(level, 0)
     return spans
 
@@ -124,30 +125,33 @@ def axis_passage(surfaces: MeasuringSurfaces, trajectory: Trajectory) -> AxisPas
     ilium = _inside_spans(surfaces.ilium, entry.copy(), axis.copy())
     sacrum = _inside_spans(surfaces.sacrum, entry.copy(), axis.copy())
 
-    def within(spans: list[tuple[float, float, int]]) -> float:
-        return sum(max(0.0, min(b, length) - max(a, 0.0)) for a, b, _ in spans)
+    def within(spans: list[tuple[float, float]]) -> float:
+        return sum(max(0.0, min(b, length) - max(a, 0.0)) for a, b in spans)
 
     met = [span for span in ilium if span[1] > 0]
     lateral = met[0][0] if met else None
     entered = [s for s in sacrum if s[1] > 0 and any(e[1] <= s[0] + _OVERLAP_TOL_MM for e in met)]
     if not entered:
-        return AxisPassage(lateral, None, None, within(ilium), within(sacrum), False)
-    start, _, triangle = entered[0]
+        return AxisPassage(lateral, None, None, within(ilium), within(sacrum))
+    start = entered[0][0]
     left = max(e[1] for e in met if e[1] <= start + _OVERLAP_TOL_MM)
-    articular = SURFACE_NAMES[surfaces.anatomy.sacrum.label[triangle]] == "joint_articular"
-    return AxisPassage(lateral, left, start, within(ilium), within(sacrum), articular)
+    return AxisPassage(lateral, left, start, within(ilium), within(sacrum))
 
 
-def joint_angle_deg(joint: Joint, crossing_lps_mm: Array, axis: Array, radius_mm: float) -> float:
-    """Angle between an axis and the joint's mean normal over the implant's footprint."""
+def joint_footprint(joint: Joint, crossing_lps_mm: Array, axis: Array, radius_mm: float) -> tuple[float, float]:
+    """Angle (degrees) of an axis to the joint's mean normal over the implant's footprint, and its articular share.
+
+    The footprint is what lies within `radius_mm` of the axis; where nothing does, the twenty nearest samples.
+    """
     middle = 0.5 * (joint.sacral_lps_mm + joint.iliac_lps_mm) - crossing_lps_mm
     along = middle @ axis
     across = np.linalg.norm(middle - along[:, None] * axis, axis=1)
-    footprint = across <= radius_mm
-    if not footprint.any():
-        footprint = np.argsort(np.linalg.norm(middle, axis=1))[:20]
-    normal = unit(joint.normal[footprint].mean(axis=0))
-    return float(np.degrees(np.arccos(np.clip(normal @ axis, -1.0, 1.0))))
+    chosen = np.flatnonzero((across <= radius_mm) & (np.abs(along) <= FOOTPRINT_DEPTH_MM))
+    if not len(chosen):
+        chosen = np.argsort(np.linalg.norm(middle, axis=1), kind="stable")[:20]
+    normal = unit(joint.normal[chosen].mean(axis=0))
+    angle = float(np.degrees(np.arccos(np.clip(normal @ axis, -1.0, 1.0))))
+    return angle, float(joint.articular[chosen].mean())
 
 
 def overshoot_reserve(surfaces: MeasuringSurfaces, trajectory: Trajectory) -> tuple[float, str]:
@@ -172,7 +176,7 @@ def implant_margins(surfaces: MeasuringSurfaces, slot: int, trajectory: Trajecto
     point = None if crossing is None else frozen(trajectory.entry_lps_mm + crossing * trajectory.axis)
     joint = surfaces.anatomy.joints[surfaces.side]
     radius = trajectory.model.circumscribed_radius_mm
-    angle = 180.0 if point is None else joint_angle_deg(joint, point, trajectory.axis, radius)
+    angle, share = (180.0, 0.0) if point is None else joint_footprint(joint, point, trajectory.axis, radius)
     reserve, reserve_structure = overshoot_reserve(surfaces, trajectory)
     frame = surfaces.anatomy.frame
     return ImplantMargins(
@@ -183,7 +187,7 @@ def implant_margins(surfaces: MeasuringSurfaces, slot: int, trajectory: Trajecto
         iliac_mm=passage.iliac_mm,
         joint_mm=_joint_mm(passage, trajectory.length_mm),
         sacral_mm=passage.sacral_mm,
-        crosses_articular=passage.articular and passage.sacral_mm > 0,
+        crosses_articular=share >= 0.5 and passage.sacral_mm > 0,
         crossing_lps_mm=point,
         joint_normal_angle_deg=angle,
         tip_to_midline_mm=float(frame.frame_from_lps(trajectory.tip_lps_mm)[0] * SIDE_SIGN[surfaces.side]),
