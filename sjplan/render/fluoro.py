@@ -10,9 +10,10 @@ from typing import Final
 import numpy as np
 import pyvista as pv
 from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import gaussian_filter
 
 from sjplan.anatomy.types import Anatomy
-from sjplan.core.arrays import Array
+from sjplan.core.arrays import Array, unit
 from sjplan.core.frames import AnatomicalFrame
 from sjplan.core.trajectory import Trajectory
 from sjplan.geometry.solids import Solid, cylinder, implant_solid
@@ -20,20 +21,30 @@ from sjplan.render import offscreen
 from sjplan.render.overlay import draw_labels, draw_lines, draw_text, place_labels
 from sjplan.render.png import encode_png, save_picture
 from sjplan.render.sections import shadow_outline_px
-from sjplan.render.style import PIN_COLOUR, SLOT_COLOURS, words
+from sjplan.render.style import PIN_COLOUR, slot_colour, words
 from sjplan.xray.carm import CArmGeometry
 from sjplan.xray.solids import Pin, PinLike
 from sjplan.xray.types import Radiograph
 
-WINDOW_PERCENTILES: Final = (1.0, 99.7)
-"""Share of the pixels behind the patient that the display window leaves out at either end. The upper end is high
-enough that an implant (about 1 % of a view) stays apart from the densest bone."""
+WINDOW_PERCENTILES: Final = (4.0, 93.0)
+"""Share of the pixels that spans the display window. Three implants cover up to 5 % of a view and stop far more
+than bone does: a window that reached up to them would leave the bone pale."""
+
+WINDOW_HEADROOM: Final = 0.4
+"""How far the window goes on beyond the upper percentile, as a share of its width: dense bone keeps its shades."""
+
+HARMONISE: Final = 0.65
+"""Share of the slow changes (soft tissue, wedge of the body) taken out before display, as C-arms do by default."""
+
+HARMONISE_SCALE: Final = 0.06
+"""What counts as slow: the blur's standard deviation as a share of the image's width; a sacrum is about half of it."""
 
 _DIRECT_BEAM: Final = 0.05
 """Line integral below which a pixel counts as direct beam: a few millimetres of tissue."""
 
-_GUTTER_PX: Final = 118
-_INK, _PAPER, _LEADER = "#e8e8e8", "black", "#ffd84d"
+_GUTTER_PX: Final = 138
+_INK, _PAPER, _LEADER = "#f0f0f0", "black", "#00aee8"
+_LETTERS: Final = "#ffd84d"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +60,7 @@ class FluoroOverlays:
     points_lps_mm : mapping of name to (3,) float
         Structures to name; see `structure_points`.
     frame : AnatomicalFrame, optional
-        For the letters at the edges (R L A P H F); the scan's own axes where there is none.
+        For the letters at the edges (R L A P H F), see `edge_letters`; the scan's own axes where there is none.
     title : str
         Name of the view.
     show_outlines, show_names, show_letters, show_caption : bool
@@ -88,24 +99,45 @@ def display_grey(line_integral: ArrayLike, *, inverted: bool = False) -> NDArray
     """Grey levels of a radiograph as a monitor shows them, (rows, columns) uint8.
 
     Line integrals are already the logarithm of the signal, so a linear window on them is the log-compressed
-    picture. Bone and metal are dark: what stops the beam leaves the screen dark, which is how a C-arm's live image
-    comes up. `inverted` gives the look of a film (bone white), which many monitors offer on a button.
+    picture. Slow changes are damped and the window fits bone, so metal is black throughout. Bone and metal are dark:
+    what stops the beam leaves the screen dark, which is how a C-arm's live image comes up. `inverted` gives the look
+    of a film (bone white), which many monitors offer on a button.
 
     Examples
     --------
-    >>> display_grey([[0.0, 1.0], [2.0, 4.0]]).tolist()
-    [[255, 255], [171, 0]]
+    >>> wedge = np.tile(np.linspace(2.0, 3.0, 50), (50, 1))
+    >>> wedge[20:30, 20:30] += 3.0  # metal
+    >>> grey = display_grey(wedge)
+    >>> int(grey[25, 25]), int(display_grey(wedge, inverted=True)[25, 25])
+    (0, 255)
     """
     values = np.asarray(line_integral, dtype=np.float64)
-    behind = values[values > _DIRECT_BEAM]
-    low, high = np.percentile(behind, WINDOW_PERCENTILES) if behind.size else (0.0, 1.0)
-    share = np.clip((values - low) / max(float(high - low), 1e-6), 0.0, 1.0)
+    behind = values > _DIRECT_BEAM
+    # Metal counts as dense bone in the blur: else it would stand in a bright halo.
+    top = float(np.percentile(values[behind], WINDOW_PERCENTILES[1])) if behind.any() else 1.0
+    slow = gaussian_filter(np.minimum(values, top), HARMONISE_SCALE * values.shape[1], mode="nearest")
+    flat = values - HARMONISE * slow
+    low, high = _window(flat, behind)
+    share = np.clip((flat - low) / (high - low), 0.0, 1.0)
     bright = np.rint(255 * (share if inverted else 1.0 - share))
     return np.asarray(bright, dtype=np.uint8)
 
 
+def _window(values: Array, behind: NDArray[np.bool_]) -> tuple[float, float]:
+    """Limits of the display window, from the pixels behind the patient."""
+    if not behind.any():
+        return 0.0, 1.0
+    low, high = (float(v) for v in np.percentile(values[behind], WINDOW_PERCENTILES))
+    return low, max(high + WINDOW_HEADROOM * (high - low), low + 1e-3)
+
+
 def fluoro_picture(
-    radiograph: Radiograph, overlays: FluoroOverlays | None = None, *, zoom: int = 2, inverted: bool = False
+    radiograph: Radiograph,
+    overlays: FluoroOverlays | None = None,
+    *,
+    zoom: int = 2,
+    inverted: bool = False,
+    around_lps_mm: ArrayLike | None = None,
 ) -> bytes:
     """PNG of a radiograph with its overlays.
 
@@ -119,6 +151,9 @@ def fluoro_picture(
         Picture pixels per detector pixel.
     inverted : bool
         Bone white, as on a film.
+    around_lps_mm : (n, 3) float, optional
+        Show only a square round the shadows of these points, with a margin: for pictures that are printed small.
+        The display window stays that of the whole radiograph.
 
     Returns
     -------
@@ -127,11 +162,15 @@ def fluoro_picture(
     """
     over = overlays or FluoroOverlays(show_outlines=False, show_names=False, show_letters=False, show_caption=False)
     grey = display_grey(radiograph.line_integral, inverted=inverted)
-    rows, columns = grey.shape
     geometry = CArmGeometry.of(radiograph.carm, radiograph.detector)
+    first_column, first_row = 0, 0
+    if around_lps_mm is not None:
+        first_column, first_row, side = _square(geometry.project(around_lps_mm), grey.shape)
+        grey = grey[first_row : first_row + side, first_column : first_column + side]
+    rows, columns = grey.shape
     gutter = _GUTTER_PX if over.show_names and over.points_lps_mm else 0
     width, height = columns * zoom + 2 * gutter, rows * zoom
-    shift = np.array([gutter + (zoom - 1) / 2, (zoom - 1) / 2])
+    shift = np.array([gutter - first_column * zoom, -first_row * zoom]) + (zoom - 1) / 2
     with offscreen.plotter(width, height, _PAPER) as window:
         _show_image(window, grey, width / zoom, height / zoom)
         if over.show_outlines:
@@ -140,7 +179,7 @@ def fluoro_picture(
             points = {words(n): geometry.project(p) * zoom + shift for n, p in over.points_lps_mm.items()}
             band = (float(gutter), float(width - gutter))
             kept = {n: p for n, p in points.items() if np.isfinite(p).all()}
-            draw_labels(window, place_labels(kept, *band, height), band, height, _INK, _LEADER, _PAPER)
+            draw_labels(window, place_labels(kept, *band, height), band, height, _INK, _LEADER)
         if over.show_letters:
             _draw_letters(window, radiograph, geometry, over.frame, (gutter, width - gutter), height)
         if over.show_caption:
@@ -154,6 +193,19 @@ def fluoro_png(
 ) -> Path:  # fmt: skip
     """Save `fluoro_picture` to a file."""
     return save_picture(fluoro_picture(radiograph, overlays, zoom=zoom, inverted=inverted), path)
+
+
+def _square(points_px: Array, shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """First column, first row and side of a square round the points, a quarter wider than they need, in the image."""
+    points = points_px.reshape(-1, 2)
+    points = points[np.isfinite(points).all(axis=1)]
+    if len(points) == 0:
+        return 0, 0, min(shape)
+    low, high = points.min(axis=0), points.max(axis=0)
+    side = int(np.clip(round(1.5 * float((high - low).max())), min(shape) // 4, min(shape)))
+    first = np.rint((low + high) / 2 - side / 2).astype(int)
+    column, row = np.clip(first, 0, [shape[1] - side, shape[0] - side])
+    return int(column), int(row), side
 
 
 def _show_image(window: pv.Plotter, grey: NDArray[np.uint8], width: float, height: float) -> None:
@@ -174,7 +226,7 @@ def _show_image(window: pv.Plotter, grey: NDArray[np.uint8], width: float, heigh
 def _draw_outlines(
     window: pv.Plotter, over: FluoroOverlays, geometry: CArmGeometry, zoom: int, shift: Array, height: int
 ) -> None:
-    solids = [(implant_solid(t), SLOT_COLOURS.get(slot, PIN_COLOUR)) for slot, t in over.implants.items()]
+    solids = [(implant_solid(t), slot_colour(slot)) for slot, t in over.implants.items()]
     for solid, colour in [*solids, *((_pin_solid(pin), PIN_COLOUR) for pin in over.pins)]:
         draw_lines(window, [shadow_outline_px(solid, geometry) * zoom + shift], height, colour, width_px=1.6)
 
@@ -193,12 +245,19 @@ def _draw_letters(
     places = {"left": (left + 12, height / 2), "right": (right - 12, height / 2),
               "top": ((left + right) / 2, 12), "bottom": ((left + right) / 2, height - 12)}  # fmt: skip
     for edge, letter in edge_letters(radiograph, geometry, frame).items():
-        draw_text(window, letter, places[edge], height, _LEADER, size_px=18, align="center", shadow=True, bold=True)
+        draw_text(window, letter, places[edge], height, _LETTERS, size_px=18, align="center", backed=True, bold=True)
 
 
 def edge_letters(radiograph: Radiograph, geometry: CArmGeometry, frame: AnatomicalFrame | None) -> dict[str, str]:
-    """Which direction of the body each edge of the picture looks to, as one letter."""
-    axes = np.eye(3) if frame is None else frame.axes
+    """Which direction of the body each edge of the picture looks to, as one letter.
+
+    Left is the pelvis's own where there is a frame. The head's direction stays the scan's: a pelvic frame leans with
+    the sacrum, by half a right angle in many people, and would call the top of an AP view the back.
+    """
+    left = np.array([1.0, 0.0, 0.0]) if frame is None else frame.left
+    head = np.array([0.0, 0.0, 1.0])
+    head = unit(head - (head @ left) * left)
+    axes = np.stack([left, np.cross(head, left), head])
     centre = radiograph.carm.isocentre_lps_mm
     middle = geometry.project(centre)
     moves = {}
@@ -219,8 +278,8 @@ def _draw_caption(window: pv.Plotter, radiograph: Radiograph, over: FluoroOverla
     lines += [numbers] + (["assumed density (no CT)"] if radiograph.assumed_density else [])
     for n, line in enumerate(lines):
         draw_text(
-            window, line, (gutter + 10, 16 + 17 * n), height, _LEADER, shadow=True, bold=n == 0 and bool(over.title)
+            window, line, (gutter + 10, 16 + 17 * n), height, _LETTERS, backed=True, bold=n == 0 and bool(over.title)
         )
     draw_text(
-        window, "simulated, not for clinical use", (gutter + 10, height - 14), height, _LEADER, shadow=True, size_px=11
+        window, "simulated, not for clinical use", (gutter + 10, height - 14), height, _LETTERS, backed=True, size_px=11
     )

@@ -43,6 +43,7 @@ def plotter(width_px: int, height_px: int, background: str = "white") -> Iterato
 def pixels(window: pv.Plotter) -> Rgb:
     """What the plotter shows, (height, width, 3) uint8, averaged down to the wanted size."""
     image = np.asarray(window.screenshot(return_img=True))[..., :3]
-    h, w = image.shape[0] // SUPERSAMPLE, image.shape[1] // SUPERSAMPLE
-    blocks = image.reshape(h, SUPERSAMPLE, w, SUPERSAMPLE, 3).astype(np.float32)
-    return np.asarray(np.rint(blocks.mean(axis=(1, 3))), dtype=np.uint8)
+    total = np.zeros((image.shape[0] // SUPERSAMPLE, image.shape[1] // SUPERSAMPLE, 3), dtype=np.uint16)
+    for row, column in np.ndindex(SUPERSAMPLE, SUPERSAMPLE):
+        total += image[row::SUPERSAMPLE, column::SUPERSAMPLE]
+    return np.asarray((total + SUPERSAMPLE**2 // 2) // SUPERSAMPLE**2, dtype=np.uint8)

@@ -157,12 +157,15 @@ def draw_text(
     *,
     size_px: int = FONT_PX,
     align: str = "left",
-    shadow: bool = False,
+    backed: bool = False,
     bold: bool = False,
 ) -> None:
-    """Text whose left end, centre or right end (`align`) lies at a point, centred on its row."""
+    """Text whose left end, centre or right end (`align`) lies at a point; `backed` darkens what is behind it."""
     x, y, _ = _flip(point_px, height_px)[0]
-    style = pv.TextProperty(theme=window.theme, color=colour, font_size=size_px * SUPERSAMPLE, shadow=shadow)
+    style = pv.TextProperty(theme=window.theme, color=colour, font_size=size_px * SUPERSAMPLE)
+    if backed:
+        style.background_color = "black"
+        style.background_opacity = 0.45
     style.set_font_file(str(FONT_FOLDER / ("DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf")))
     style.justification_horizontal = align
     style.justification_vertical = "center"
@@ -178,7 +181,6 @@ def draw_labels(
     height_px: int,
     colour: str,
     dot: str,
-    halo: str,
 ) -> None:
     """Names in the gutters with a leader line to a dot at each point."""
     leaders = []
@@ -187,7 +189,5 @@ def draw_labels(
         leaders.append([(edge, label.row_px), label.point_px])
         draw_text(window, label.text, (edge - 3 if label.on_left else edge + 3, label.row_px), height_px, colour,
                   align="right" if label.on_left else "left")  # fmt: skip
-    draw_lines(window, leaders, height_px, halo, width_px=2.2)
-    draw_lines(window, leaders, height_px, dot, width_px=0.8)
-    draw_dots(window, [label.point_px for label in labels], height_px, halo, size_px=7.5)
-    draw_dots(window, [label.point_px for label in labels], height_px, dot)
+    draw_lines(window, leaders, height_px, dot, width_px=1.0)
+    draw_dots(window, [label.point_px for label in labels], height_px, dot, size_px=6.0)

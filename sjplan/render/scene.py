@@ -19,7 +19,7 @@ from sjplan.render.camera import ParallelView
 from sjplan.render.display import Scene
 from sjplan.render.overlay import draw_labels, draw_text, place_labels
 from sjplan.render.png import encode_png, save_picture
-from sjplan.render.style import BONE_COLOUR, SLOT_COLOURS, STRUCTURE_COLOURS, legend_entries, words
+from sjplan.render.style import BONE_COLOUR, STRUCTURE_COLOURS, legend_entries, slot_colour, words
 
 _GUTTER_PX: Final = 138
 _LEGEND_PX: Final = 150
@@ -79,7 +79,7 @@ def scene_picture(
         _add_joints(window, scene)
         _add_lumina(window, scene)
         for slot, trajectory in implants.items():
-            window.add_mesh(scene.implant(trajectory), color=SLOT_COLOURS[slot], split_sharp_edges=True,
+            window.add_mesh(scene.implant(trajectory), color=slot_colour(slot), split_sharp_edges=True,
                             smooth_shading=True, specular=0.4)  # fmt: skip
         camera.apply(window, scene.origin_lps_mm)
         if names:
@@ -213,7 +213,7 @@ def _add_names(
     band = (float(gutters_px[0]), float(camera.width_px - gutters_px[1]))
     pixels = {name: camera.project(p) for name, p in points.items()}
     labels = place_labels(pixels, *band, camera.height_px)
-    draw_labels(window, labels, band, camera.height_px, _INK, _LEADER, "white")
+    draw_labels(window, labels, band, camera.height_px, _INK, _LEADER)
 
 
 def _add_title(window: pv.Plotter, title: str, height: int) -> None:

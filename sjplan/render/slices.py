@@ -41,7 +41,7 @@ from sjplan.render.planes import (
 )
 from sjplan.render.png import save_picture
 from sjplan.render.sections import plane_section_mm
-from sjplan.render.style import SLOT_COLOURS, STRUCTURE_COLOURS, words
+from sjplan.render.style import STRUCTURE_COLOURS, slot_colour, words
 from sjplan.safety.types import ImplantMargins
 
 BONE_WINDOW_HU: Final = (-500.0, 1300.0)
@@ -213,7 +213,7 @@ def _draw_plane(axes: Axes, subject: _Subject, plane: SlicePlane, slot: int) -> 
 
 def _draw_implants(axes: Axes, plane: SlicePlane, implants: Mapping[int, Trajectory], over: SliceOverlays) -> None:
     for slot, trajectory in implants.items():
-        colour = SLOT_COLOURS[slot]
+        colour = slot_colour(slot)
         place = (plane.centre_lps_mm, plane.right, plane.up)
         if over.envelopes:
             ring = plane_section_mm(envelope_solid(trajectory), *place)
@@ -280,7 +280,7 @@ def _draw_key(figure: Figure, subject: _Subject, slot: int) -> None:
     axes.set_axis_off()
     trajectory = subject.implants[slot]
     heading = f"Implant {slot}: {trajectory.model.id}, {trajectory.length_mm:.0f} mm"
-    axes.text(0.05, 0.94, heading, color=SLOT_COLOURS[slot], fontsize=12, fontweight="bold", va="top")
+    axes.text(0.05, 0.94, heading, color=slot_colour(slot), fontsize=12, fontweight="bold", va="top")
     kind = "CT" if isinstance(subject.volume, CtVolume) else "label map, no CT"
     axes.text(0.05, 0.865, f"{kind}; planes of the pelvic frame", color="white", fontsize=9, va="top")
     row = 0.80
@@ -291,8 +291,8 @@ def _draw_key(figure: Figure, subject: _Subject, slot: int) -> None:
                       va="top", ha="right")  # fmt: skip
             row -= 0.058
     handles = [
-        Line2D([], [], color=SLOT_COLOURS[slot], linewidth=1.6, label="true outline of the implant"),
-        Line2D([], [], color=SLOT_COLOURS[slot], linewidth=0.8, linestyle=(0, (4, 3)), label="clearance envelope"),
+        Line2D([], [], color=slot_colour(slot), linewidth=1.6, label="true outline of the implant"),
+        Line2D([], [], color=slot_colour(slot), linewidth=0.8, linestyle=(0, (4, 3)), label="clearance envelope"),
         Line2D(
             [],
             [],

@@ -11,6 +11,18 @@ from sjplan.core.structures import FORAMINA, SURFACE_NAMES
 SLOT_COLOURS: Final[Mapping[int, str]] = {1: "#e69f00", 2: "#0084d1", 3: "#d55e9a"}
 """Colour of each implant slot, told apart also by people who confuse red and green (after Okabe and Ito, 2008)."""
 
+
+def slot_colour(number: int) -> str:
+    """Colour of an implant; numbers beyond 3 (the second side of a plan) start again.
+
+    Examples
+    --------
+    >>> slot_colour(4) == slot_colour(1)
+    True
+    """
+    return SLOT_COLOURS[(number - 1) % len(SLOT_COLOURS) + 1]
+
+
 PIN_COLOUR: Final = "#00c8a0"
 
 _LEVEL_COLOURS: Final = {"S1": "#e41a1c", "S2": "#ff7f00", "S3": "#c8b400", "S4": "#7a5cc7"}
@@ -18,10 +30,10 @@ _LEVEL_COLOURS: Final = {"S1": "#e41a1c", "S2": "#ff7f00", "S3": "#c8b400", "S4"
 STRUCTURE_COLOURS: Final[Mapping[str, str]] = {
     **{name: _LEVEL_COLOURS[name.split("_")[1]] for name in FORAMINA},
     "canal": "#f0e442",
-    "anterior": "#5fa8d3",
-    "superior": "#1b4f8f",
+    "anterior": "#74bce6",
+    "superior": "#2c6fd1",
     "posterior": "#9aa67c",
-    "inferior": "#7b4b2a",
+    "inferior": "#a0623c",
     "notch": "#c2185b",
     "iliac_inner": "#8ecfc9",
     "iliac_border": "#5b7f5b",
