@@ -17,7 +17,7 @@ from sjplan.core.findings import Finding
 from sjplan.core.labels import TOTALSEGMENTATOR_V2
 from sjplan.io.atomic import write_text
 from sjplan.io.headers import image_suffix
-from sjplan.io.payload import check_file_size
+from sjplan.io.payload import read_text
 
 MAX_VALUES: Final = 256
 """Most different values of a label map (DESIGN: anything with more is a CT)."""
@@ -173,10 +173,8 @@ def read_names(path: str | Path) -> dict[int, str]:
     InputError
         For a file that is missing, not TOML or JSON, names one id twice, or not sacrum and both hips.
     """
-    if check_file_size(path) > _MAX_NAMES_BYTES:
-        raise InputError(str(path), found="a names file of over 1 MB", wanted="a short TOML or JSON file")
+    text = read_text(path, _MAX_NAMES_BYTES)
     try:
-        text = Path(path).read_bytes().decode("utf-8")
         table = json.loads(text) if str(path).lower().endswith(".json") else tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise InputError(

@@ -115,6 +115,23 @@ def check_file_size(path: str | Path) -> int:
     return size
 
 
+def read_text(path: str | Path, max_bytes: int) -> str:
+    """Text of a small UTF-8 file.
+
+    Raises
+    ------
+    InputError
+        For a file that is missing, empty, longer than `max_bytes`, or not UTF-8.
+    """
+    size = check_file_size(path)
+    if size > max_bytes:
+        raise InputError(str(path), found=f"{size} bytes", wanted=f"a text file of at most {max_bytes} bytes")
+    try:
+        return Path(path).read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(str(path), found="bytes that are no UTF-8 text", wanted="a text file") from error
+
+
 def check_claims(path: str | Path, layout: Layout) -> None:
     """Raise InputError where the header claims more voxels or bytes than the caps allow."""
     if layout.voxels > MAX_VOXELS or layout.pixel_bytes > MAX_DATA_BYTES:

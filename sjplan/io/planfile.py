@@ -23,7 +23,7 @@ from sjplan.core.tolerances import LENGTH_TOL_MM
 from sjplan.core.trajectory import Trajectory
 from sjplan.io.atomic import write_text
 from sjplan.io.cases import Case
-from sjplan.io.payload import check_file_size
+from sjplan.io.payload import read_text
 from sjplan.io.planschema import (
     SCHEMA,
     CaseEntry,
@@ -294,10 +294,8 @@ def read_plan(path: str | Path) -> PlanFile:
         For a file that is missing, not JSON, holds NaN, has another schema, frame or unit, or a field that is
         missing or wrong: in one line that names it.
     """
-    if check_file_size(path) > MAX_PLAN_BYTES:
-        raise InputError(str(path), found="a file of over 64 MB", wanted=f"a plan file ({SCHEMA})")
+    text = read_text(path, MAX_PLAN_BYTES)
     try:
-        text = Path(path).read_bytes().decode("utf-8")
         table = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())[:120]

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from sjplan.core.errors import InputError
-from sjplan.io.payload import check_file_size
+from sjplan.io.payload import read_text
 
 MAX_TABLE_BYTES: Final = 2**22
 """Largest TOML file that is read (bytes)."""
@@ -26,10 +26,9 @@ def read_toml(path: str | Path) -> dict[str, Any]:
     InputError
         For a missing or over-long file, and for one that is not TOML.
     """
-    if check_file_size(path) > MAX_TABLE_BYTES:
-        raise InputError(str(path), found="a TOML file of over 4 MB", wanted="a short table")
+    text = read_text(path, MAX_TABLE_BYTES)
     try:
-        return tomllib.loads(Path(path).read_bytes().decode("utf-8"))
+        return tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())[:120]
         raise InputError(str(path), found=f"no valid TOML ({reason})", wanted="a TOML file") from error
