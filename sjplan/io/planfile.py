@@ -18,7 +18,7 @@ from sjplan.core.arrays import Array
 from sjplan.core.errors import GeometryError, InputError, unknown_name
 from sjplan.core.findings import Finding
 from sjplan.core.implant import ImplantModel
-from sjplan.core.plan import Outcome, Plan, Reason
+from sjplan.core.plan import Outcome, Plan, Reason, check_side
 from sjplan.core.tolerances import LENGTH_TOL_MM
 from sjplan.core.trajectory import Trajectory
 from sjplan.io.atomic import write_text
@@ -28,7 +28,6 @@ from sjplan.io.planschema import (
     SCHEMA,
     CaseEntry,
     ClearanceEntry,
-    Entry,
     FindingEntry,
     ImplantEntry,
     PairEntry,
@@ -85,6 +84,8 @@ def side_entry(
     ------
     InputError
         Where a plan comes without a report, or the judge does not accept what is called accepted.
+    UnknownNameError
+        For a side that is neither left nor right.
     """
     for name, plan, judged in (
         ("plan", outcome.plan, report),
@@ -101,7 +102,7 @@ def side_entry(
     known = next((p for p in (outcome.plan, outcome.nearest, outcome.fallback) if p is not None), None)
     own = parameters if parameters is not None else known.parameters if known is not None else {}
     return SideEntry(
-        side=_literal(side),
+        side=check_side(side),
         status=outcome.status,
         planner=planner,
         parameters=dict(own),
@@ -115,10 +116,6 @@ def side_entry(
         pairs=_pairs(report),
         implants=_implants(report),
     )
-
-
-def _literal(side: str) -> Any:
-    return side  # the model's own check names the legal sides
 
 
 def _proposal(report: MarginReport | None) -> ProposalEntry | None:
@@ -361,5 +358,5 @@ def trajectory_from_entry(implant: ImplantEntry, catalogue: Mapping[str, Implant
     return trajectory
 
 
-__all__ = ["Entry", "PlanFile", "SideEntry", "finding_entries", "new_plan_file", "plan_from_entry", "plan_text",
+__all__ = ["PlanFile", "SideEntry", "finding_entries", "new_plan_file", "plan_from_entry", "plan_text",
            "read_plan", "side_entry", "trajectory_from_entry", "versions", "write_plan"]  # fmt: skip
