@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from io_makers import message, mha, nifti, nrrd, write
 
 from sjplan.core.errors import InputError
@@ -222,3 +224,27 @@ def test_a_big_endian_nifti_is_read(tmp_path: Path) -> None:
             swapped[at : at + size] = little[at : at + size][::-1]
     read = read_ct(write(tmp_path / "b.nii", bytes(swapped)))
     assert read.hu[1, 2, 3] == 1 + 3 * 2 + 12 * 3
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    suffix=st.sampled_from(["nii", "nii.gz", "nrrd", "mha"]),
+    changes=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=6),
+)
+def test_damaged_headers_never_crash_or_speak(
+    suffix: str, changes: list[tuple[float, int]], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Bytes of the header changed at random: the file is read as its header now says, or refused in one line."""
+    sound = {"nii": nifti(), "nii.gz": nifti(), "nrrd": nrrd(), "mha": mha()}[suffix]
+    data = bytearray(sound)
+    header = 352 if "nii" in suffix else len(sound) - 128
+    for place, value in changes:
+        data[min(int(place * header), header - 1)] = value
+    path = write(tmp_path / f"a.{suffix}", gzip.compress(bytes(data), 1) if suffix == "nii.gz" else bytes(data))
+    try:
+        grid = read_ct(path).grid
+    except InputError as error:
+        message(error)
+    else:
+        assert grid.shape == check_image(path).layout.shape
+    assert capfd.readouterr() == ("", "")
