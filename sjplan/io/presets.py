@@ -208,5 +208,5 @@ def _validated(model: type[Model], path: Path) -> Model:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise InputError(
-            f"{path.name}: {where}", found=first["msg"], wanted="what docs/phantom.md describes"
+            f"{path.name}: {where}", found=first["msg"], wanted="fields as in the presets that come with sjplan"
         ) from error

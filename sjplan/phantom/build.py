@@ -24,8 +24,8 @@ from sjplan.phantom.truth import PhantomTruth
 Scalar = TypeVar("Scalar", bound=np.generic)
 Progress = Callable[[str, float], None]
 
-EXTENT_MM: Final = ((-158.0, -112.0, -194.0), (158.0, 96.0, 58.0))
-"""Box of the pelvic frame at size 1 that the grid holds: all of the pelvis, L5 and some soft tissue."""
+EXTENT_MM: Final = ((-158.0, -112.0, -194.0), (158.0, 96.0, 92.0))
+"""Box of the pelvic frame at size 1 that the grid holds: the pelvis, L5, L4 and the soft tissue round them."""
 
 SPACING_RANGE_MM: Final = (0.4, 4.0)
 """Voxel edges that can be built: finer needs gigabytes, coarser shows no joint."""
@@ -78,7 +78,7 @@ def build_phantom(
     --------
     >>> phantom = build_phantom(PhantomParameters(), spacing_mm=4.0)
     >>> phantom.labels.present()
-    ('sacrum', 'vertebrae_L5', 'femur_left', 'femur_right', 'hip_left', 'hip_right')
+    ('sacrum', 'vertebrae_L5', 'vertebrae_L4', 'femur_left', 'femur_right', 'hip_left', 'hip_right')
     """
     if seed < 0:
         raise InputError("phantom seed", found=f"{seed}", wanted=">= 0")

@@ -67,12 +67,22 @@ class JointShape:
         flat = _HALF_WIDTH(z) + self.shift_mm - _SLOPE(z) * (y - REFERENCE_Y_MM)
         return np.asarray(flat - RIDGE_MM * np.exp(-((self._limb_distance(y, z) / 5.0) ** 2)))
 
-    def stretch(self, y: Array, z: Array) -> Array:
-        """sqrt(1 + |grad x|^2): turns a distance along x into one along the mid-surface's normal."""
+    def slopes(self, y: Array, z: Array) -> tuple[Array, Array]:
+        """dx/dy and dx/dz of the mid-surface, by central differences of half a millimetre."""
         h = 0.25
         dy = (self.mid_x(y + h, z) - self.mid_x(y - h, z)) / (2 * h)
         dz = (self.mid_x(y, z + h) - self.mid_x(y, z - h)) / (2 * h)
+        return np.asarray(dy), np.asarray(dz)
+
+    def stretch(self, y: Array, z: Array) -> Array:
+        """sqrt(1 + |grad x|^2): turns a distance along x into one along the mid-surface's normal."""
+        dy, dz = self.slopes(y, z)
         return np.asarray(np.sqrt(1.0 + dy * dy + dz * dz))
+
+    def normal(self, y: Array, z: Array) -> Array:
+        """Unit normals (n, 3) of the mid-surface, from ilium to sacrum."""
+        dy, dz = self.slopes(y, z)
+        return np.column_stack([-np.ones_like(dy), dy, dz]) / self.stretch(y, z)[:, None]
 
     def outline(self, y: Array, z: Array) -> Array:
         """Signed distance to the auricular outline in the (y, z) projection, negative on the articular part."""

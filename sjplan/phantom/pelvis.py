@@ -6,19 +6,23 @@ from collections.abc import Callable
 from typing import Final
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from sjplan.core.arrays import Array
 from sjplan.core.frames import SIDE_SIGN, SIDES, AnatomicalFrame
-from sjplan.phantom.hip import HipHalf
+from sjplan.phantom.hip import HipHalf, turn
 from sjplan.phantom.joint import JointShape
 from sjplan.phantom.kernels import affine
 from sjplan.phantom.parameters import PhantomParameters
 from sjplan.phantom.sacrum import SacrumHalf, canal_mm
-from sjplan.phantom.spine import femur_mm, l5_mm
+from sjplan.phantom.spine import femur_mm, vertebra_mm
 
-BONES: Final = ("sacrum", "hip_left", "hip_right", "vertebrae_L5", "femur_left", "femur_right")
+BONES: Final = ("sacrum", "hip_left", "hip_right", "vertebrae_L5", "vertebrae_L4", "femur_left", "femur_right")
 """Bones of the phantom, by TotalSegmentator's names."""
+
+
+FACE_DEPTH_MM: Final = 0.5
+"""How far behind its face a bone is probed (mm): a face that lies less deep is a rounded edge."""
 
 
 def rotation_matrix(rotation_deg: ArrayLike) -> Array:
@@ -91,8 +95,8 @@ class Pelvis:
         if bone == "sacrum":
             q = self.sacral_mm(points_lps_mm)
             return self._by_side(q, lambda half, p: half.bone_mm(p)) * self.parameters.size
-        if bone == "vertebrae_L5":
-            return l5_mm(_unsigned(self.sacral_mm(points_lps_mm))) * self.parameters.size
+        if bone.startswith("vertebrae"):
+            return vertebra_mm(bone[-2:], _unsigned(self.sacral_mm(points_lps_mm))) * self.parameters.size
         kind, side = bone.split("_")
         q = self.pelvic_mm(points_lps_mm) * (SIDE_SIGN[side], 1.0, 1.0)
         distance = femur_mm(q) if kind == "femur" else self.hip[side].bone_mm(q)
@@ -111,6 +115,17 @@ class Pelvis:
         """Signed distance to the canal's wall, positive outside the lumen."""
         q = self.sacral_mm(points_lps_mm)
         return canal_mm(np.abs(q[:, 0]), q[:, 1], q[:, 2]) * self.parameters.size
+
+    def articular(self, side: str, y: Array, z: Array) -> NDArray[np.bool_]:
+        """Where, at sacral (y, z) of size 1, both articular faces stand: within the outline, bone behind each face."""
+        shape = self.sacrum[side].joint
+        p = np.column_stack([shape.mid_x(y, z), y, z])
+        normal = shape.normal(y, z)
+        depth = shape.gap_mm / 2.0 + FACE_DEPTH_MM
+        sacral = self.sacrum[side].solid_mm(p + depth * normal) < 0
+        q = p - depth * normal
+        iliac = np.column_stack([q[:, 0], *turn(q[:, 1], q[:, 2], self.parameters.sacral_slope_deg)])
+        return np.asarray((shape.outline(y, z) < 0) & sacral & (self.hip[side].bone_mm(iliac) < 0))
 
     def _by_side(self, q: Array, measure: Callable[[SacrumHalf, Array], Array]) -> Array:
         out = np.zeros(len(q))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,7 +68,7 @@ def sample_band(distance_mm: Callable[[Array], Array], grid: Grid, band_mm: floa
     return Band(start, np.ascontiguousarray(values[: size[0], : size[1], : size[2]]))
 
 
-def lps_of(grid: Grid, ijk: NDArray[np.int64] | Array) -> Array:
+def lps_of(grid: Grid, ijk: NDArray[Any]) -> Array:
     """LPS points of voxel indices (n, 3)."""
     return np.asarray(affine(np.ascontiguousarray(ijk, dtype=np.float64), grid.matrix, grid.origin_lps_mm))
 

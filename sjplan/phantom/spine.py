@@ -1,4 +1,4 @@
-"""L5 and the proximal femurs: neighbours that show in a radiograph and in a label map."""
+"""L4, L5 and the proximal femurs: neighbours that show in a radiograph and in a label map."""
 
 from __future__ import annotations
 
@@ -19,10 +19,15 @@ WEDGE_DEG: Final = 12.0
 L5_HALF: Final = (26.0, 17.0, 13.5)
 """Half-width, half-depth and half-height of the body of L5 (default)."""
 
+L4_SHIFT: Final = (0.0, 8.0, 37.0)
+"""From L5 to L4 in the sacral frame: body and disc, with some of the lordosis (default)."""
 
-def l5_mm(p: Array) -> Array:
-    """First-order signed distance to L5, points in the sacral frame, x counted from the midline to either side."""
-    a = np.deg2rad(WEDGE_DEG)
+
+def vertebra_mm(level: str, p: Array) -> Array:
+    """First-order signed distance to L5 or L4, points in the sacral frame, x from the midline to either side."""
+    if level == "L4":
+        p = p - np.array(L4_SHIFT)
+    a = -np.deg2rad(WEDGE_DEG)
     pivot = np.array((0.0, 14.0, DISC_MM * 0.6))
     q = p - pivot
     y = np.cos(a) * q[:, 1] + np.sin(a) * q[:, 2] + pivot[1]

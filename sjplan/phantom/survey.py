@@ -99,15 +99,10 @@ def _joint(pelvis: Pelvis, side: str) -> JointTruth:
     ends = np.array((CORNER, CRANIAL_END, CAUDAL_END))
     (y0, z0), (y1, z1) = ends.min(axis=0) - LIMB_HALF_WIDTH_MM, ends.max(axis=0) + LIMB_HALF_WIDTH_MM
     y, z = (a.ravel() for a in np.meshgrid(np.arange(y0, y1, step), np.arange(z0, z1, step), indexing="ij"))
-    keep = shape.outline(y, z) < 0
+    keep = pelvis.articular(side, y, z)
     y, z = y[keep], z[keep]
-    h = 0.25
-    dy = (shape.mid_x(y + h, z) - shape.mid_x(y - h, z)) / (2 * h)
-    dz = (shape.mid_x(y, z + h) - shape.mid_x(y, z - h)) / (2 * h)
-    normal = np.column_stack([-np.ones_like(dy), dy, dz])
-    normal /= np.linalg.norm(normal, axis=1)[:, None]
     mirror = np.array((SIDE_SIGN[side], 1.0, 1.0))
-    normals = (normal * mirror) @ pelvis.sacral_frame.axes
+    normals = (shape.normal(y, z) * mirror) @ pelvis.sacral_frame.axes
     points = pelvis.lps_from_sacral(np.column_stack([shape.mid_x(y, z), y, z]) * mirror)
     area = float(shape.stretch(y, z).sum()) * (step * size) ** 2
     gap = pelvis.parameters.joint_gap_mm
