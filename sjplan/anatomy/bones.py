@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage as ndi
 
 from sjplan.core.arrays import Array, unit
+from sjplan.core.errors import InputError
 from sjplan.core.findings import Finding
 from sjplan.core.grid import Grid
 from sjplan.core.labels import LabelMap
@@ -24,6 +25,9 @@ SACRUM_NAMES = ("sacrum", "vertebrae_S1")
 
 LOOSE_PIECE_SHARE = 0.02
 """Pieces below this share of a bone's voxels are no part of it (labelling noise, loose coccyx). Default."""
+
+SIDES_APART_MM = 20.0
+"""Hip centroids of a pelvis lie some 200 mm apart; less than this along LPS x is no left and right. Default."""
 
 Mask = NDArray[np.bool_]
 Index = NDArray[np.intp]
@@ -64,7 +68,7 @@ class Bones:
     Parameters
     ----------
     grid : Grid
-        The label map's grid.
+        The part of the label map's grid that holds the bones; its end is the scan's end where a bone touches it.
     sacrum : (ni, nj, nk) bool
         Sacrum joined with S1, loose pieces removed.
     plus, minus : (ni, nj, nk) bool or None
@@ -150,29 +154,74 @@ def largest_pieces(mask: Mask) -> tuple[Mask, int]:
 def fill_enclosed(mask: Mask) -> Mask:
     """The mask with hollows filled that no path through faces joins to the outside."""
     box = bounding_box(mask, 0.0, np.ones(3))
+    free = np.pad(~mask[box], 1, constant_values=True)
+    parts, count = ndi.label(free)
+    if count == 1:
+        return mask
     filled = mask.copy()
-    filled[box] = ndi.binary_fill_holes(np.ascontiguousarray(mask[box]))
+    filled[box] = (parts != parts[0, 0, 0])[1:-1, 1:-1, 1:-1]
     return filled
 
 
 def bones_of(labels: LabelMap) -> Bones:
-    """Masks of sacrum and hips of a label map that passed `checks.check_labels`."""
+    """Masks of sacrum and hips, on the part of the grid that holds them with a voxel to spare.
+
+    Raises
+    ------
+    InputError
+        If a bone has no voxel, or hip_left is not on the patient's left of hip_right.
+    """
+    code, start = _coded_crop(labels)
+    grid = labels.grid.cropped(start, start + code.shape)
     findings: list[Finding] = []
     masks: dict[str, Mask] = {}
-    for key, names in (("sacrum", SACRUM_NAMES), ("left", ("hip_left",)), ("right", ("hip_right",))):
-        mask, dropped = largest_pieces(np.ascontiguousarray(labels.mask(*names)))
+    for key, number in (("sacrum", 1), ("left", 2), ("right", 3)):
+        mask, dropped = largest_pieces(code == number)
         masks[key] = fill_enclosed(mask) if key != "sacrum" else mask
         if dropped:
             what = key if key == "sacrum" else f"hip_{key}"
             text = f"{what}: {dropped} voxels in small loose pieces were left out"
             findings.append(Finding("loose-pieces", "note", text, "" if key == "sacrum" else key))
-    spacing = labels.grid.spacing_mm
-    across = centroid_mm(masks["left"], spacing) - centroid_mm(masks["right"], spacing)
+    across = centroid_mm(masks["left"], grid.spacing_mm) - centroid_mm(masks["right"], grid.spacing_mm)
+    _require_sides(float(grid.direction[0] @ across))
     left_is_plus = bool(across[np.argmax(np.abs(across))] > 0)
     plus, minus = ("left", "right") if left_is_plus else ("right", "left")
-    return Bones(
-        labels.grid, masks["sacrum"], masks[plus], masks[minus], "left" if left_is_plus else "right", tuple(findings)
-    )
+    side: Side = "left" if left_is_plus else "right"
+    return Bones(grid, masks["sacrum"], masks[plus], masks[minus], side, tuple(findings))
+
+
+def _coded_crop(labels: LabelMap) -> tuple[NDArray[np.uint8], Index]:
+    """Labels as 1 sacrum, 2 left hip, 3 right hip, cropped to them, and the crop's first index."""
+    table = np.zeros(256, np.uint8)
+    for number, name in labels.names.items():
+        if name in SACRUM_NAMES:
+            table[number] = 1
+        elif name in ("hip_left", "hip_right"):
+            table[number] = 2 if name == "hip_left" else 3
+    code = table[labels.label]
+    count = np.bincount(code.ravel(order="K"), minlength=4)
+    missing = [name for n, name in enumerate(("sacrum", "hip_left", "hip_right"), 1) if not count[n]]
+    if missing:
+        present = ", ".join(labels.present()) or "no voxel of any named structure"
+        raise InputError(
+            "label map",
+            found=f"no voxel of {', '.join(missing)} (present: {present})",
+            wanted="sacrum, hip_left, hip_right",
+            fix="segment the whole pelvis, or give a names file if the ids mean something else",
+        )
+    box = bounding_box(code > 0, 1.0, np.ones(3))
+    return np.ascontiguousarray(code[box]), box_start(box)
+
+
+def _require_sides(left_of_right_mm: float) -> None:
+    if left_of_right_mm < SIDES_APART_MM:
+        raise InputError(
+            "hip_left and hip_right",
+            found=f"hip_left {abs(left_of_right_mm):.0f} mm to the patient's "
+            f"{'right' if left_of_right_mm < 0 else 'left'} of hip_right",
+            wanted="hip_left on the patient's left (LPS +x), hip_right on the right",
+            fix="swap the two labels, or repair the direction in the image header",
+        )
 
 
 def sacrum_alone(mask: Mask, grid: Grid) -> Bones:

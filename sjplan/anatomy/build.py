@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from sjplan.anatomy.bones import Bones, Mask, bones_of
-from sjplan.anatomy.checks import check_labels, check_planning_resolution
+from sjplan.anatomy.checks import check_planning_resolution, check_s1_present
 from sjplan.anatomy.danger import Lumen, label_sacrum
 from sjplan.anatomy.faces import Faces, Labels, find_faces
 from sjplan.anatomy.hip_names import label_hip
@@ -15,6 +15,7 @@ from sjplan.anatomy.joint import JointFaces, find_joint, joint_normals, mean_art
 from sjplan.anatomy.landmarks import find_hip_landmarks
 from sjplan.anatomy.pelvis import anatomical_frame, landmarks_lps
 from sjplan.anatomy.sacral import SacralAnatomy, find_sacral_anatomy, foramina_of
+from sjplan.anatomy.symmetry import find_axes
 from sjplan.anatomy.types import Anatomy, Canal, Foramen, Joint
 from sjplan.core.errors import AnatomyError
 from sjplan.core.findings import Finding
@@ -54,9 +55,11 @@ def anatomy_from_labels(labels: LabelMap, *, progress: Callable[[str, float], No
     """
     tell = progress or (lambda _what, _share: None)
     check_planning_resolution(labels.grid)
-    check_labels(labels)
+    tell("orienting the pelvis", 0.0)
     bones = bones_of(labels)
-    sacral = find_sacral_anatomy(bones, progress)
+    axes = find_axes(bones)
+    check_s1_present(bones, axes)
+    sacral = find_sacral_anatomy(bones, axes, progress)
     hips = find_hip_landmarks(bones, sacral.axes.pelvis_plane, sacral.axes.frame.origin_mm)
     frame = anatomical_frame(bones, sacral.axes, sacral.endplate, sacral.canal_axis)
     tell("surfaces of the bones", 0.5)

@@ -63,12 +63,12 @@ def label_sacrum(
     label[_inferior(x, s, normals, backwards, caudal, joints, axis)] = SURFACE_ID["inferior"]
     fixed = np.zeros(len(faces), dtype=bool)
     put_scan_edge(label, fixed, faces, shape)
-    cut = _cut_end(faces, caudal, s, x)
-    label[cut] = SURFACE_ID["scan_edge"]
-    fixed |= cut
     _put_lumens(label, fixed, faces, lumens, spacing_mm)
     for joint in joints.values():
         put_joint(label, fixed, joint.sacral, joint.articular)
+    cut = _cut_end(faces, caudal, s, x) & ~fixed
+    label[cut] = SURFACE_ID["scan_edge"]
+    fixed |= cut
     return coherent(faces, label, fixed)
 
 

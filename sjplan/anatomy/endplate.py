@@ -60,17 +60,19 @@ def find_endplate(sacrum: Mask, start: Index, spacing_mm: Array, frame: BodyFram
     facing = frame.vectors(ball_normals(sacrum, voxels, spacing_mm, 4.0))
     everything = points
     sheet, normal = _sheet(
-        sacrum.shape, voxels, points, facing, axis, float(np.prod(spacing_mm)) ** (2 / 3)
+        voxels, points, facing, axis, float(np.prod(spacing_mm)) ** (2 / 3)
     )
     return _measured(sheet, normal, everything)
 
 
 def _sheet(
-    shape: tuple[int, ...], voxels: Index, points: Array, facing: Array, axis: CanalAxis, voxel_mm2: float
+    voxels: Index, points: Array, facing: Array, axis: CanalAxis, voxel_mm2: float
 ) -> tuple[Array, Array]:
     """Points of the largest sheet that faces cranially, the higher the better, and the plane's normal."""
     cranial = axis.cranial
     posterior = np.cross(cranial, [1.0, 0.0, 0.0])
+    low = voxels.min(axis=0)
+    box = tuple(voxels.max(axis=0) - low + 1)
     inlet = np.r_[0.0, axis.points[axis.first]]
     normal, sheet = cranial, np.zeros((0, 3))
     for sweep in range(4):
@@ -79,10 +81,10 @@ def _sheet(
         fits &= (behind < -NEAREST_MM) & (behind > -FARTHEST_MM)
         if fits.sum() * voxel_mm2 < MIN_SHEET_MM2:
             break
-        marked = np.zeros(shape, dtype=bool)
-        marked[tuple(voxels[fits].T)] = True
+        marked = np.zeros(box, dtype=bool)
+        marked[tuple((voxels[fits] - low).T)] = True
         parts, count = ndi.label(marked, CUBE)
-        part = parts[tuple(voxels.T)]
+        part = parts[tuple((voxels - low).T)]
         size = np.bincount(part, minlength=count + 1)
         height = np.bincount(part, points @ cranial, count + 1) / np.maximum(size, 1)
         score = np.where(size * voxel_mm2 > MIN_SHEET_MM2, size * voxel_mm2 + 8 * height, -np.inf)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numba as nb
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
-from scipy.sparse.csgraph import connected_components
 
 from sjplan.anatomy.bones import Index, Mask, bounding_box, box_start
 from sjplan.anatomy.normals import ball_normals
@@ -51,14 +50,6 @@ class Faces:
     def __len__(self) -> int:
         return len(self.inside)
 
-    @property
-    def vertex_of(self) -> sparse.csr_array:
-        """Which face touches which vertex, (f, n)."""
-        count = len(self.quads)
-        rows = np.repeat(np.arange(count), 4)
-        ones = np.ones(4 * count, np.float32)
-        return sparse.csr_array((ones, (rows, self.quads.ravel())), shape=(count, len(self.net.vertices_lps_mm)))
-
     def centres_lps_mm(self, chosen: Index | Mask) -> Array:
         """Mean of the four corners of the chosen faces, LPS."""
         return np.asarray(self.net.vertices_lps_mm[self.quads[chosen]].mean(axis=1))
@@ -86,26 +77,94 @@ def find_faces(mask: Mask, grid: Grid) -> Faces:
     return Faces(net, inside, outside, (inside + outside) * (0.5 * spacing), normals, area[::2] + area[1::2], quads)
 
 
+@nb.njit(cache=True)
+def _root(parent: NDArray[np.int32], n: int) -> int:
+    while parent[n] != n:
+        parent[n] = parent[parent[n]]
+        n = parent[n]
+    return n
+
+
+@nb.njit(cache=True)
+def _parts(quads: NDArray[np.int32], chosen: Mask, vertices: int) -> tuple[int, NDArray[np.int32]]:
+    """Union of the corners of each chosen face; a face's part is that of its corners, numbered as met."""
+    parent = np.arange(vertices).astype(np.int32)
+    for f in range(len(quads)):
+        if chosen[f]:
+            a = _root(parent, quads[f, 0])
+            for e in range(1, 4):
+                b = _root(parent, quads[f, e])
+                if a < b:
+                    parent[b] = a
+                else:
+                    parent[a] = b
+                    a = b
+    number = np.full(vertices, -1, np.int32)
+    part = np.full(len(quads), -1, np.int32)
+    count = 0
+    for f in range(len(quads)):
+        if chosen[f]:
+            root = _root(parent, quads[f, 0])
+            if number[root] < 0:
+                number[root] = count
+                count += 1
+            part[f] = number[root]
+    return count, part
+
+
+@nb.njit(cache=True)
+def _votes(quads: NDArray[np.int32], label: Labels, counted: Mask, vertices: int, kinds: int) -> NDArray[np.int32]:
+    """How many counted faces of each name touch each vertex, (vertices, kinds)."""
+    votes = np.zeros((vertices, kinds), np.int32)
+    for f in range(len(quads)):
+        if counted[f]:
+            for e in range(4):
+                votes[quads[f, e], label[f]] += 1
+    return votes
+
+
+@nb.njit(cache=True)
+def _elect(
+    quads: NDArray[np.int32], label: Labels, movable: Mask, electable: Mask, votes: NDArray[np.int32]
+) -> Labels:
+    """Commonest electable name round the corners of each movable face; the lowest number wins a tie."""
+    out = label.copy()
+    for f in range(len(quads)):
+        if not movable[f]:
+            continue
+        best, most = label[f], 0
+        for kind in range(votes.shape[1]):
+            if not electable[kind]:
+                continue
+            total = 0
+            for e in range(4):
+                total += votes[quads[f, e], kind]
+            if total > most:
+                best, most = kind, total
+        out[f] = best
+    return out
+
+
 def majority(faces: Faces, label: Labels, movable: Mask, sweeps: int) -> Labels:
     """Each movable face takes the commonest name among the faces round its corners; ties go to a danger.
 
     Names that only fixed faces carry are not spread.
     """
-    touch = faces.vertex_of
-    out = label.copy()
-    kinds = np.unique(label[movable]) if movable.any() else np.zeros(0, np.uint8)
+    electable = np.isin(np.arange(len(SURFACE_NAMES)), np.unique(label[movable]))
+    everyone = np.ones(len(faces), dtype=bool)
+    vertices = len(faces.net.vertices_lps_mm)
+    out = label
     for _ in range(sweeps):
-        votes = np.stack([touch @ (touch.T @ (out == kind).astype(np.float32)) for kind in kinds], axis=1)
-        winner = kinds[np.argmax(votes, axis=1)]
-        out = np.where(movable & (votes.max(axis=1) > 0), winner, out).astype(np.uint8)
+        votes = _votes(faces.quads, out, everyone, vertices, len(SURFACE_NAMES))
+        out = _elect(faces.quads, out, movable, electable, votes)
     return out
 
 
 def components(faces: Faces, chosen: Mask) -> tuple[int, NDArray[np.int32], Array]:
     """Connected parts of the chosen faces: how many, the part of each chosen face, the area of each part."""
-    touch = faces.vertex_of[np.flatnonzero(chosen)]
-    count, part = connected_components(sparse.csr_array(touch @ touch.T), directed=False)
-    return int(count), part, np.bincount(part, faces.area_mm2[chosen], count)
+    count, part = _parts(faces.quads, chosen, len(faces.net.vertices_lps_mm))
+    own = part[chosen]
+    return count, own, np.bincount(own, faces.area_mm2[chosen], count)
 
 
 def absorb_specks(faces: Faces, label: Labels, movable: Mask, smallest_mm2: float, share: float) -> Labels:
@@ -114,34 +173,19 @@ def absorb_specks(faces: Faces, label: Labels, movable: Mask, smallest_mm2: floa
     Only movable faces change; a border of unmovable faces still counts.
     """
     out = label.copy()
-    touch = faces.vertex_of
+    vertices = len(faces.net.vertices_lps_mm)
     for kind in np.unique(label[movable]):
-        chosen = (out == kind) & movable
-        count, part, area = components(faces, chosen)
-        small = np.flatnonzero(area < max(smallest_mm2, share * float(area.sum())))
-        if not len(small):
+        rows = np.flatnonzero((out == kind) & movable)
+        if not len(rows):
             continue
-        rows = np.flatnonzero(chosen)
-        speck_rows = rows[np.isin(part, small)]
-        membership = sparse.csr_array(
-            (np.ones(len(rows), np.float32), (part, np.arange(len(rows)))), shape=(count, len(rows))
-        )
-        corners = membership[small] @ touch[rows]
-        votes = np.stack(
-            [
-                (corners > 0).astype(np.float32) @ (touch.T @ ((out == other) & ~_mask(len(out), rows)).astype(np.float32))
-                for other in range(len(SURFACE_NAMES))
-            ],
-            axis=1,
-        )
-        winner = np.where(votes.max(axis=1) > 0, votes.argmax(axis=1), kind).astype(np.uint8)
-        number = np.zeros(count, np.intp)
-        number[small] = np.arange(len(small))
-        out[speck_rows] = winner[number[part[np.isin(part, small)]]]
-    return out
-
-
-def _mask(length: int, rows: Index) -> Mask:
-    out = np.zeros(length, dtype=bool)
-    out[rows] = True
+        count, part, area = components(faces, (out == kind) & movable)
+        for number in np.flatnonzero(area < max(smallest_mm2, share * float(area.sum()))):
+            own = rows[part == number]
+            counted = np.ones(len(faces), dtype=bool)
+            counted[own] = False
+            near = np.isin(faces.quads, faces.quads[own]).any(axis=1)
+            votes = _votes(faces.quads[near], out[near], counted[near], vertices, len(SURFACE_NAMES))
+            total = votes[np.unique(faces.quads[own])].sum(axis=0)
+            if total.max() > 0:
+                out[own] = np.argmax(total)
     return out

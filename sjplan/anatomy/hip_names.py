@@ -72,7 +72,7 @@ def label_hip(
     wing = height > -WING_BELOW_NOTCH_MM
     edge = (inset < BORDER_WIDTH_MM) | ((inset < ROUNDED_BORDER_MM) & (np.abs(facing) < EDGE_ON))
     label[wing & edge] = SURFACE_ID["iliac_border"]
-    label[_notch(plane - notch, facing, faces.normals @ up, edge)] = SURFACE_ID["notch"]
+    label[_notch(plane - notch, facing, faces.normals @ up, inset)] = SURFACE_ID["notch"]
     fixed = np.zeros(len(faces), dtype=bool)
     put_scan_edge(label, fixed, faces, shape)
     if joint is not None:
@@ -80,10 +80,12 @@ def label_hip(
     return coherent(faces, label, fixed)
 
 
-def _notch(relative: Array, facing: Array, upward: Array, edge: Mask) -> Mask:
+def _notch(relative: Array, facing: Array, upward: Array, inset: Array) -> Mask:
     """Rim and roof of the greater sciatic notch; `relative` is (posterior, cranial) of its apex, in the plate."""
     distance = np.linalg.norm(relative, axis=1)
-    rim = (distance < NOTCH_REACH_MM) & (relative[:, 1] < NOTCH_ABOVE_MM) & (edge | ((upward < -0.5) & (facing > -0.5)))
+    turned = (upward < -0.5) & (facing > -0.5)
+    rim = (inset < BORDER_WIDTH_MM) | ((inset < ROUNDED_BORDER_MM) & turned)
+    rim &= (distance < NOTCH_REACH_MM) & (relative[:, 1] < NOTCH_ABOVE_MM)
     roof = (distance < NOTCH_ROOF_MM) & (facing > -0.5)
     return np.asarray(rim | roof)
 

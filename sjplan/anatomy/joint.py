@@ -90,6 +90,7 @@ def _smooth_points(faces: Faces, chosen: Index) -> Array:
 
 def _facing(a: Faces, a_rows: Index, b: Faces, b_rows: Index, outward: Array) -> tuple[Index, Index]:
     """Rows of `a` whose nearest face of `b` looks back at them, and those faces."""
+    a_rows = a_rows[a.normals[a_rows] @ outward > 0.1]
     distance, nearest = cKDTree(b.points_mm[b_rows]).query(a.points_mm[a_rows], distance_upper_bound=LARGEST_GAP_MM)
     hit = np.isfinite(distance)
     rows, partner, distance = a_rows[hit], b_rows[nearest[hit]], distance[hit]
@@ -97,7 +98,7 @@ def _facing(a: Faces, a_rows: Index, b: Faces, b_rows: Index, outward: Array) ->
     normal = a.normals[rows]
     opposed = np.einsum("ij,ij->i", normal, b.normals[partner]) < -0.35
     ahead = (np.einsum("ij,ij->i", towards, normal) > 0.45) | (distance < 1.5)
-    facing = opposed & ahead & (normal @ outward > 0.1)
+    facing = opposed & ahead
     return rows[facing], partner[facing]
 
 

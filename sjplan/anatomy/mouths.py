@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numba as nb
 import numpy as np
 from scipy import ndimage as ndi
 from scipy.spatial import cKDTree
@@ -66,6 +67,22 @@ class _Patch:
     widest: Index
 
 
+@nb.njit(cache=True)
+def _flood(free: Mask, own: Mask) -> None:
+    """Mark in `own` the free cells joined to the middle one through their edges."""
+    n, m = free.shape
+    if not free[n // 2, m // 2]:
+        return
+    stack = [(n // 2, m // 2)]
+    own[n // 2, m // 2] = True
+    while len(stack):
+        i, j = stack.pop()
+        for a, b in ((i - 1, j), (i + 1, j), (i, j - 1), (i, j + 1)):
+            if 0 <= a < n and 0 <= b < m and free[a, b] and not own[a, b]:
+                own[a, b] = True
+                stack.append((a, b))
+
+
 def section(free: Mask, centre_mm: Array, normal: Array, spacing_mm: Array) -> Ring:
     """Connected planar section of free space round a point; closed if it stays within `SECTION_RADIUS_MM`."""
     u = unit(np.cross(normal, np.eye(3)[int(np.argmin(np.abs(normal)))]))
@@ -75,11 +92,10 @@ def section(free: Mask, centre_mm: Array, normal: Array, spacing_mm: Array) -> R
     points = centre_mm + a[..., None] * u + b[..., None] * w
     index = np.floor(points / spacing_mm + 0.5).astype(int)
     index = np.clip(index, 0, np.array(free.shape) - 1)
-    parts, _ = ndi.label(free[index[..., 0], index[..., 1], index[..., 2]])
-    number = parts[len(g) // 2, len(g) // 2]
-    if number == 0:
+    own = np.zeros(a.shape, dtype=bool)
+    _flood(np.ascontiguousarray(free[index[..., 0], index[..., 1], index[..., 2]]), own)
+    if not own.any():
         return Ring(False, 0.0, centre_mm, normal, 0.0, 0.0, np.zeros((0, 3)))
-    own = parts == number
     closed = not bool((own & (a * a + b * b > (SECTION_RADIUS_MM - 1) ** 2)).any())
     p, q = a[own], b[own]
     cell = SECTION_STEP_MM**2

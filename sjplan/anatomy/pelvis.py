@@ -9,7 +9,7 @@ import numpy as np
 
 from sjplan.anatomy.bones import Bones, bones_of, bounding_box, box_start, perpendicular_to
 from sjplan.anatomy.canal import CanalAxis, find_canal_axis, straight_axis
-from sjplan.anatomy.checks import check_labels
+from sjplan.anatomy.checks import check_s1_present
 from sjplan.anatomy.endplate import Endplate, find_endplate
 from sjplan.anatomy.landmarks import HipLandmarks, find_hip_landmarks
 from sjplan.anatomy.pockets import find_pockets
@@ -49,9 +49,9 @@ def pelvic_frame(labels: LabelMap) -> PelvicLandmarks:
     AnatomyError
         If no S1 endplate is found.
     """
-    check_labels(labels)
     bones = bones_of(labels)
     axes = find_axes(bones)
+    check_s1_present(bones, axes)
     pockets = find_pockets(bones)
     points = axes.frame.to(pockets.points_mm(pockets.voxels))
     axis = find_canal_axis(points, pockets.enclosure.astype(np.float64)) or _axis_without_canal(bones, axes)

@@ -52,8 +52,8 @@ class SacralAnatomy:
         return np.argwhere(self.tunnels.canal) + self.pockets.start
 
 
-def find_sacral_anatomy(bones: Bones, progress: Progress | None = None) -> SacralAnatomy:
-    """Find canal, foramina and endplate.
+def find_sacral_anatomy(bones: Bones, axes: Axes, progress: Progress | None = None) -> SacralAnatomy:
+    """Find canal, foramina and endplate in a sacrum whose axes are known.
 
     Raises
     ------
@@ -61,8 +61,6 @@ def find_sacral_anatomy(bones: Bones, progress: Progress | None = None) -> Sacra
         If there is no canal, or no endplate in front of it.
     """
     tell = progress or (lambda _what, _share: None)
-    tell("orienting the pelvis", 0.0)
-    axes = find_axes(bones)
     tell("closing the sacrum", 0.1)
     pockets = find_pockets(bones)
     frame = axes.frame
@@ -186,7 +184,7 @@ def foramina_of_sacrum(mask: NDArray[np.bool_], grid: Grid) -> SacrumForamina:
         Open foramina, and a finding for each of the eight that is missing.
     """
     bones = sacrum_alone(mask, grid)
-    sacral = find_sacral_anatomy(bones)
+    sacral = find_sacral_anatomy(bones, find_axes(bones))
     plane = sacral.axes.frame
     left = bones.lps_vector(plane.axes[0]) * (1.0 if bones.plus_side == "left" else -1.0)
     return SacrumForamina(foramina_of(sacral, bones.lps(plane.origin_mm), left), sacral.findings)

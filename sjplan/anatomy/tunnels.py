@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage as ndi
 from scipy.spatial import cKDTree
 
-from sjplan.anatomy.bones import BodyFrame, Index, Mask
+from sjplan.anatomy.bones import BodyFrame, Index, Mask, bounding_box
 from sjplan.anatomy.canal import CanalAxis
 from sjplan.anatomy.pedicles import APART_MM, SIGNS, CanalWalls, find_walls, lateral_profile
 from sjplan.anatomy.pockets import INSIDE, MOUTH, Pockets
@@ -81,7 +81,7 @@ def find_tunnels(pockets: Pockets, frame: BodyFrame, axis: CanalAxis) -> Tunnels
     walls = find_walls(axis, profiles)
     unrolled = Unrolled(x, s, v, walls.at(x, s))
     canal = _canal_lumen(pockets, unrolled, axis)
-    beside_canal = ndi.binary_dilation(canal, iterations=2)[tuple(pockets.voxels.T)]
+    beside_canal = dilated(canal, pockets.spacing_mm)[tuple(pockets.voxels.T)]
     seeds: list[tuple[int, Mask]] = []
     for sign in SIGNS:
         seeds += [(sign, seed) for seed in _seeds(pockets, unrolled, axis, walls.pedicles[sign], sign, beside_canal)]
@@ -101,10 +101,22 @@ def _canal_lumen(pockets: Pockets, u: Unrolled, axis: CanalAxis) -> Mask:
     inside &= (u.s > axis.first - 8) & (u.s < axis.last + 10)
     canal = np.zeros(pockets.bone.shape, dtype=bool)
     canal[tuple(pockets.voxels[inside].T)] = True
-    parts, count = ndi.label(canal, CUBE)
+    if not canal.any():
+        return canal
+    box = bounding_box(canal, 0.0, pockets.spacing_mm)
+    parts, count = ndi.label(canal[box], CUBE)
     if count > 1:
-        canal = parts == 1 + int(np.argmax(np.bincount(parts.ravel())[1:]))
+        canal[box] = parts == 1 + int(np.argmax(np.bincount(parts.ravel())[1:]))
     return canal
+
+
+def dilated(mask: Mask, spacing_mm: Array, steps: int = 2) -> Mask:
+    """The mask grown by some steps through voxel faces."""
+    out = np.zeros_like(mask)
+    if mask.any():
+        box = bounding_box(mask, (steps + 1) * float(spacing_mm.max()), spacing_mm)
+        out[box] = ndi.binary_dilation(mask[box], iterations=steps)
+    return out
 
 
 def _seeds(
