@@ -26,7 +26,8 @@ def encode_png(pixels: NDArray[np.uint8]) -> bytes:
     (2, 3, 3)
     """
     buffer = BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, format="PNG", optimize=True)
+    # Pillow's "optimize" takes five times as long and saves 2 % of a radiograph.
+    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, format="PNG", compress_level=6)
     return buffer.getvalue()
 
 

@@ -25,7 +25,7 @@ _TEXT_WIDTH: Final = 150
 _MAX_FINDINGS: Final = 6
 
 
-def anatomy_picture(anatomy: Anatomy, title: str = "") -> bytes:
+def anatomy_picture(anatomy: Anatomy | Scene, title: str = "") -> bytes:
     """PNG of six views with the names of what was found, a legend, and the findings in words.
 
     Upper row: the sacrum from the front with the foramina's ventral mouths named; everything from behind through
@@ -35,12 +35,14 @@ def anatomy_picture(anatomy: Anatomy, title: str = "") -> bytes:
 
     Parameters
     ----------
-    anatomy : Anatomy
-        Any, plannable or not.
+    anatomy : Anatomy or Scene
+        Any, plannable or not; a `Scene` saves making its meshes again.
     title : str
         Such as the case's name.
     """
-    fine, light = Scene.of(anatomy, None), Scene.of(anatomy)
+    light = Scene.of(anatomy)
+    anatomy = light.anatomy
+    fine = Scene.of(anatomy, None)
     wide, half = _PANEL, (_PANEL[0] // 2, _PANEL[1])
     mouths = _mouths(anatomy)
     front = {**mouths, **_landmarks(anatomy, ("promontory", "s1_endplate_centre", "s2_anterior"))}
@@ -65,7 +67,7 @@ def anatomy_picture(anatomy: Anatomy, title: str = "") -> bytes:
     return _compose(panels, hips, _words_below(anatomy), title or "anatomy as found")
 
 
-def anatomy_png(anatomy: Anatomy, path: str | Path, title: str = "") -> Path:
+def anatomy_png(anatomy: Anatomy | Scene, path: str | Path, title: str = "") -> Path:
     """Save `anatomy_picture` to a file."""
     return save_picture(anatomy_picture(anatomy, title), path)
 

@@ -100,7 +100,7 @@ def implant(slot: int, first: float = 3.21) -> dict:
 def plan(**changes) -> dict:
     left = {
         "side": "left", "status": "found", "planner": "raster-v1", "parameters": {"step_mm": 2.0}, "certificate": None,
-        "reasons": [], "findings": [{"code": "close", "severity": "warning", "text": "notch at 8.9 mm", "side": "left"}],
+        "reasons": [], "findings": [{"code": "close", "severity": "warning", "text": "notch at 8.9 mm"}],
         "nearest": None, "fallback": None, "implants": [implant(n) for n in (1, 2, 3)],
         "pairs": [{"i": 1, "j": 2, "gap_mm": 9.1, "spacing_mm": 18.4, "angle_deg": 3.0}],
     }  # fmt: skip
