@@ -31,8 +31,8 @@ SYMPHYSIS_HALF_GAP_MM: Final = 2.2
 OUTLINE: Final = (
     # y, z, weight: ASIS, crest from front to back, PSIS, PIIS, greater notch, back of the socket, front, AIIS
     (-73.0, -33.0, 0.0), (-63.0, -15.0, 0.0), (-52.0, 11.0, 0.0), (-31.0, 32.0, 0.0), (0.0, 41.0, 0.1),
-    (25.0, 37.0, 0.3), (44.0, 27.0, 0.6), (59.0, 13.0, 0.9), (69.0, -3.0, 1.0), (64.0, -15.0, 1.0), (58.5, -27.0, 1.0),
-    (57.0, -41.0, 1.0), (54.0, -52.0, 1.0), (48.0, -52.0, 1.0), (38.0, -49.5, 0.9), (27.0, -54.0, 0.5),
+    (25.0, 37.0, 0.3), (44.0, 27.0, 0.6), (59.0, 13.0, 0.9), (69.0, -3.0, 1.0), (64.0, -15.0, 1.0), (57.5, -28.0, 1.0),
+    (56.0, -43.0, 1.0), (54.5, -53.5, 1.0), (48.0, -53.0, 1.0), (38.0, -49.5, 0.9), (27.0, -54.0, 0.5),
     (18.5, -66.0, 0.1),
     (17.0, -84.0, 0.0), (16.0, -103.0, 0.0), (-10.0, -116.0, 0.0), (-30.0, -118.0, 0.0), (-48.0, -108.0, 0.0),
     (-57.0, -90.0, 0.0), (-59.0, -72.0, 0.0), (-55.0, -61.0, 0.0), (-59.0, -51.0, 0.0), (-67.0, -42.0, 0.0),
@@ -105,7 +105,7 @@ class HipHalf:
         """First-order signed distance to the whole hip bone, (n, 3) -> (n,), positive outside."""
         medial, lateral, edge, medial_stretch, lateral_stretch, joint_face, joint_stretch, release = self._at(p)
         inner, outer = (medial - p[:, 0]) / medial_stretch, (p[:, 0] - lateral) / lateral_stretch
-        blade = smooth_max(smooth_max(inner, outer, 3.0), edge, 9.0)
+        blade = smooth_max(smooth_max(inner, outer, 3.0), edge, 6.0)
         bone = smooth_min(blade, self._socket(p), 10.0)
         bone = smooth_min(bone, self._ischium_and_pubis(p), 8.0)
         bone = np.maximum(bone, SOCKET_RADIUS_MM - np.linalg.norm(p - HIP_CENTRE, axis=1))

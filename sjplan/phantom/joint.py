@@ -24,9 +24,9 @@ HALF_WIDTH_MM: Final = (
 ANGLE_DEG: Final = ((-60.0, -35.0, -12.0), (21.3, 26.6, 31.4))
 """z and angle between joint and sagittal plane: opens forward and outward, most so cranially (KULAK)."""
 
-CORNER: Final = (3.0, -28.0)
-CRANIAL_END: Final = (19.0, -14.0)
-CAUDAL_END: Final = (15.0, -60.0)
+CORNER: Final = (7.0, -28.0)
+CRANIAL_END: Final = (21.0, -15.0)
+CAUDAL_END: Final = (13.5, -57.5)
 """(y, z) of the auricular surface's corner and ends: two limbs open to the back; corridor of the limbs: default."""
 
 LIMB_HALF_WIDTH_MM: Final = 10.0
@@ -35,8 +35,8 @@ LIMB_HALF_WIDTH_MM: Final = 10.0
 RIDGE_MM: Final = 1.2
 """Height of the iliac ridge in the sacral groove (form VLEEM, height default)."""
 
-SACRAL_OPENING: Final = (0.2, 3.0)
-ILIAC_OPENING: Final = (0.45, 9.0)
+SACRAL_OPENING: Final = (0.35, 3.0)
+ILIAC_OPENING: Final = (0.7, 9.0)
 """How fast each bone recedes behind the auricular part (mm per mm) and how far at most: ligaments fill it (default)."""
 
 

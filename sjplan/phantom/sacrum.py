@@ -42,7 +42,7 @@ LATERAL_Z: Final = (-116.0, -112.0, -108.0, -103.0, -97.0, -90.0, -80.0, -70.0, 
 LATERAL_X: Final = Curve(LATERAL_Z, (6.0, 8.5, 11.5, 16.5, 23.5, 28.5, 33.0, 38.0, 60.0))
 """Free lateral border below the joint, with the inferolateral angle near S5 (default)."""
 
-ALA_RECESS: Final = Curve((-97.0, -81.0, -60.0, -33.0, -12.0), (1.0, 3.0, 4.0, 6.5, 13.0))
+ALA_RECESS: Final = Curve((-97.0, -81.0, -60.0, -33.0, -12.0), (1.0, 2.5, 3.0, 4.5, 11.5))
 """How far the front of ala and lateral mass lies behind the front of the bodies: ala depth about 28 mm (ALA00)."""
 
 FORAMEN_Z: Final = dict(zip(LEVELS, (-34.0, -60.0, -81.0, -98.0), strict=True))

@@ -25,8 +25,9 @@ S2_MIDDLE_Z: Final = -46.5
 SYMPHYSIS: Final = (0.0, -60.0, -139.0)
 """Middle of the symphysis in the pelvic frame at size 1 (mm)."""
 
-PSIS_NEAR: Final = (66.0, -5.0, 1.0)
-"""Where the PSIS is looked for: y, z and weight of the turn, as on the outline."""
+PSIS_NEAR: Final = (66.0, -12.0, 1.0)
+PSIS_BOX_MM: Final = (14.0, 14.0, 32.0)
+"""Where the PSIS is looked for: y, z and weight of the turn, as on the outline, and half of the box round it."""
 
 ASIS_NEAR: Final = (118.0, -70.0, -33.0)
 """Where the ASIS is looked for, in the pelvic frame at size 1 (mm)."""
@@ -131,7 +132,7 @@ def landmarks(pelvis: Pelvis) -> dict[str, Array]:
         turn_deg = pelvis.parameters.sacral_slope_deg - REFERENCE_SLOPE_DEG
         psis_y, psis_z = _turned(PSIS_NEAR, turn_deg)
         notch_y, notch_z = hip.notch_apex()
-        psis = _extreme(hip.bone_mm, (hip.middle_x(psis_y, psis_z), psis_y, psis_z), back)
+        psis = _extreme(hip.bone_mm, (hip.middle_x(psis_y, psis_z), psis_y, psis_z), back, PSIS_BOX_MM)
         asis = _extreme(hip.bone_mm, ASIS_NEAR, -back)
         notch = np.array((hip.middle_x(notch_y, notch_z), notch_y, notch_z))
         for name, point in (("psis", psis), ("asis", asis), ("notch", notch)):
