@@ -8,10 +8,12 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from sjplan.planning.candidates import ARTICULAR_SHARE, NOTHING, axis_value, passage, recentre
+from sjplan.planning.candidates import ARTICULAR_SHARE, NOTHING, axis_value, envelope_slack, passage, recentre
 from sjplan.planning.field import PlanningField
 from sjplan.planning.joint_map import JointSamples, footprint
 from sjplan.planning.triples import PairRules, pair_shortfall
+
+_NO_FLOOR = -90.0
 
 
 class Wishes(NamedTuple):
@@ -31,8 +33,12 @@ def set_value(
     axes: NDArray[np.float64],
     spans: NDArray[np.float64],
     step: float,
+    floor: float,
 ) -> tuple[float, float]:
-    """Worst value of a set of axes, missed pair rules included, and its score of wishes; fills the spans."""
+    """Worst value of a set of axes, missed pair rules included, and its score of wishes; fills the spans.
+
+    Longer purchase counts as a wish only where `floor` is real: what an implant may be lengthened by at that slack.
+    """
     worst, score, articular = 99.0, 0.0, 0
     n = len(axes)
     for i in range(n):
@@ -40,6 +46,15 @@ def set_value(
         if value <= NOTHING:
             return NOTHING, NOTHING
         worst = min(worst, value)
+        if floor > _NO_FLOOR and value >= floor:
+            for more in (10.0, 5.0):
+                tip = axes[i, 0] + (spans[i, 1] + more) * axes[i, 3]
+                if tip < rules[i, 4] or tip < 0.0:
+                    continue
+                longer = envelope_slack(field, axes[i], spans[i, 0], spans[i, 1] + more, rules[i, 0], 1.0, floor)
+                if longer >= floor:
+                    score += 0.5 * more
+                    break
         ok, _, leave, entry = passage(field, axes[i])
         if ok and footprint(joint, axes[i], 0.5 * (leave + entry), rules[i, 0])[2] >= ARTICULAR_SHARE:
             articular += 1
@@ -91,21 +106,22 @@ def _climb(
     spans = np.zeros((n, 2))
     for i in range(n):
         recentre(field, axes[i])
-    value, score = set_value(field, joint, rules, pairs, wishes, axes, spans, 0.5)
+    value, score = set_value(field, joint, rules, pairs, wishes, axes, spans, 0.5, _NO_FLOOR)
     failed = 0
     half = len(noise) // 2
-    floor = -99.0
+    floor = _NO_FLOOR
     trial = axes.copy()
     for it in range(len(noise)):
         if it == half:
             floor, size, failed = min(value, cap) - 0.05, 1.5, 0
+            value, score = set_value(field, joint, rules, pairs, wishes, axes, spans, 0.5, floor)
         trial[:] = axes
         which = int(choice[it] * (n + 1))
         for i in range(n):
             if which in (i, n):
                 trial[i] = _moved(axes[i], noise[it, i], size)
                 recentre(field, trial[i])
-        v, s = set_value(field, joint, rules, pairs, wishes, trial, spans, 0.5)
+        v, s = set_value(field, joint, rules, pairs, wishes, trial, spans, 0.5, floor)
         better = v > value if it < half else (v >= floor and s > score)
         if better:
             value, score, failed = v, s, 0

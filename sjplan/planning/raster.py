@@ -28,7 +28,7 @@ from sjplan.planning.protocol import Budget, PlannerSpec, Problem
 from sjplan.planning.triples import PairRules, below, best_sets
 from sjplan.safety.judge import TIP_LATERAL_OF, judge
 from sjplan.safety.surfaces import measuring_surfaces
-from sjplan.safety.types import MarginReport
+from sjplan.safety.types import MarginReport, Violation
 
 DEFAULTS: dict[str, float | int] = {
     "crossing_step_mm": 2.0,
@@ -42,7 +42,9 @@ DEFAULTS: dict[str, float | int] = {
 }
 """Steps of the raster and sizes of the search; `midline_reserve_mm` keeps implants of both sides apart."""
 
-_FLOORS_MM = (-1.5, -40.0)
+_FLOOR_MM = -3.0
+"""Axes worse than this are not measured to the end in the scan (mm)."""
+
 _PER_CROSSING = 8
 _APART_DEG = 6.0
 
@@ -165,19 +167,14 @@ class _Search:
     def solve(self) -> Outcome:
         """Search, polish, finish, judge."""
         best: tuple[MarginReport, Plan] | None = None
-        for floor in _FLOORS_MM:
-            if self.budget.spent(self.evaluations):
-                break
-            sets = self._sets(floor)
-            self.budget.report("polishing", 0.4)
-            for plan, report in self._finished(self._polished(sets)):
-                if report.accepted:
-                    status = "best_effort" if self.budget.spent(self.evaluations) else "found"
-                    return Outcome("best_effort" if status == "best_effort" else "found", plan=plan)
-                if best is None or _missing(report) < _missing(best[0]):
-                    best = (report, plan)
-            if best is not None and best[0].slack_mm > -1.0:
-                break
+        sets = self._sets()
+        self.budget.report("polishing", 0.4)
+        for plan, report in self._finished(self._polished(sets)):
+            if report.accepted:
+                ended = self.budget.spent(self.evaluations)
+                return Outcome("best_effort" if ended else "found", plan=plan)
+            if best is None or _missing(report) < _missing(best[0]):
+                best = (report, plan)
         if best is None and self.budget.spent(self.evaluations):
             return Outcome("timeout", reasons=(Reason("budget", 0.0, "s", "the budget ended before any plan"),))
         return self._refusal(best)
@@ -187,7 +184,7 @@ class _Search:
             text = "no axis passes ilium, joint and sacrum within the limits on angle and length"
             reasons: tuple[Reason, ...] = (Reason("passage", float("inf"), "mm", text),)
         else:
-            ordered = sorted(best[0].violations, key=lambda v: -v.missing)
+            ordered = sorted(best[0].violations, key=lambda v: -_in_mm(v))
             reasons = tuple(Reason(v.constraint, v.missing, v.unit, v.text) for v in ordered)
         fallback = None
         if self.problem.count == 3 and not self.budget.spent(self.evaluations):
@@ -197,7 +194,7 @@ class _Search:
             fallback = planner.plan(fewer, rng=self.rng, budget=self.budget).plan
         return Outcome("infeasible", reasons=reasons, nearest=None if best is None else best[1], fallback=fallback)
 
-    def _sets(self, floor: float) -> NDArray[np.float64]:
+    def _sets(self) -> NDArray[np.float64]:
         """Sets of axes (m, count, 6) from the raster, best first."""
         self.budget.report("scanning axes", 0.1)
         anatomy, side, limits = self.problem.anatomy, self.problem.side, self.problem.limits
@@ -205,7 +202,7 @@ class _Search:
         points = crossings(joint, self.bench.frame, self.parameters["crossing_step_mm"])
         mean = self.bench.frame.side_from_vector(joint.mean_normal)
         ways = directions(mean, limits.joint_normal_angle_max_deg + 8.0, self.parameters["direction_step_deg"])
-        value = self._scan(points, ways, floor)
+        value = self._scan(points, ways)
         chosen = _pool(value, ways, int(self.parameters["pool"]))
         if not len(chosen):
             return np.zeros((0, self.problem.count, 6))
@@ -219,14 +216,14 @@ class _Search:
         _, sets = best_sets(links, values, articular, self.articular_min, self.problem.count, most)
         return np.ascontiguousarray(axes[sets]) if len(sets) else np.zeros((0, self.problem.count, 6))
 
-    def _scan(self, points: Array, ways: Array, floor: float) -> NDArray[np.float32]:
+    def _scan(self, points: Array, ways: Array) -> NDArray[np.float32]:
         """Value of every axis in every slot, (n, m, count); rules on the tip count in mm where they are missed."""
         layers = []
         done: dict[ImplantModel, tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]] = {}
         for model, rules in zip(self.problem.models, self.bench.rules, strict=True):
             if model not in done:
                 free = replace(rules, tip_lateral_mm=-1e6, lowest_mm=-1e6).packed()
-                done[model] = scan(self.field, self.joint, free, points, ways, floor)
+                done[model] = scan(self.field, self.joint, free, points, ways, _FLOOR_MM)
                 self.evaluations += len(points) * len(ways)
             value, tip, low = done[model]
             beyond, above = tip - np.float32(rules.tip_lateral_mm), low - np.float32(rules.lowest_mm)
@@ -262,8 +259,9 @@ class _Search:
                 break
         placed_sets.sort(key=lambda p: -min(worst_value(self.bench, p), cap))
         for placed in placed_sets[:3]:
-            longer = [lengthen(self.bench, slot, p, cap, reserve) for slot, p in enumerate(placed)]
-            for variant in (longer, placed):
+            safe = worst_value(self.bench, placed) >= 0.0
+            longer = [lengthen(self.bench, slot, p, cap, reserve) for slot, p in enumerate(placed)] if safe else []
+            for variant in (longer, placed) if safe else (placed,):
                 plan = Plan(
                     side=self.problem.side,
                     trajectories=choose_rolls(self.bench, variant),
@@ -274,12 +272,19 @@ class _Search:
                 result.append((plan, report))
                 if report.accepted:
                     return [result[-1]]
+            if not safe:
+                break
         return result
 
 
 def _missing(report: MarginReport) -> float:
-    """The most that any limit is missed by."""
-    return max((v.missing for v in report.violations), default=0.0)
+    """The most that any limit is missed by, in mm."""
+    return max((_in_mm(v) for v in report.violations), default=0.0)
+
+
+def _in_mm(violation: Violation) -> float:
+    """What a violation is worth in mm: an angle as what it moves at 30 mm, a missing articular crossing as 5."""
+    return violation.missing * {"mm": 1.0, "deg": 30.0 * np.pi / 180.0}.get(violation.unit, 5.0)
 
 
 def _pool(value: NDArray[np.float32], ways: Array, most: int) -> NDArray[np.int64]:

@@ -21,6 +21,12 @@ _LATTICE_MM = 1.0
 _FINE_MM = 0.02
 """Step at which the search for the deepest point ends: far below the surface's own error."""
 
+_RUN = 64
+"""Points that share what is learnt from each other."""
+
+_WAYS = np.array(
+    [(a, b, c) for a in (-1, 0, 1) for b in (-1, 0, 1) for c in (-1, 0, 1) if abs(a) + abs(b) + abs(c) in (1, 3)], float
+)
 _N_DANGERS = len(DANGERS)
 _LATERAL = SURFACE_ID["lateral"]
 
@@ -51,25 +57,40 @@ def _lattice(solid: Solid) -> NDArray[np.float64]:
     scale = np.maximum(np.hypot(u, v), 1e-9)
     shrink = np.where(outside > 0, np.maximum(1 - 1.2 * outside / scale, 0.0), 1.0)
     u, v = u * shrink, v * shrink
-    return np.ascontiguousarray(solid.point(steps[:, None], u[None, :], v[None, :]).reshape(-1, 3))
+    return np.ascontiguousarray(solid.point(steps[None, :], u[:, None], v[:, None]).reshape(-1, 3))
 
 
 @nb.njit(cache=True, parallel=True)
 def _classify(
-    tree: TriangleTree, label: NDArray[np.uint8], points: NDArray[np.float64], axis: NDArray[np.float64]
+    tree: TriangleTree,
+    label: NDArray[np.uint8],
+    points: NDArray[np.float64],
+    axis: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Depth and structure of each point; structure 255 where the point is not out behind a danger."""
+    """Depth and structure of each point; structure 255 where the point is not out behind a danger.
+
+    Points come in runs along the solid: one that lies d inside the bone settles all that follow within d of it.
+    """
     depth = np.zeros(len(points))
     which = np.full(len(points), 255, np.int64)
-    for n in nb.prange(len(points)):
-        d, sign, triangle, _ = nearest_point(tree, points[n])
-        if sign < 0 or triangle < 0 or label[triangle] >= _N_DANGERS:
-            continue
-        ahead = first_hit(tree, points[n], axis)
-        if ahead >= 0 and label[ahead] == _LATERAL:
-            continue
-        depth[n] = d
-        which[n] = label[triangle]
+    runs = (len(points) + _RUN - 1) // _RUN
+    for run in nb.prange(runs):
+        settled, anchor = 0.0, points[run * _RUN]
+        for n in range(run * _RUN, min((run + 1) * _RUN, len(points))):
+            away = points[n] - anchor
+            if away @ away < settled * settled:
+                continue
+            d, sign, triangle, _ = nearest_point(tree, points[n])
+            if sign < 0:
+                settled, anchor = d, points[n]
+                continue
+            if triangle < 0 or label[triangle] >= _N_DANGERS:
+                continue
+            ahead = first_hit(tree, points[n], axis)
+            if ahead >= 0 and label[ahead] == _LATERAL:
+                continue
+            depth[n] = d
+            which[n] = label[triangle]
     return depth, which
 
 
@@ -78,12 +99,11 @@ def _climb(
 ) -> float:
     """Walk uphill from a lattice point to the deepest point of the solid near it, halving the step."""
     step = _LATTICE_MM
-    directions = np.array([(a, b, c) for a in (-1, 0, 1) for b in (-1, 0, 1) for c in (-1, 0, 1) if a or b or c])
     axes = solid.packed[3:12].reshape(3, 3)
     while step > _FINE_MM:
-        trial = point + step * directions @ axes
+        trial = point + step * _WAYS @ axes
         trial = trial[signed_distance(solid, trial) <= 1e-9]
-        value, label = _classify(surfaces.everything, surfaces.whole.label, np.ascontiguousarray(trial), axes[0].copy())
+        value, label = _classify(surfaces.everything, surfaces.whole.label, trial, axes[0].copy())
         value = np.where(label == structure, value, -1.0)
         if len(value) and value.max() > depth + 1e-9:
             depth, point = float(value.max()), trial[int(np.argmax(value))]
