@@ -70,7 +70,7 @@ def evaluate(
 def case_notes(plan_file: PlanFile, case: CaseData) -> list[str]:
     """A word where the plan was made for other voxels than those it is judged on."""
     other = [role for role, sha in case.sha256.items() if plan_file.case.sha256.get(role, sha) != sha]
-    return [f"the plan was made for another file: the {role}'s sha256 differs" for role in other]
+    return [f"the plan was made for another file: sha256 of the {role} differs" for role in other]
 
 
 def side_document(entry: SideEntry, plan: Plan | None, report: MarginReport | None) -> dict[str, Any]:

@@ -47,11 +47,12 @@ class Gallery:
     def save(self, name: str, caption: str, image: bytes) -> Picture:
         """Keep a picture as a file, and hand it on for the report."""
         from sjplan.io.atomic import write_bytes
+        from sjplan.render.png import lighter
         from sjplan.report.data import Picture
 
         write_bytes(self.folder / f"{name}.png", image)
         self.written.append(name)
-        return Picture(caption, image)
+        return Picture(caption, lighter(image))
 
 
 def write_pictures(run: PlanRun, folder: Path, report: Report) -> None:
@@ -66,7 +67,7 @@ def write_pictures(run: PlanRun, folder: Path, report: Report) -> None:
     ct = ct_of(run.case)
     gallery = Gallery(run, Fluoroscope(ct), Scene.of(run.anatomy), folder)
     report("drawing the anatomy", 0.1)
-    overview = gallery.save("anatomy", "What was found in the label map", anatomy_picture(run.anatomy))
+    overview = gallery.save("anatomy", "What was found in the label map", anatomy_picture(gallery.scene))
     drawn: dict[str, SidePictures] = {}
     for n, result in enumerate(run.results):
         if implants_of(result):
@@ -140,6 +141,7 @@ def _sheet(gallery: Gallery, result: SideResult, report: Report) -> tuple[SheetR
 
 def _step_pictures(gallery: Gallery, result: SideResult, slot: int, step: Step) -> tuple[Picture, ...]:
     from sjplan.render.fluoro import FluoroOverlays, fluoro_picture
+    from sjplan.render.png import lighter
     from sjplan.report.data import Picture
     from sjplan.xray.types import Detector
 
@@ -154,7 +156,7 @@ def _step_pictures(gallery: Gallery, result: SideResult, slot: int, step: Step) 
             implants=step.implants, pins=step.pins, frame=run.anatomy.frame, show_names=False, show_caption=False
         )
         image = fluoro_picture(radiograph, overlays, zoom=2, around_lps_mm=around)
-        drawn.append(Picture(name, image))
+        drawn.append(Picture(name, lighter(image, 400)))
     return tuple(drawn)
 
 

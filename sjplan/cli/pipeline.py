@@ -39,7 +39,7 @@ class PlanRequest:
 
 @dataclass(frozen=True, slots=True)
 class PlanRun:
-    """Everything that came out: the case (and what a person calls it), its anatomy and views, each side's result, and the plan file."""
+    """Everything that came out; `name` is what a person calls the case."""
 
     name: str
     case: Case

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import Parameter
 from rich.text import Text
@@ -33,7 +33,11 @@ if TYPE_CHECKING:
     from sjplan.cli.sides import SideResult
     from sjplan.safety.types import MarginReport
 
-KERNEL_ROOMS = ("geometry", "safety", "planning")
+KERNEL_ROOMS: Final = ("geometry", "safety", "planning")
+"""Rooms whose compiled kernels a plan needs."""
+
+SHOWN_REASONS: Final = 3
+"""Reasons that are printed of a side without an accepted plan: the worst ones; all of them stand in plan.json."""
 
 
 def plan(
@@ -130,7 +134,10 @@ def side_lines(result: SideResult) -> list[Text]:
         head = Text(f"{result.side}: {result.outcome.status}, accepted", style="bold green")
         return [head, *margin_lines(result.margins)]
     lines = [Text(f"{result.side}: {result.outcome.status}, no accepted plan", style="bold red")]
-    lines += [Text(f"  {reason.text}") for reason in result.outcome.reasons]
+    reasons = result.outcome.reasons
+    lines += [Text(f"  {reason.text}") for reason in reasons[:SHOWN_REASONS]]
+    if len(reasons) > SHOWN_REASONS:
+        lines.append(Text(f"  and {len(reasons) - SHOWN_REASONS} more, in plan.json"))
     if result.nearest_margins is not None:
         slack = result.nearest_margins.slack_mm
         lines.append(Text(f"  nearest plan (not accepted): worst slack {slack:+.1f} mm"))
@@ -148,7 +155,8 @@ def margin_lines(margins: MarginReport) -> list[Text]:
         lines.append(
             Text(
                 f"  {m.slot}  {m.trajectory.model.id} {m.trajectory.length_mm:.0f} mm: "
-                f"{tightest.envelope_mm:.1f} mm from its envelope to {tightest.structure} (limit {tightest.limit_mm:g}), "
+                f"{tightest.envelope_mm:.1f} mm from its envelope to {tightest.structure} "
+                f"(limit {tightest.limit_mm:g}), "
                 f"at least {tightest.lower_bound_mm:.1f} mm from the implant; "
                 f"{m.iliac_mm:.0f} mm in the ilium, {m.sacral_mm:.0f} mm in the sacrum"
             )

@@ -1,0 +1,387 @@
+"""Every command from its words to its files, on a small phantom."""
+
+import csv
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from cli_support import Done, Sjplan
+
+from sjplan.cli.sides import plan_side
+from sjplan.core.plan import Outcome, Plan, Reason
+from sjplan.core.trajectory import Trajectory
+from sjplan.io.catalogue import read_implants
+from sjplan.io.planfile import plan_from_entry, read_plan, write_plan
+from sjplan.planning.protocol import Budget, PlannerSpec, Problem
+
+
+@pytest.fixture(scope="module")
+def plan_folder(phantom: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Plan of the phantom's left side, without pictures."""
+    from sjplan.cli.main import run
+
+    out = tmp_path_factory.mktemp("plans") / "left"
+    assert run(["plan", str(phantom), "--side", "left", "--no-pictures", "--out", str(out)]) == 0
+    return out
+
+
+def moved(trajectory: Trajectory, by_mm: tuple[float, float, float]) -> Trajectory:
+    shift = np.array(by_mm)
+    return replace(trajectory, entry_lps_mm=trajectory.entry_lps_mm + shift, tip_lps_mm=trajectory.tip_lps_mm + shift)
+
+
+class Stub:
+    """A planner that always gives one answer."""
+
+    spec = PlannerSpec("stub-v1", "answers what it was told")
+
+    def __init__(self, answer: Callable[[Problem], Outcome]) -> None:
+        self.answer = answer
+
+    def plan(self, problem: Problem, *, rng: np.random.Generator, budget: Budget) -> Outcome:
+        budget.report("answering", 0.5)
+        return self.answer(problem)
+
+
+def use_stub(monkeypatch: pytest.MonkeyPatch, answer: Callable[[Problem], Outcome]) -> None:
+    monkeypatch.setattr("sjplan.planning.registry.load", lambda planner_id: Stub(answer))
+
+
+def good_plan(folder: Path) -> Plan:
+    return plan_from_entry(read_plan(folder / "plan.json").sides[0], read_implants())
+
+
+def test_plan_writes_plan_and_markups(plan_folder: Path) -> None:
+    document = json.loads((plan_folder / "plan.json").read_text(encoding="utf-8"))
+    assert document["schema"] == "sjplan.plan/1"
+    assert document["not_for_clinical_use"] is True
+    (side,) = document["sides"]
+    assert (side["side"], side["status"], len(side["implants"])) == ("left", "found", 3)
+    assert all(implant["slack_mm"] >= 0 for implant in side["implants"])
+    assert {"ap", "lateral", "inlet", "outlet"} <= set(side["views"])
+    assert sorted(p.suffix for p in (plan_folder / "slicer").iterdir()) == [".json"] * 3 + [".stl"] * 3
+    assert sorted(p.name for p in plan_folder.iterdir()) == ["plan.json", "slicer"]
+
+
+@pytest.mark.slow
+def test_both_sides_as_json_hold_the_same_left_side(
+    sjplan: Sjplan, phantom: Path, plan_folder: Path, tmp_path: Path
+) -> None:
+    """One object on stdout; a side's plan does not depend on whether the other is planned too."""
+    done = sjplan("plan", phantom, "--no-pictures", "--out", tmp_path / "both", "--json")
+    assert done.code == 0
+    assert done.json == json.loads((tmp_path / "both" / "plan.json").read_text(encoding="utf-8"))
+    left = json.loads((plan_folder / "plan.json").read_text(encoding="utf-8"))["sides"][0]
+    assert [side["side"] for side in done.json["sides"]] == ["left", "right"]
+    assert done.json["sides"][0] == left
+
+
+def test_evaluate_agrees_with_the_plan_file(sjplan: Sjplan, phantom: Path, plan_folder: Path) -> None:
+    done = sjplan("evaluate", phantom, plan_folder / "plan.json", "--json")
+    assert done.code == 0
+    assert done.json["accepted"] is True
+    assert done.json["notes"] == []
+    stored = read_plan(plan_folder / "plan.json").sides[0]
+    (side,) = done.json["sides"]
+    for again, before in zip(side["implants"], stored.implants, strict=True):
+        assert again["margin_mm"] == pytest.approx(before.margin_mm, abs=0.002)
+        assert again["slack_mm"] == pytest.approx(before.slack_mm, abs=0.002)
+    assert "accepted" in sjplan("evaluate", phantom, plan_folder / "plan.json").out
+
+
+def test_evaluate_says_no_under_tighter_limits(
+    sjplan: Sjplan, phantom: Path, plan_folder: Path, tmp_path: Path
+) -> None:
+    limits = tmp_path / "limits.toml"
+    limits.write_text("sacral_min_mm = 40.0\nsacral_finding_mm = 45.0\n")
+    done = sjplan("evaluate", phantom, plan_folder / "plan.json", "--limits", limits, "--json")
+    assert done.code == 1
+    assert done.json["accepted"] is False
+    violations = done.json["sides"][0]["violations"]
+    assert {v["constraint"] for v in violations} == {"sacral_length"}
+    assert len(violations) == 3
+    people = sjplan("evaluate", phantom, plan_folder / "plan.json", "--limits", limits)
+    assert people.code == 1
+    assert "not accepted" in people.out
+    assert "length in sacrum" in people.out
+
+
+def test_evaluate_sees_a_changed_plan_and_another_case(
+    sjplan: Sjplan, phantom: Path, plan_folder: Path, tmp_path: Path
+) -> None:
+    """Implants 15 mm further down go through the foramina, whatever the file claims of them."""
+    plan_file = read_plan(plan_folder / "plan.json")
+    side = plan_file.sides[0]
+    lower = [
+        i.model_copy(
+            update={
+                "entry_lps_mm": [*i.entry_lps_mm[:2], i.entry_lps_mm[2] - 15],
+                "tip_lps_mm": [*i.tip_lps_mm[:2], i.tip_lps_mm[2] - 15],
+            }
+        )
+        for i in side.implants
+    ]
+    case = plan_file.case.model_copy(update={"sha256": {**plan_file.case.sha256, "labels": "0" * 64}})
+    changed = plan_file.model_copy(update={"sides": [side.model_copy(update={"implants": lower})], "case": case})
+    write_plan(changed, tmp_path / "plan.json")
+    done = sjplan("evaluate", phantom, tmp_path / "plan.json", "--json")
+    assert done.code == 1
+    assert min(i["slack_mm"] for i in done.json["sides"][0]["implants"]) < 0
+    assert done.json["notes"] == ["the plan was made for another file: sha256 of the labels differs"]
+
+
+@pytest.mark.parametrize("kind", ["slicer", "stl", "obj", "csv"])
+def test_export(sjplan: Sjplan, plan_folder: Path, tmp_path: Path, kind: str) -> None:
+    done = sjplan("export", plan_folder / "plan.json", "--to", kind, "--out", tmp_path / "out", "--json")
+    assert done.code == 0
+    assert sorted(done.json["files"]) == sorted(p.name for p in (tmp_path / "out").iterdir())
+    if kind == "csv":
+        with (tmp_path / "out" / "implants.csv").open(newline="") as file:
+            assert len(list(csv.DictReader(file))) == 3
+
+
+def test_a_plan_that_the_judge_rejects_is_not_accepted(
+    sjplan: Sjplan, phantom: Path, plan_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A planner never grades itself: this one calls implants in the canal safe."""
+    plan = good_plan(plan_folder)
+    bad = replace(plan, trajectories=tuple(moved(t, (-25.0, 0.0, 0.0)) for t in plan.trajectories))
+    use_stub(monkeypatch, lambda problem: Outcome("found", plan=bad))
+    done = sjplan("plan", phantom, "--side", "left", "--no-pictures", "--out", tmp_path / "out", "--json")
+    assert done.code == 1
+    (side,) = done.json["sides"]
+    assert (side["status"], side["implants"]) == ("infeasible", [])
+    assert side["nearest"]["accepted"] is False
+    assert all("rejected by the judge" in reason["text"] for reason in side["reasons"])
+    assert not (tmp_path / "out" / "slicer").exists()
+
+
+def test_infeasible_is_exit_1_with_the_reasons(
+    sjplan: Sjplan, phantom: Path, plan_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = good_plan(plan_folder)
+    near = replace(plan, trajectories=tuple(moved(t, (0.0, 0.0, -4.0)) for t in plan.trajectories))
+    two = replace(plan, trajectories=plan.trajectories[::2])
+    reasons = tuple(Reason(f"limit-{n}", 5.0 - n, "mm", f"limit {n} is missed") for n in range(5))
+    use_stub(monkeypatch, lambda problem: Outcome("infeasible", reasons=reasons, nearest=near, fallback=two))
+    done = sjplan("plan", phantom, "--side", "left", "--no-pictures", "--out", tmp_path / "out")
+    assert done.code == 1
+    assert "left: infeasible, no accepted plan" in done.out
+    assert "limit 2 is missed" in done.out
+    assert "limit 3 is missed" not in done.out
+    assert "and 2 more, in plan.json" in done.out
+    assert "not accepted" in done.out
+    assert "two implants would do" in done.out
+    side = read_plan(tmp_path / "out" / "plan.json").sides[0]
+    assert len(side.reasons) == 5
+    assert side.fallback is not None
+    assert side.fallback.accepted
+    assert sjplan("evaluate", phantom, tmp_path / "out" / "plan.json").code == 1
+    assert sjplan("export", tmp_path / "out" / "plan.json", "--to", "stl", "--out", tmp_path / "e").code == 2
+
+
+def test_fallback_that_the_judge_rejects_is_dropped(
+    sjplan: Sjplan, phantom: Path, plan_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = good_plan(plan_folder)
+    bad = replace(plan, trajectories=tuple(moved(t, (-25.0, 0.0, 0.0)) for t in plan.trajectories[:2]))
+    use_stub(monkeypatch, lambda problem: Outcome("timeout", fallback=bad))
+    done = sjplan("plan", phantom, "--side", "left", "--no-pictures", "--out", tmp_path / "out", "--json")
+    assert done.code == 1
+    assert done.json["sides"][0]["fallback"] is None
+
+
+def test_best_effort_is_not_exit_0(
+    sjplan: Sjplan, phantom: Path, plan_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit 0 is for `found` alone: the search was completed."""
+    plan = good_plan(plan_folder)
+    use_stub(monkeypatch, lambda problem: Outcome("best_effort", plan=plan))
+    done = sjplan("plan", phantom, "--side", "left", "--no-pictures", "--out", tmp_path / "out", "--json")
+    assert done.code == 1
+    assert done.json["sides"][0]["status"] == "best_effort"
+
+
+def test_each_side_and_seed_has_its_own_random_stream(phantom: Path) -> None:
+    drawn: dict[tuple[str, int], float] = {}
+
+    class Drawing(Stub):
+        def plan(self, problem: Problem, *, rng: np.random.Generator, budget: Budget) -> Outcome:
+            drawn[problem.side, seed] = float(rng.random())
+            return Outcome("timeout")
+
+    problem: Any = None
+    for seed in (0, 1):
+        for side in ("left", "right"):
+            problem = SimpleNamespace(side=side, anatomy=None, limits=None)
+            plan_side(Drawing(lambda p: Outcome("timeout")), problem, seed=seed, budget=Budget(), input_sha256="")
+    assert len(set(drawn.values())) == 4
+
+
+def closed(level: str, sides: list[str], preset: Path) -> Path:
+    from sjplan.io.presets import phantoms_folder
+
+    text = (phantoms_folder() / "default.toml").read_text(encoding="utf-8")
+    names = ", ".join(f'"{level}_{side}"' for side in sides)
+    preset.write_text(text.replace("closed_foramina = []", f"closed_foramina = [{names}]"), encoding="utf-8")
+    return preset
+
+
+def test_a_closed_foramen_is_refused_by_name(sjplan: Sjplan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = tmp_path / "case"
+    preset = closed("S1", ["left"], tmp_path / "closed.toml")
+    assert sjplan("phantom", "build", preset, "--out", case, "--spacing", "2").code == 0
+    use_stub(monkeypatch, lambda problem: Outcome("timeout"))
+    alone = sjplan("plan", case, "--side", "left", "--no-pictures", "--out", tmp_path / "left")
+    assert alone.code == 2
+    assert "foramen_S1_left" in alone.err
+    assert not (tmp_path / "left").exists()
+    both = sjplan("plan", case, "--no-pictures", "--out", tmp_path / "both", "--json")
+    assert both.code == 1
+    left, right = both.json["sides"]
+    assert (left["status"], right["status"]) == ("invalid_input", "timeout")
+    assert "foramen_S1_left" in left["reasons"][0]["text"]
+
+
+def test_interrupted_plan_leaves_nothing(
+    sjplan: Sjplan, phantom: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(problem: Problem) -> Outcome:
+        raise KeyboardInterrupt
+
+    use_stub(monkeypatch, stop)
+    done = sjplan("plan", phantom, "--side", "left", "--no-pictures", "--out", tmp_path / "deep" / "out")
+    assert done.code == 130
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_crashing_planner_leaves_nothing(
+    sjplan: Sjplan, phantom: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(problem: Problem) -> Outcome:
+        raise ZeroDivisionError("in a planner")
+
+    use_stub(monkeypatch, crash)
+    done = sjplan("plan", phantom, "--side", "left", "--no-pictures", "--out", tmp_path / "out")
+    assert done.code == 2
+    assert "ZeroDivisionError: in a planner" in done.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_views(sjplan: Sjplan, phantom: Path) -> None:
+    done = sjplan("views", phantom, "--json")
+    assert done.code == 0
+    found = done.json["views"]
+    assert found["inlet"]["tilt_deg"] < 0 < found["outlet"]["tilt_deg"]
+    assert abs(found["ap"]["orbital_deg"]) < 2
+    assert found["lateral"]["orbital_deg"] - found["ap"]["orbital_deg"] == pytest.approx(90, abs=1)
+    assert "inlet" in sjplan("views", phantom).out
+
+
+def test_views_without_labels_say_so(sjplan: Sjplan, phantom: Path) -> None:
+    done = sjplan("views", phantom / "ct.nii.gz", "--labels", phantom / "labels.nii.gz", "--json")
+    assert done.json["notes"] == []
+    import shutil
+
+    bare = phantom.parent / "bare.nii.gz"
+    shutil.copy(phantom / "ct.nii.gz", bare)
+    done = sjplan("views", bare, "--json")
+    assert done.code == 0
+    assert "population" in done.json["notes"][0]
+    assert done.json["views"]["ap"]["orbital_deg"] == 0
+
+
+def test_fluoro_with_a_plan(sjplan: Sjplan, phantom: Path, plan_folder: Path, tmp_path: Path) -> None:
+    """The implants add metal to the radiograph, and only there."""
+
+    def taken(name: str, *more: object) -> tuple[Done, np.ndarray]:
+        out, npy = tmp_path / f"{name}.png", tmp_path / f"{name}.npy"
+        done = sjplan("fluoro", phantom, "--view", "outlet", "--out", out, "--npy", npy, "--json", *more)
+        assert done.code == 0, done.err
+        assert out.read_bytes().startswith(b"\x89PNG")
+        return done, np.load(npy)
+
+    done, plain = taken("plain", "--no-overlays")
+    _, implanted = taken("implanted", "--plan", plan_folder / "plan.json")
+    assert done.json["assumed_density"] is False
+    assert plain.shape == implanted.shape == (512, 512)
+    more = implanted - plain
+    assert more.min() > -1e-3
+    assert more.max() > 1.0
+    assert 0.001 < (more > 0.1).mean() < 0.1
+
+
+def test_fluoro_of_labels_alone_is_marked_as_assumed(sjplan: Sjplan, phantom: Path, tmp_path: Path) -> None:
+    out = tmp_path / "a b.png"
+    done = sjplan("fluoro", phantom / "labels.nii.gz", "--view", "-10,25", "--out", out, "--inverted", "--json")
+    assert done.code == 0
+    assert done.json["assumed_density"] is True
+    assert (done.json["carm"]["orbital_deg"], done.json["carm"]["tilt_deg"]) == (-10, 25)
+    assert out.is_file()
+
+
+def test_phantom_build_is_reproducible(sjplan: Sjplan, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        words = ("phantom", "build", "small", "--out", tmp_path / name, "--spacing", "4", "--seed", "5")
+        assert sjplan(*words).code == 0
+    from sjplan.io.cases import read_case
+
+    one, two = (read_case(tmp_path / name) for name in ("one", "two"))
+    assert one.ct is not None
+    assert two.ct is not None
+    assert np.array_equal(one.ct.hu, two.ct.hu)
+    truth = json.loads((tmp_path / "one" / "truth.json").read_text())
+    assert len(truth["foramina"]) == 8
+    assert truth["seed"] == 5
+
+
+def test_cohort_goes_on_where_it_stopped(sjplan: Sjplan, tmp_path: Path) -> None:
+    words = ("phantom", "cohort", "adults", "--out", tmp_path, "--spacing", "4", "--json")
+    assert sjplan(*words, "--count", "1").json["built"] == 1
+    first = (tmp_path / "adults-00000" / "ct.nii.gz").read_bytes()
+    again = sjplan(*words, "--count", "2").json
+    assert (again["built"], again["kept"]) == (1, 1)
+    assert (tmp_path / "adults-00000" / "ct.nii.gz").read_bytes() == first
+    assert (tmp_path / "adults-00001" / "truth.json").is_file()
+
+
+@pytest.mark.slow
+def test_cohort_is_the_same_with_two_workers(sjplan: Sjplan, tmp_path: Path) -> None:
+    for workers in ("1", "2"):
+        words = ("phantom", "cohort", "adults", "--out", tmp_path / workers, "--spacing", "4", "--count", "2")
+        assert sjplan(*words, "--workers", workers).code == 0
+    for member in ("adults-00000", "adults-00001"):
+        for file in ("truth.json", "labels.nii.gz"):
+            assert (tmp_path / "1" / member / file).read_bytes() == (tmp_path / "2" / member / file).read_bytes()
+
+
+def test_a_preset_is_a_case(sjplan: Sjplan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sjplan.phantom import build
+
+    original = build.build_phantom
+    monkeypatch.setattr(build, "build_phantom", lambda p, **more: original(p, spacing_mm=3.0, **more))
+    done = sjplan("views", "default", "--json")
+    assert done.code == 0
+    assert "inlet" in done.json["views"]
+
+
+@pytest.mark.slow
+def test_demo_makes_everything(sjplan: Sjplan, tmp_path: Path) -> None:
+    out = tmp_path / "the demo"
+    done = sjplan("demo", "--out", out, "--spacing", "2")
+    assert done.code == 0, done.err
+    names = {p.name for p in out.iterdir()}
+    assert {"plan.json", "report.html", "slicer", "phantom", "anatomy.png"} <= names
+    for side in ("left", "right"):
+        for view in ("ap", "lateral", "inlet", "outlet", "3d-posterior", "slices-1"):
+            assert (out / f"{side}-{view}.png").read_bytes().startswith(b"\x89PNG")
+    report = (out / "report.html").read_text(encoding="utf-8")
+    assert "ot for clinical use" in report
+    assert "http://" not in report.replace("http://www.w3.org/", "")
+    assert "pin at the joint" in report
+    assert sjplan("evaluate", out / "phantom", out / "plan.json").code == 0
