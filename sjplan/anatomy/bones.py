@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage as ndi
+from scipy.spatial import cKDTree
 
 from sjplan.core.arrays import Array, unit
 from sjplan.core.errors import InputError
@@ -258,6 +259,19 @@ def surface_points_mm(mask: Mask, spacing_mm: Array, step_mm: float = 2.0) -> Ar
     step = np.maximum(np.round(step_mm / spacing_mm).astype(int), 1)
     coarse = np.ascontiguousarray(mask[:: step[0], :: step[1], :: step[2]])
     return np.asarray(boundary_voxels(coarse) * (step * spacing_mm))
+
+
+def nearest(points: Array, queries: Array, within_mm: float = np.inf) -> tuple[Array, Index]:
+    """Distance to, and index of, the nearest of `points` for each query; infinite where none is within reach.
+
+    Examples
+    --------
+    >>> distance, index = nearest(np.array([[0.0, 0, 0], [5, 0, 0]]), np.array([[4.0, 0, 0]]))
+    >>> distance.tolist(), index.tolist()
+    ([1.0], [1])
+    """
+    distance, index = cKDTree(points).query(queries, distance_upper_bound=within_mm)
+    return np.asarray(distance), np.asarray(index)
 
 
 def perpendicular_to(vector: ArrayLike, axis: Array) -> Array:

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from sjplan.anatomy.bones import Bones, Mask, bones_of
 from sjplan.anatomy.checks import check_planning_resolution, check_s1_present
-from sjplan.anatomy.danger import Lumen, label_sacrum
+from sjplan.anatomy.danger import Lumen, SacralPlace, label_sacrum
 from sjplan.anatomy.faces import Faces, Labels, find_faces
 from sjplan.anatomy.hip_names import label_hip
 from sjplan.anatomy.joint import JointFaces, find_joint, joint_normals, mean_articular_normal
-from sjplan.anatomy.landmarks import find_hip_landmarks
+from sjplan.anatomy.landmarks import HipLandmarks, find_hip_landmarks
 from sjplan.anatomy.pelvis import anatomical_frame, landmarks_lps
 from sjplan.anatomy.sacral import SacralAnatomy, find_sacral_anatomy, foramina_of
 from sjplan.anatomy.symmetry import find_axes
 from sjplan.anatomy.types import Anatomy, Canal, Foramen, Joint
 from sjplan.core.errors import AnatomyError
 from sjplan.core.findings import Finding
+from sjplan.core.frames import SIDES
 from sjplan.core.labels import LabelMap
 from sjplan.core.plan import Side, check_side
 from sjplan.core.structures import foramen_name
@@ -60,48 +62,55 @@ def anatomy_from_labels(labels: LabelMap, *, progress: Callable[[str, float], No
     axes = find_axes(bones)
     check_s1_present(bones, axes)
     sacral = find_sacral_anatomy(bones, axes, progress)
-    hips = find_hip_landmarks(bones, sacral.axes.pelvis_plane, sacral.axes.frame.origin_mm)
-    frame = anatomical_frame(bones, sacral.axes, sacral.endplate, sacral.canal_axis)
+    hips = find_hip_landmarks(bones, axes.pelvis_plane, axes.frame.origin_mm)
+    frame = anatomical_frame(bones, axes, sacral.endplate, sacral.canal_axis)
     tell("surfaces of the bones", 0.5)
-    sacrum_faces = find_faces(bones.sacrum, bones.grid)
-    hip_faces = {sign: find_faces(_hip(bones, sign), bones.grid) for sign in (1, -1)}
-    tell("joints", 0.7)
-    found = {sign: find_joint(sacrum_faces, hip_faces[sign], sacral.axes.frame, sign) for sign in (1, -1)}
-    joint_faces = {sign: joint for sign, joint in found.items() if joint is not None}
-    tell("naming the surfaces", 0.8)
-    lumens = _lumens(sacral)
-    sacrum_label = label_sacrum(
-        sacrum_faces, sacral.axes.frame, sacral.canal_axis, sacral.endplate, joint_faces, lumens,
-        bones.grid.shape, bones.spacing_mm,
-    )  # fmt: skip
-    ilium = {
-        bones.side_of(sign): _surface(
-            faces,
-            label_hip(
-                faces, sacral.axes.frame, sign, found[sign], hips.points["notch", sign], hips.cranial, bones.grid.shape
-            ),
-        )
-        for sign, faces in hip_faces.items()
-    }
-    joints = {
-        bones.side_of(sign): _joint(bones, sign, sacrum_faces, hip_faces[sign], joint)
-        for sign, joint in joint_faces.items()
-    }
+    surfaces = _surfaces(sacral, hips)
     foramina = foramina_of(sacral, frame.origin_lps_mm, frame.left)
     tell("done", 1.0)
     return Anatomy(
         frame=frame,
-        sacrum=_surface(sacrum_faces, sacrum_label),
-        ilium=ilium,
-        joints=joints,
+        sacrum=surfaces.sacrum,
+        ilium=surfaces.ilium,
+        joints=surfaces.joints,
         foramina=foramina,
         canal=_canal(sacral),
-        landmarks=landmarks_lps(bones, sacral.axes, sacral.endplate, sacral.canal_axis, hips, _s2_arc(sacral)),
-        s1_endplate_normal=bones.lps_vector(sacral.axes.frame.axes.T @ sacral.endplate.normal),
-        findings=(*bones.findings, *sacral.findings, *_joint_findings(bones, joint_faces), *_doubts(foramina)),
+        landmarks=landmarks_lps(bones, axes, sacral.endplate, sacral.canal_axis, hips, _s2_arc(sacral)),
+        s1_endplate_normal=bones.lps_vector(axes.frame.axes.T @ sacral.endplate.normal),
+        findings=(*bones.findings, *sacral.findings, *_joint_findings(surfaces.joints), *_doubts(foramina)),
         spacing_mm=bones.spacing_mm,
         geometry_error_mm=GEOMETRY_ERROR_VOXEL_DIAGONALS * float(np.linalg.norm(bones.spacing_mm)),
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Surfaces:
+    """Labelled surfaces of the three bones, and the joints between them."""
+
+    sacrum: LabelledSurface
+    ilium: Mapping[Side, LabelledSurface]
+    joints: Mapping[Side, Joint]
+
+
+def _surfaces(sacral: SacralAnatomy, hips: HipLandmarks) -> _Surfaces:
+    """Surface nets of all bones with a name for every face, and the joint of each side where there is one."""
+    bones, body = sacral.bones, sacral.axes.frame
+    sacrum = find_faces(bones.sacrum, bones.grid)
+    ilium: dict[Side, LabelledSurface] = {}
+    joints: dict[Side, Joint] = {}
+    facing: dict[int, JointFaces] = {}
+    for sign in (1, -1):
+        side = bones.side_of(sign)
+        hip = find_faces(_hip(bones, sign), bones.grid)
+        joint = find_joint(sacrum, hip, body, sign)
+        names = label_hip(hip, body, sign, joint, hips.points["notch", sign], hips.cranial, bones.grid.shape)
+        ilium[side] = _surface(hip, names)
+        if joint is not None:
+            facing[sign] = joint
+            joints[side] = _joint(bones, sign, sacrum, hip, joint)
+    place = SacralPlace(body, sacral.canal_axis, sacral.endplate)
+    names = label_sacrum(sacrum, place, facing, _lumens(sacral), bones.grid)
+    return _Surfaces(_surface(sacrum, names), ilium, joints)
 
 
 def require_plannable(anatomy: Anatomy, side: str) -> None:
@@ -186,14 +195,14 @@ def _s2_arc(sacral: SacralAnatomy) -> float | None:
     return float(arcs["S1"] + arcs["S2"]) / 2 if len(arcs) == 2 else None
 
 
-def _joint_findings(bones: Bones, joints: Mapping[int, JointFaces]) -> list[Finding]:
+def _joint_findings(joints: Mapping[Side, Joint]) -> list[Finding]:
     out = []
-    for sign in (1, -1):
-        side: Side = bones.side_of(sign)
-        if sign not in joints:
+    for side in SIDES:
+        joint = joints.get(check_side(side))
+        if joint is None:
             text = f"no facing surfaces of sacrum and ilium on the {side}: this side cannot be planned"
             out.append(Finding("joint-missing", "refusal", text, side))
-        elif not joints[sign].articular.any():
+        elif not joint.articular.any():
             text = f"no articular part of the joint found on the {side}"
             out.append(Finding("joint-not-articular", "warning", text, side))
     return out
@@ -206,4 +215,3 @@ def _doubts(foramina: tuple[Foramen, ...]) -> list[Finding]:
                 f"the {f.level} foramen on the {f.side} is open, but its mouths or its level are uncertain", f.side)
         for f in foramina if f.doubtful
     ]  # fmt: skip
-

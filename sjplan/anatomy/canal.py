@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial import cKDTree
 
+from sjplan.anatomy.bones import nearest
 from sjplan.anatomy.pockets import INSIDE
 from sjplan.core.arrays import Array, unit
 
@@ -51,11 +51,11 @@ class CanalAxis:
 
     def unroll(self, points: Array) -> tuple[Array, Array, Array]:
         """Side x, arc s (caudal) and offset v (posterior) in mm of points in the sacrum's frame, (m, 3)."""
-        _, nearest = cKDTree(self.points).query(points[:, 1:])
-        tangent = self.tangent[nearest]
+        _, at = nearest(self.points, points[:, 1:])
+        tangent = self.tangent[at]
         behind = np.column_stack([-tangent[:, 1], tangent[:, 0]])
-        offset = points[:, 1:] - self.points[nearest]
-        s = nearest + np.einsum("ij,ij->i", offset, tangent)
+        offset = points[:, 1:] - self.points[at]
+        s = at + np.einsum("ij,ij->i", offset, tangent)
         return points[:, 0], s, np.einsum("ij,ij->i", offset, behind)
 
     def at(self, arc_mm: float) -> tuple[Array, Array]:
@@ -96,9 +96,9 @@ def _robust_cubic(heights: Array, values: Array) -> Array:
     t = (heights - heights.mean()) / 30
     basis = np.vander(t, 4)
     weight = np.ones(len(t))
-    coefficients = np.zeros(4)
+    coefficients: Array = np.zeros(4)
     for _ in range(8):
-        coefficients = np.linalg.lstsq(basis * weight[:, None], values * weight, rcond=None)[0]
+        coefficients = np.asarray(np.linalg.lstsq(basis * weight[:, None], values * weight, rcond=None)[0])
         weight = 1 / np.sqrt(np.maximum(np.abs(basis @ coefficients - values), 1.0))
     return np.asarray(coefficients)
 

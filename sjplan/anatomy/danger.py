@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial import cKDTree
 
-from sjplan.anatomy.bones import BodyFrame, Index, Mask
+from sjplan.anatomy.bones import BodyFrame, Index, Mask, nearest
 from sjplan.anatomy.canal import CanalAxis
 from sjplan.anatomy.endplate import Endplate
 from sjplan.anatomy.faces import Faces, Labels, absorb_specks, components, majority
 from sjplan.anatomy.joint import JointFaces
 from sjplan.core.arrays import Array
+from sjplan.core.grid import Grid
 from sjplan.core.structures import SURFACE_ID
 
 WALL_REACH_MM = 1.8
@@ -41,17 +41,34 @@ class Lumen:
     voxels: Index
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class SacralPlace:
+    """What places a face in the sacrum: its frame, the canal's axis and the endplate in it."""
+
+    frame: BodyFrame
+    axis: CanalAxis
+    endplate: Endplate
+
+
 def label_sacrum(
-    faces: Faces,
-    frame: BodyFrame,
-    axis: CanalAxis,
-    endplate: Endplate,
-    joints: dict[int, JointFaces],
-    lumens: Sequence[Lumen],
-    shape: tuple[int, int, int],
-    spacing_mm: Array,
+    faces: Faces, place: SacralPlace, joints: Mapping[int, JointFaces], lumens: Sequence[Lumen], grid: Grid
 ) -> Labels:
-    """Name every face of the sacrum."""
+    """Name every face of the sacrum.
+
+    Parameters
+    ----------
+    faces : Faces
+        Of the sacrum.
+    place : SacralPlace
+        Frame, canal and endplate.
+    joints : mapping of sign to JointFaces
+        Joints found.
+    lumens : sequence of Lumen
+        Canal and foramina.
+    grid : Grid
+        Of the bones; faces on its end are cut by the scan.
+    """
+    frame, axis, endplate = place.frame, place.axis, place.endplate
     points, normals = frame.to(faces.points_mm), frame.vectors(faces.normals)
     x, s, v = axis.unroll(points)
     tangent = axis.tangent[np.clip(np.round(s).astype(int), 0, len(axis.points) - 1)]
@@ -62,8 +79,8 @@ def label_sacrum(
     label[_superior(faces, points, normals, backwards, v, endplate)] = SURFACE_ID["superior"]
     label[_inferior(x, s, normals, backwards, caudal, joints, axis)] = SURFACE_ID["inferior"]
     fixed = np.zeros(len(faces), dtype=bool)
-    put_scan_edge(label, fixed, faces, shape)
-    _put_lumens(label, fixed, faces, lumens, spacing_mm)
+    put_scan_edge(label, fixed, faces, grid.shape)
+    _put_lumens(label, fixed, faces, lumens, grid.spacing_mm)
     for joint in joints.values():
         put_joint(label, fixed, joint.sacral, joint.articular)
     cut = _cut_end(faces, caudal, s, x) & ~fixed
@@ -72,9 +89,7 @@ def label_sacrum(
     return coherent(faces, label, fixed)
 
 
-def _superior(
-    faces: Faces, points: Array, normals: Array, backwards: Array, v: Array, endplate: Endplate
-) -> Mask:
+def _superior(faces: Faces, points: Array, normals: Array, backwards: Array, v: Array, endplate: Endplate) -> Mask:
     """Cranial-facing faces joined with the endplate: endplate and alar slopes."""
     cranial = normals @ endplate.normal
     height = (points - endplate.centre) @ endplate.normal
@@ -90,7 +105,13 @@ def _superior(
 
 
 def _inferior(
-    x: Array, s: Array, normals: Array, backwards: Array, caudal: Array, joints: dict[int, JointFaces], axis: CanalAxis
+    x: Array,
+    s: Array,
+    normals: Array,
+    backwards: Array,
+    caudal: Array,
+    joints: Mapping[int, JointFaces],
+    axis: CanalAxis,
 ) -> Mask:
     """Faces below the joint that look mostly down or sideways, and the sacrum's tip."""
     out = (caudal > 0.6) & (s > axis.last)
@@ -139,9 +160,9 @@ def _put_lumens(label: Labels, fixed: Mask, faces: Faces, lumens: Sequence[Lumen
     voxels = np.concatenate([lumen.voxels for lumen in lumens])
     names = np.concatenate([np.full(len(n.voxels), SURFACE_ID[n.name], np.uint8) for n in lumens])
     reach = WALL_REACH_MM * max(1.0, float(spacing_mm.max()))
-    distance, nearest = cKDTree(voxels * spacing_mm).query(faces.points_mm, distance_upper_bound=reach)
+    distance, at = nearest(voxels * spacing_mm, faces.points_mm, reach)
     wall = np.isfinite(distance) & ~fixed
-    label[wall] = names[nearest[wall]]
+    label[wall] = names[at[wall]]
     fixed |= wall
 
 

@@ -59,15 +59,11 @@ def find_endplate(sacrum: Mask, start: Index, spacing_mm: Array, frame: BodyFram
     voxels, points = voxels[near], points[near]
     facing = frame.vectors(ball_normals(sacrum, voxels, spacing_mm, 4.0))
     everything = points
-    sheet, normal = _sheet(
-        voxels, points, facing, axis, float(np.prod(spacing_mm)) ** (2 / 3)
-    )
+    sheet, normal = _sheet(voxels, points, facing, axis, float(np.prod(spacing_mm)) ** (2 / 3))
     return _measured(sheet, normal, everything)
 
 
-def _sheet(
-    voxels: Index, points: Array, facing: Array, axis: CanalAxis, voxel_mm2: float
-) -> tuple[Array, Array]:
+def _sheet(voxels: Index, points: Array, facing: Array, axis: CanalAxis, voxel_mm2: float) -> tuple[Array, Array]:
     """Points of the largest sheet that faces cranially, the higher the better, and the plane's normal."""
     cranial = axis.cranial
     posterior = np.cross(cranial, [1.0, 0.0, 0.0])

@@ -124,9 +124,7 @@ def _votes(quads: NDArray[np.int32], label: Labels, counted: Mask, vertices: int
 
 
 @nb.njit(cache=True)
-def _elect(
-    quads: NDArray[np.int32], label: Labels, movable: Mask, electable: Mask, votes: NDArray[np.int32]
-) -> Labels:
+def _elect(quads: NDArray[np.int32], label: Labels, movable: Mask, electable: Mask, votes: NDArray[np.int32]) -> Labels:
     """Commonest electable name round the corners of each movable face; the lowest number wins a tie."""
     out = label.copy()
     for f in range(len(quads)):
@@ -164,7 +162,7 @@ def components(faces: Faces, chosen: Mask) -> tuple[int, NDArray[np.int32], Arra
     """Connected parts of the chosen faces: how many, the part of each chosen face, the area of each part."""
     count, part = _parts(faces.quads, chosen, len(faces.net.vertices_lps_mm))
     own = part[chosen]
-    return count, own, np.bincount(own, faces.area_mm2[chosen], count)
+    return count, own, np.bincount(own, faces.area_mm2[chosen], count).astype(np.float64)
 
 
 def absorb_specks(faces: Faces, label: Labels, movable: Mask, smallest_mm2: float, share: float) -> Labels:
@@ -178,7 +176,7 @@ def absorb_specks(faces: Faces, label: Labels, movable: Mask, smallest_mm2: floa
         rows = np.flatnonzero((out == kind) & movable)
         if not len(rows):
             continue
-        count, part, area = components(faces, (out == kind) & movable)
+        _, part, area = components(faces, (out == kind) & movable)
         for number in np.flatnonzero(area < max(smallest_mm2, share * float(area.sum()))):
             own = rows[part == number]
             counted = np.ones(len(faces), dtype=bool)

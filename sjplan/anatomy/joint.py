@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from sjplan.anatomy.bones import BodyFrame, Index, Mask
+from sjplan.anatomy.bones import BodyFrame, Index, Mask, nearest
 from sjplan.anatomy.faces import Faces, components
 from sjplan.core.arrays import Array, unit
 
@@ -65,41 +65,36 @@ def find_joint(sacrum: Faces, hip: Faces, frame: BodyFrame, sign: int) -> JointF
     if not len(near_hip):
         return None
     outward = frame.axes[0] * sign
-    sacral, paired = _facing(sacrum, candidates, hip, near_hip, outward)
+    sacral = _facing(sacrum, candidates, hip, near_hip, outward)
     sacral_mask = _sheet(sacrum, sacral)
     if sacrum.area_mm2[sacral_mask].sum() < SMALLEST_JOINT_MM2:
         return None
-    facing_hip, _ = _facing(hip, near_hip, sacrum, candidates, -outward)
+    facing_hip = _facing(hip, near_hip, sacrum, candidates, -outward)
     # only hip faces whose partner survived: what faces a lost island is no joint
     hip_mask = _sheet(hip, facing_hip)
     chosen = np.flatnonzero(sacral_mask)
     partner = np.flatnonzero(hip_mask)
     if not len(partner):
         return None
-    sacral_points, hip_points = _smooth_points(sacrum, chosen), _smooth_points(hip, partner)
-    gap, nearest = cKDTree(hip_points).query(sacral_points)
+    sacral_points, hip_points = sacrum.centres_lps_mm(chosen), hip.centres_lps_mm(partner)
+    gap, at = nearest(hip_points, sacral_points)
     articular = _articular(sacrum, chosen, gap, frame)
-    _, back = cKDTree(sacral_points).query(hip_points)
-    return JointFaces(chosen, partner[nearest], gap, articular, partner, articular[back])
+    _, back = nearest(sacral_points, hip_points)
+    return JointFaces(chosen, partner[at], gap, articular, partner, articular[back])
 
 
-def _smooth_points(faces: Faces, chosen: Index) -> Array:
-    """Middle of the chosen faces on the smooth surface."""
-    return faces.centres_lps_mm(chosen)
-
-
-def _facing(a: Faces, a_rows: Index, b: Faces, b_rows: Index, outward: Array) -> tuple[Index, Index]:
-    """Rows of `a` whose nearest face of `b` looks back at them, and those faces."""
+def _facing(a: Faces, a_rows: Index, b: Faces, b_rows: Index, outward: Array) -> Index:
+    """Rows of `a` whose nearest face of `b` looks back at them."""
     a_rows = a_rows[a.normals[a_rows] @ outward > 0.1]
-    distance, nearest = cKDTree(b.points_mm[b_rows]).query(a.points_mm[a_rows], distance_upper_bound=LARGEST_GAP_MM)
+    distance, at = nearest(b.points_mm[b_rows], a.points_mm[a_rows], LARGEST_GAP_MM)
     hit = np.isfinite(distance)
-    rows, partner, distance = a_rows[hit], b_rows[nearest[hit]], distance[hit]
+    rows, partner, distance = a_rows[hit], b_rows[at[hit]], distance[hit]
     towards = (b.points_mm[partner] - a.points_mm[rows]) / np.maximum(distance, 1e-6)[:, None]
     normal = a.normals[rows]
     opposed = np.einsum("ij,ij->i", normal, b.normals[partner]) < -0.35
     ahead = (np.einsum("ij,ij->i", towards, normal) > 0.45) | (distance < 1.5)
     facing = opposed & ahead
-    return rows[facing], partner[facing]
+    return np.asarray(rows[facing])
 
 
 def _sheet(faces: Faces, rows: Index) -> Mask:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage as ndi
-from scipy.spatial import ConvexHull, cKDTree
+from scipy.spatial import ConvexHull
 
-from sjplan.anatomy.bones import Bones, surface_points_mm
+from sjplan.anatomy.bones import Bones, nearest, surface_points_mm
 from sjplan.anatomy.symmetry import MirrorPlane
 from sjplan.core.arrays import Array, unit
 
@@ -38,7 +38,9 @@ def find_hip_landmarks(bones: Bones, plane: MirrorPlane, sacrum_mm: Array) -> Hi
     sacrum_mm : (3,) float
         Any point in the middle of the sacrum.
     """
-    surface = {sign: surface_points_mm(hip, bones.spacing_mm) for sign in (1, -1) if (hip := bones.hip(sign)) is not None}
+    surface = {
+        sign: surface_points_mm(hip, bones.spacing_mm) for sign in (1, -1) if (hip := bones.hip(sign)) is not None
+    }
     everything = np.concatenate([surface[1], surface[-1]])
     anterior, cranial = _pelvic_plane(everything, plane, sacrum_mm)
     points: dict[tuple[str, int], Array] = {}
@@ -108,9 +110,7 @@ def _notch_apex(points: Array, posterior: Array, cranial: Array) -> Array:
 
 def _symphysis(plus: Array, minus: Array, anterior: Array, cranial: Array, middle: float) -> Array:
     """Middle of the narrowest place between the two pubic bones."""
-    a, b = (
-        p[(p @ anterior > np.quantile(p @ anterior, 0.5)) & (p @ cranial < middle)] for p in (plus, minus)
-    )
-    distance, nearest = cKDTree(b).query(a)
+    a, b = (p[(p @ anterior > np.quantile(p @ anterior, 0.5)) & (p @ cranial < middle)] for p in (plus, minus))
+    distance, partner = nearest(b, a)
     close = distance < distance.min() + 3
-    return np.asarray(((a[close] + b[nearest[close]]) / 2).mean(axis=0))
+    return np.asarray(((a[close] + b[partner[close]]) / 2).mean(axis=0))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from sjplan.anatomy.tunnels import Tunnel
-from sjplan.core.findings import Finding
+from sjplan.core.findings import Finding, Severity
 from sjplan.core.plan import Side
 from sjplan.core.structures import LEVELS
 
@@ -43,7 +44,9 @@ class Naming:
     pair_depth_mm: tuple[float, ...]
 
 
-def name_levels(tunnels: Sequence[Tunnel], usable: Sequence[bool], weak: Sequence[bool], endplate_arc_mm: float) -> Naming:
+def name_levels(
+    tunnels: Sequence[Tunnel], usable: Sequence[bool], weak: Sequence[bool], endplate_arc_mm: float
+) -> Naming:
     """Name the usable tunnels S1 to S4 by their order down the canal.
 
     Parameters
@@ -103,14 +106,16 @@ def _numbered(depth: Sequence[float]) -> tuple[list[int], tuple[Finding, ...], b
         )
         findings.append(Finding("level-doubtful", "warning", text))
     numbers = [first]
-    for above, below in zip(depth[:-1], depth[1:], strict=True):
+    for above, below in pairwise(depth):
         step = below - above
         skipped = max(1, round(step / TYPICAL_SPACING_MM)) if step > SKIPPED_SEGMENT_MM else 1
         numbers.append(numbers[-1] + skipped)
         upper = LEVELS[min(numbers[-2], 3)]
         if not SPACING_MM[0] <= step <= SPACING_MM[1]:
             doubt = doubt or numbers[-2] < 2
-            text = f"the pair below {upper} follows after {step:.0f} mm (usual {SPACING_MM[0]:.0f} to {SPACING_MM[1]:.0f})"
+            text = (
+                f"the pair below {upper} follows after {step:.0f} mm (usual {SPACING_MM[0]:.0f} to {SPACING_MM[1]:.0f})"
+            )
             findings.append(Finding("level-doubtful", "warning", text + ": levels are in doubt"))
     if len(depth) > len(LEVELS):
         text = f"{len(depth)} pairs of open foramina, four expected: perhaps a transitional vertebra"
@@ -130,14 +135,14 @@ def missing_levels(
     found = [LEVELS.index(n.level) for n in naming.named]
     for number, level in enumerate(LEVELS):
         expected = _expected_arc(number, naming, found) + endplate_arc_mm
-        cut = expected > end_arc_mm - 8.0
+        cut = bool(found) and expected > end_arc_mm - 8.0
         for sign in (1, -1):
             if (level, sign) in have:
                 continue
             why = "the sacrum's label ends above it" if cut else "closed, open-sided or too small in this label map"
-            severity = "refusal" if number < 2 else "note"
+            severity: Severity = "refusal" if number < 2 else "note"
             text = f"no open {level} foramen on the {sides[sign]}: {why}"
-            findings.append(Finding("foramen-missing", severity, text, sides[sign]))  # type: ignore[arg-type]
+            findings.append(Finding("foramen-missing", severity, text, sides[sign]))
     if not found:
         text = "no open foramen at all: the foramina are closed in this label map"
         findings.append(Finding("foramina-closed", "refusal", text))
@@ -149,8 +154,3 @@ def _expected_arc(number: int, naming: Naming, found: Sequence[int]) -> float:
     if not found:
         return TYPICAL_FIRST_MM + number * TYPICAL_SPACING_MM
     return naming.pair_depth_mm[-1] + (number - max(found)) * TYPICAL_SPACING_MM
-
-
-def with_doubt(named: Named, doubtful: bool) -> Named:
-    """The same name, doubtful where either says so."""
-    return replace(named, doubtful=named.doubtful or doubtful)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numba as nb
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage as ndi
 from scipy.spatial import cKDTree
 
@@ -163,7 +164,7 @@ def _outward(shell_mm: Array, lumen_mm: Array) -> Array:
 
 
 def _widest_patch(
-    shell: Mask, facing: Mask, outward: Array, depth: Array, total: Array, spacing: Array
+    shell: Mask, facing: Mask, outward: Array, depth: NDArray[np.float32], total: Array, spacing: Array
 ) -> _Patch | None:
     """Of the connected parts of the shell that face one way, the one with the widest and largest opening."""
     voxels = np.argwhere(shell)[facing]

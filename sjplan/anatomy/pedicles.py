@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy.signal import find_peaks
@@ -96,7 +97,7 @@ def _split_long_segments(levels: list[dict[int, int]], axis: CanalAxis, mean: Ar
         arcs = [axis.first, *(level[0] for level in levels), axis.last + 2]
         gaps = [
             (b - a, a, b)
-            for n, (a, b) in enumerate(zip(arcs[:-1], arcs[1:], strict=True))
+            for n, (a, b) in enumerate(pairwise(arcs))
             if b - a > (LONGEST_SEGMENT_MM if n else LONGEST_FIRST_SEGMENT_MM)
         ]
         if not gaps:

@@ -79,9 +79,7 @@ def anatomical_frame(bones: Bones, axes: Axes, endplate: Endplate, axis: CanalAx
     cranial = perpendicular_to(axes.frame.axes.T @ axis.cranial, left)
     left_lps, cranial_lps = bones.lps_vector(left), bones.lps_vector(cranial)
     origin = axes.frame.back(np.r_[0.0, endplate.centre[1:]])
-    return AnatomicalFrame(
-        bones.lps(origin), np.array([left_lps, np.cross(cranial_lps, left_lps), cranial_lps])
-    )
+    return AnatomicalFrame(bones.lps(origin), np.array([left_lps, np.cross(cranial_lps, left_lps), cranial_lps]))
 
 
 def landmarks_lps(

@@ -76,7 +76,9 @@ def find_sacral_anatomy(bones: Bones, axes: Axes, progress: Progress | None = No
     endplate = find_endplate(pockets.bone, pockets.start, bones.spacing_mm, frame, axis)
     tunnels = find_tunnels(pockets, frame, axis)
     mouths = tuple(find_mouths(pockets, frame, tunnels))
-    usable = [_usable(mouth.get("ventral"), tunnel.radius_mm) for mouth, tunnel in zip(mouths, tunnels.tunnels, strict=True)]
+    usable = [
+        _usable(mouth.get("ventral"), tunnel.radius_mm) for mouth, tunnel in zip(mouths, tunnels.tunnels, strict=True)
+    ]
     weak = [_weak(mouth) for mouth in mouths]
     _, arc, _ = axis.unroll(endplate.centre[None])
     naming = name_levels(tunnels.tunnels, usable, weak, float(arc[0]))
@@ -188,4 +190,3 @@ def foramina_of_sacrum(mask: NDArray[np.bool_], grid: Grid) -> SacrumForamina:
     plane = sacral.axes.frame
     left = bones.lps_vector(plane.axes[0]) * (1.0 if bones.plus_side == "left" else -1.0)
     return SacrumForamina(foramina_of(sacral, bones.lps(plane.origin_mm), left), sacral.findings)
-

@@ -45,9 +45,9 @@ def mirror_plane(points: Array, start: MirrorPlane, other: Array | None = None, 
     normal, point = start.normal, start.point_mm
     for _ in range(25):
         reflected = points - 2 * ((points - point) @ normal)[:, None] * normal
-        distance, nearest = tree.query(reflected)
+        distance, partner = (np.asarray(found) for found in tree.query(reflected))
         kept = distance <= np.quantile(distance, trim)
-        a, b = points[kept], target[nearest[kept]]
+        a, b = points[kept], target[partner[kept]]
         across = a - b
         _, vectors = np.linalg.eigh(across.T @ across)
         turned = vectors[:, 2] * np.sign(vectors[:, 2] @ normal)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
-from scipy.spatial import cKDTree
 
-from sjplan.anatomy.bones import BodyFrame, Index, Mask, bounding_box
+from sjplan.anatomy.bones import BodyFrame, Index, Mask, bounding_box, nearest
 from sjplan.anatomy.canal import CanalAxis
 from sjplan.anatomy.pedicles import APART_MM, SIGNS, CanalWalls, find_walls, lateral_profile
 from sjplan.anatomy.pockets import INSIDE, MOUTH, Pockets
@@ -51,7 +51,6 @@ class Tunnel:
     lumen: Index
     radius_mm: float = 0.0
     reaches_canal: bool = False
-    paths: dict[str, Array] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,7 +76,8 @@ class Tunnels:
 def find_tunnels(pockets: Pockets, frame: BodyFrame, axis: CanalAxis) -> Tunnels:
     """Split the enclosed space into the canal and the tunnels that leave it on both sides."""
     x, s, v = axis.unroll(frame.to(pockets.points_mm(pockets.voxels)))
-    profiles = {n: lateral_profile(x, s, v, pockets.enclosure, len(axis.points), n) for n in SIGNS}
+    enclosed = pockets.enclosure.astype(np.float64)
+    profiles = {n: lateral_profile(x, s, v, enclosed, len(axis.points), n) for n in SIGNS}
     walls = find_walls(axis, profiles)
     unrolled = Unrolled(x, s, v, walls.at(x, s))
     canal = _canal_lumen(pockets, unrolled, axis)
@@ -135,7 +135,7 @@ def _seeds(
     good = [n for n in range(1, count + 1) if size[n] > least and touching[n] > 2]
     cuts = [axis.first - 6, *pedicles, len(axis.points)]
     merged: list[tuple[float, Mask]] = []
-    for a, b in zip(cuts[:-1], cuts[1:], strict=True):
+    for a, b in pairwise(cuts):
         cell = np.zeros(len(part), dtype=bool)
         for n in good:
             piece = (part == n) & (u.s >= a) & (u.s < b)
@@ -162,10 +162,9 @@ def _grown(pockets: Pockets, u: Unrolled, seeds: list[Mask], axis: CanalAxis) ->
     if not seeded.any() or not open_.any():
         return owner
     source, target = pockets.voxels[seeded], pockets.voxels[open_]
-    tree = cKDTree(source * pockets.spacing_mm)
-    distance, nearest = tree.query(target * pockets.spacing_mm, distance_upper_bound=GROWTH_MM)
+    distance, at = nearest(source * pockets.spacing_mm, target * pockets.spacing_mm, GROWTH_MM)
     near = np.isfinite(distance)
-    owner[tuple(target[near].T)] = owner[tuple(source[nearest[near]].T)]
+    owner[tuple(target[near].T)] = owner[tuple(source[at[near]].T)]
     return owner
 
 
@@ -178,4 +177,4 @@ def _largest_part(owner: NDArray[np.uint8], number: int) -> Index:
         largest = parts == 1 + int(np.argmax(np.bincount(parts.ravel())[1:]))
         owner[box][own[box] & ~largest] = 0
         parts = largest
-    return np.argwhere(parts > 0) + np.array([s.start for s in box])
+    return np.asarray(np.argwhere(parts > 0) + np.array([s.start for s in box]))
