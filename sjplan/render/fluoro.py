@@ -177,9 +177,7 @@ def fluoro_picture(
             _draw_outlines(window, over, geometry, zoom, shift, height)
         if gutter:
             points = {words(n): geometry.project(p) * zoom + shift for n, p in over.points_lps_mm.items()}
-            band = (float(gutter), float(width - gutter))
-            kept = {n: p for n, p in points.items() if np.isfinite(p).all()}
-            draw_labels(window, place_labels(kept, *band, height), band, height, _INK, _LEADER)
+            _draw_names(window, points, (float(gutter), float(width - gutter)), height)
         if over.show_letters:
             _draw_letters(window, radiograph, geometry, over.frame, (gutter, width - gutter), height)
         if over.show_caption:
@@ -229,6 +227,12 @@ def _draw_outlines(
     solids = [(implant_solid(t), slot_colour(slot)) for slot, t in over.implants.items()]
     for solid, colour in [*solids, *((_pin_solid(pin), PIN_COLOUR) for pin in over.pins)]:
         draw_lines(window, [shadow_outline_px(solid, geometry) * zoom + shift], height, colour, width_px=1.6)
+
+
+def _draw_names(window: pv.Plotter, points: Mapping[str, Array], band: tuple[float, float], height: int) -> None:
+    """Names of the points that the tube sees, in the gutters."""
+    seen = {name: point for name, point in points.items() if np.isfinite(point).all()}
+    draw_labels(window, place_labels(seen, *band, height), band, height, _INK, _LEADER)
 
 
 def _pin_solid(pin: PinLike) -> Solid:

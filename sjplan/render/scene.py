@@ -64,23 +64,16 @@ def scene_picture(
     Raises
     ------
     UnknownNameError
-        For an unknown view.
+        For an unknown view or bone.
     """
     scene = Scene.of(anatomy)
     width, height = size_px
     gutter = _GUTTER_PX if names else 0
     implants = implants or {}
+    shown = [scene.lps(_bone(scene, name)) for name in focus]
+    camera = _camera(scene, view, shown, (gutter, gutter), size_px)
     with offscreen.plotter(width, height) as window:
-        shown = [scene.lps(scene.bones[name]) for name in focus if name in scene.bones]
-        camera = _camera(scene, view, shown, (gutter, gutter), size_px)
-        window.renderer.enable_depth_peeling(_PEELS)  # type: ignore[no-untyped-call]
-        for mesh in scene.bones.values():
-            window.add_mesh(mesh, color=BONE_COLOUR, opacity=bone_opacity, smooth_shading=True, specular=0.1)
-        _add_joints(window, scene)
-        _add_lumina(window, scene)
-        for slot, trajectory in implants.items():
-            window.add_mesh(scene.implant(trajectory), color=slot_colour(slot), split_sharp_edges=True,
-                            smooth_shading=True, specular=0.4)  # fmt: skip
+        _add_scene(window, scene, implants, bone_opacity)
         camera.apply(window, scene.origin_lps_mm)
         if names:
             named = _scene_names(scene, implants) if points is None else {words(n): p for n, p in points.items()}
@@ -127,15 +120,12 @@ def surface_labels_picture(
         For an unknown view or bone.
     """
     scene = Scene.of(anatomy)
-    for bone in bones:
-        if bone not in scene.bones:
-            raise unknown_name("bone", bone, scene.bones)
     width, height = size_px
     gutter = _GUTTER_PX if names else 0
-    meshes = [scene.bones[name] for name in bones]
+    low = max(gutter, _LEGEND_PX if legend else 0)
+    meshes = [_bone(scene, name) for name in bones]
+    camera = _camera(scene, view, [scene.lps(m) for m in meshes], (low, gutter), size_px)
     with offscreen.plotter(width, height) as window:
-        low = max(gutter, _LEGEND_PX if legend else 0)
-        camera = _camera(scene, view, [scene.lps(m) for m in meshes], (low, gutter), size_px)
         for mesh in meshes:
             _add_labelled(window, mesh)
         if lumina:
@@ -165,6 +155,12 @@ def draw_legend(window: pv.Plotter, structures: Sequence[str], height_px: int) -
         draw_text(window, text, (26, row), height_px, _INK, size_px=12)
 
 
+def _bone(scene: Scene, name: str) -> pv.PolyData:
+    if name not in scene.bones:
+        raise unknown_name("bone", name, scene.bones)
+    return scene.bones[name]
+
+
 def _camera(
     scene: Scene, view: str, points: Sequence[ArrayLike], gutters_px: tuple[int, int], size_px: tuple[int, int]
 ) -> ParallelView:
@@ -173,6 +169,18 @@ def _camera(
     fit = ParallelView.fitting(view, scene.anatomy.frame, points, width - low - high, height)
     focus = fit.focus_lps_mm + (high - low) / 2 * fit.mm_per_px * fit.right
     return ParallelView(focus, fit.right, fit.up, fit.towards, fit.mm_per_px, width, height)
+
+
+def _add_scene(window: pv.Plotter, scene: Scene, implants: Mapping[int, Trajectory], bone_opacity: float) -> None:
+    """Transparent bones, joints, foramina, canal and implants."""
+    window.renderer.enable_depth_peeling(_PEELS)  # type: ignore[no-untyped-call]
+    for mesh in scene.bones.values():
+        window.add_mesh(mesh, color=BONE_COLOUR, opacity=bone_opacity, smooth_shading=True, specular=0.1)
+    _add_joints(window, scene)
+    _add_lumina(window, scene)
+    for slot, trajectory in implants.items():
+        mesh = scene.implant(trajectory)
+        window.add_mesh(mesh, color=slot_colour(slot), split_sharp_edges=True, smooth_shading=True, specular=0.4)
 
 
 def _add_labelled(window: pv.Plotter, mesh: pv.PolyData) -> None:
