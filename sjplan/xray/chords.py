@@ -101,7 +101,7 @@ def _integrals(
     return metal, tissue
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
+@njit(cache=True, parallel=True, fastmath=False, error_model="numpy")
 def _fill(
     volume: Any,
     source_ijk: Any,
@@ -133,12 +133,12 @@ def _fill(
             if found:
                 length = math.sqrt(ray[0] ** 2 + ray[1] ** 2 + ray[2] ** 2)
                 voxel_ray = rays_ijk[0] + column * rays_ijk[1] + row * rays_ijk[2]
-                most, less = _merge(spans[:found], volume, source_ijk, voxel_ray, step_mm / length)
+                most, less = _merge(spans, found, volume, source_ijk, voxel_ray, step_mm / length)
                 metal[row, column] = most * length
                 tissue[row, column] = less * length * mu_per_value
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, fastmath=False, error_model="numpy")
 def chord(solid: Any, source: Any, ray: Any) -> Any:
     """Interval of t in [0, 1] in which source + t * ray lies inside a packed solid; empty where t1 < t0.
 
@@ -167,7 +167,7 @@ def chord(solid: Any, source: Any, ray: Any) -> Any:
     return first, last
 
 
-@njit(cache=True, inline="always", error_model="numpy")
+@njit(cache=True, fastmath=False, error_model="numpy")
 def _disc(x: float, y: float, dx: float, dy: float, radius: float, t0: float, t1: float) -> Any:
     """Part of [t0, t1] in which (x, y) + t (dx, dy) lies within `radius` of the origin."""
     a = dx * dx + dy * dy
@@ -183,26 +183,30 @@ def _disc(x: float, y: float, dx: float, dy: float, radius: float, t0: float, t1
     return max(t0, -b / a - half), min(t1, -b / a + half)
 
 
-@njit(cache=True, error_model="numpy")
-def _merge(spans: Any, volume: Any, source: Any, ray: Any, step: float) -> Any:
+@njit(cache=True, fastmath=False, error_model="numpy")
+def _merge(spans: Any, count: int, volume: Any, source: Any, ray: Any, step: float) -> Any:
     """Metal and replaced tissue over the union of the spans, per unit of t; overlaps count the denser metal."""
-    cuts = np.sort(spans[:, :2].copy().reshape(-1))
     metal, tissue = 0.0, 0.0
-    for i in range(cuts.size - 1):
-        a, b = cuts[i], cuts[i + 1]
-        if b <= a:
-            continue
-        middle, densest = 0.5 * (a + b), 0.0
-        for k in range(spans.shape[0]):
-            if spans[k, 0] <= middle <= spans[k, 1]:
+    a = np.inf
+    for k in range(count):
+        a = min(a, spans[k, 0])
+    while a < np.inf:
+        # from a to the next end or beginning of a span, the same solids are met all along
+        b, densest = np.inf, 0.0
+        for k in range(count):
+            for end in range(2):
+                if spans[k, end] > a:
+                    b = min(b, spans[k, end])
+            if spans[k, 0] <= a < spans[k, 1]:
                 densest = max(densest, spans[k, 2])
         if densest > 0:
             metal += densest * (b - a)
             tissue += _march(volume, source, ray, a, b, step)
+        a = b
     return metal, tissue
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, fastmath=False, error_model="numpy")
 def _march(volume: Any, s: Any, d: Any, a: float, b: float, step: float) -> float:
     """Integral over t from a to b of the volume, trilinear, by the midpoint rule with steps of at most `step`."""
     n = volume.shape
@@ -218,8 +222,8 @@ def _march(volume: Any, s: Any, d: Any, a: float, b: float, step: float) -> floa
         x, y, z = s[0] + t * d[0], s[1] + t * d[1], s[2] + t * d[2]
         i, j, k = int(x), int(y), int(z)
         fx, fy, fz = x - i, y - j, z - k
-        for di in range(2):
-            for dj in range(2):
-                w = (fx if di else 1.0 - fx) * (fy if dj else 1.0 - fy)
-                total += w * ((1.0 - fz) * volume[i + di, j + dj, k] + fz * volume[i + di, j + dj, k + 1])
+        for corner in range(8):
+            di, dj, dk = corner & 1, (corner >> 1) & 1, corner >> 2
+            w = (fx if di else 1.0 - fx) * (fy if dj else 1.0 - fy) * (fz if dk else 1.0 - fz)
+            total += w * volume[i + di, j + dj, k + dk]
     return total * h

@@ -177,7 +177,7 @@ def _body_grid(grid: Grid, centre: Array, half: Array) -> tuple[Grid, NDArray[np
     return grid.cropped(start, stop), start
 
 
-@njit(cache=True, parallel=True, fastmath=True, error_model="numpy")
+@njit(cache=True, parallel=True, fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")
 def _fill_body(hu: Any, origin: Any, matrix: Any, centre: Any, half: Any) -> None:
     """Air, a layer of fat and muscle inside; half-filled voxels at the skin are mixed."""
     edge = 0.5 * math.sqrt(matrix[0, 0] ** 2 + matrix[0, 1] ** 2 + matrix[0, 2] ** 2)
@@ -197,7 +197,7 @@ def _fill_body(hu: Any, origin: Any, matrix: Any, centre: Any, half: Any) -> Non
                 hu[i, j, k] = round(AIR_HU + skin * (inner - AIR_HU))
 
 
-@njit(cache=True, fastmath=True, inline="always", error_model="numpy")
+@njit(cache=True, inline="always", error_model="numpy")
 def _inside(x: float, y: float, a: float, b: float, edge: float) -> Any:
     """1 inside the outline (x / a)^2.5 + (y / b)^2.5 = 1, 0 outside, a ramp of `edge` mm on either side."""
     u, v = x / a, y / b

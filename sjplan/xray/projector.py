@@ -20,6 +20,7 @@ from sjplan.xray.carm import CArmGeometry
 from sjplan.xray.types import CArm, Detector
 
 _TILE = 16
+_FAST = {"reassoc", "contract", "nsz"}  # all of fastmath that does not assume away infinities and NaN
 
 
 def project_volume(
@@ -80,16 +81,20 @@ def index_rays(grid: Grid, geometry: CArmGeometry) -> tuple[NDArray[np.float64],
     return np.asarray(grid.ijk_from_lps(geometry.source_lps_mm)), rays
 
 
-@njit(cache=True, inline="always", error_model="numpy")
+@njit(cache=True, fastmath=False, error_model="numpy")
 def clip_slab(t0: float, t1: float, start: float, step: float, low: float, high: float) -> Any:
-    """Part of [t0, t1] in which low <= start + t * step <= high; empty where the second value is the smaller."""
+    """Part of [t0, t1] in which low <= start + t * step <= high; empty where the second value is the smaller.
+
+    `fastmath=False` is said aloud: a function that leaves it open takes the flags of whichever caller is compiled
+    first, and `low` may be infinite.
+    """
     if abs(step) < 1e-12:
         return (t0, t1) if low <= start <= high else (1.0, 0.0)
     a, b = (low - start) / step, (high - start) / step
     return max(t0, min(a, b)), min(t1, max(a, b))
 
 
-@njit(cache=True, parallel=True, fastmath=True, error_model="numpy")
+@njit(cache=True, parallel=True, fastmath=_FAST, error_model="numpy")
 def _joseph(volume: Any, source: Any, rays_ijk: Any, rays_mm: Any, mu_per_value: float, image: Any) -> None:
     """Fill `image`; `volume` has two zero layers on every side, so that reading never leaves it."""
     rows, columns = image.shape
@@ -110,7 +115,7 @@ def _joseph(volume: Any, source: Any, rays_ijk: Any, rays_mm: Any, mu_per_value:
                 image[row, column] = np.float32(mean * math.sqrt(squared) * mu_per_value)
 
 
-@njit(cache=True, fastmath=True, error_model="numpy")
+@njit(cache=True, fastmath=_FAST, error_model="numpy")
 def _ray_mean(volume: Any, s: Any, x: float, y: float, z: float) -> Any:
     """Mean of the volume's values over the whole ray from s to s + (x, y, z)."""
     ni, nj, nk = volume.shape

@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from xray_shapes import grid_about
@@ -66,3 +70,31 @@ def test_empty_room_gives_an_empty_picture():
 
 def test_kernels_can_be_compiled_ahead():
     compile_kernels()
+
+
+ORDER = """
+import numpy as np
+from sjplan.xray.carm import CArmGeometry
+from sjplan.xray.chords import chord_lengths_mm
+from sjplan.xray.fluoroscope import compile_kernels
+from sjplan.xray.solids import MetalSolid
+from sjplan.core.implant import ImplantModel
+from sjplan.core.trajectory import Trajectory
+from sjplan.xray.types import CArm, Detector
+compile_kernels()
+geometry = CArmGeometry.of(CArm(0, 0, 0, (0, 0, 0)), Detector(33, 33, 1.0))
+model = ImplantModel("tri", "t", "triangle", 3.5, 1.0, (45.0,))
+implant = Trajectory((22.5, 0, 0), (-22.5, 0, 0), 90.0, model)
+print(repr(float(chord_lengths_mm(geometry, [MetalSolid.of_trajectory(implant)])[16, 16])))
+"""
+
+
+@pytest.mark.slow
+def test_kernels_are_right_when_compiled_projector_first_and_when_loaded(tmp_path):
+    """A flag that leaks from the projector's kernels into the chords' once halved implants, by order of compiling."""
+    for _ in ("compiled", "loaded from the cache"):
+        environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+        done = subprocess.run(
+            [sys.executable, "-c", ORDER], env=environment, capture_output=True, text=True, check=True
+        )
+        assert float(done.stdout) == pytest.approx(3.5 + 6.0, abs=1e-9)
