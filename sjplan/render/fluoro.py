@@ -26,11 +26,15 @@ from sjplan.xray.carm import CArmGeometry
 from sjplan.xray.solids import Pin, PinLike
 from sjplan.xray.types import Radiograph
 
-WINDOW_PERCENTILES: Final = (4.0, 93.0)
-"""Share of the pixels that spans the display window. Three implants cover up to 5 % of a view and stop far more
+MEASURING_FIELD: Final = 0.75
+"""Middle share of the rows and columns that the display window is measured in, as a C-arm's exposure control does:
+bare air beside a lateral pelvis must not take the bone its contrast."""
+
+WINDOW_PERCENTILES: Final = (4.0, 88.0)
+"""Share of the measuring field that spans the display window. Three implants cover up to 9 % of it and stop far more
 than bone does: a window that reached up to them would leave the bone pale."""
 
-WINDOW_HEADROOM: Final = 0.4
+WINDOW_HEADROOM: Final = 0.6
 """How far the window goes on beyond the upper percentile, as a share of its width: dense bone keeps its shades."""
 
 HARMONISE: Final = 0.65
@@ -112,7 +116,7 @@ def display_grey(line_integral: ArrayLike, *, inverted: bool = False) -> NDArray
     (0, 255)
     """
     values = np.asarray(line_integral, dtype=np.float64)
-    behind = values > _DIRECT_BEAM
+    behind = _measured(values)
     # Metal counts as dense bone in the blur: else it would stand in a bright halo.
     top = float(np.percentile(values[behind], WINDOW_PERCENTILES[1])) if behind.any() else 1.0
     slow = gaussian_filter(np.minimum(values, top), HARMONISE_SCALE * values.shape[1], mode="nearest")
@@ -123,8 +127,16 @@ def display_grey(line_integral: ArrayLike, *, inverted: bool = False) -> NDArray
     return np.asarray(bright, dtype=np.uint8)
 
 
+def _measured(values: Array) -> NDArray[np.bool_]:
+    """Pixels of the measuring field that lie behind the patient."""
+    margin = [round(n * (1.0 - MEASURING_FIELD) / 2) for n in values.shape]
+    field = np.zeros(values.shape, dtype=bool)
+    field[margin[0] : values.shape[0] - margin[0], margin[1] : values.shape[1] - margin[1]] = True
+    return np.asarray(field & (values > _DIRECT_BEAM))
+
+
 def _window(values: Array, behind: NDArray[np.bool_]) -> tuple[float, float]:
-    """Limits of the display window, from the pixels behind the patient."""
+    """Limits of the display window, from the pixels that are measured."""
     if not behind.any():
         return 0.0, 1.0
     low, high = (float(v) for v in np.percentile(values[behind], WINDOW_PERCENTILES))
@@ -277,7 +289,8 @@ def edge_letters(radiograph: Radiograph, geometry: CArmGeometry, frame: Anatomic
 
 def _draw_caption(window: pv.Plotter, radiograph: Radiograph, over: FluoroOverlays, gutter: int, height: int) -> None:
     carm = radiograph.carm
-    numbers = f"orbital {carm.orbital_deg:.0f}°  tilt {carm.tilt_deg:.0f}°  wig-wag {carm.wig_wag_deg:.0f}°"
+    angles = (("orbital", carm.orbital_deg), ("tilt", carm.tilt_deg), ("wig-wag", carm.wig_wag_deg))
+    numbers = "  ".join(f"{name} {round(angle):d}°" for name, angle in angles)
     lines = [over.title] if over.title else []
     lines += [numbers] + (["assumed density (no CT)"] if radiograph.assumed_density else [])
     for n, line in enumerate(lines):
