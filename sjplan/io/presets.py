@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Final, Literal, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -22,25 +22,43 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+Three = tuple[float, float, float]
+_DEFAULT: Final = PhantomParameters()
+
+
+class ParameterTable(_Strict):
+    """The parameters that a preset may set; what is left out keeps `PhantomParameters`' default."""
+
+    size: float = _DEFAULT.size
+    sacral_slope_deg: float = _DEFAULT.sacral_slope_deg
+    foramen_scale: float = _DEFAULT.foramen_scale
+    ala_height_mm: float = _DEFAULT.ala_height_mm
+    joint_gap_mm: float = _DEFAULT.joint_gap_mm
+    asymmetry_mm: float = _DEFAULT.asymmetry_mm
+    closed_foramina: tuple[str, ...] = ()
+    offset_lps_mm: Three = (0.0, 0.0, 0.0)
+    rotation_deg: Three = (0.0, 0.0, 0.0)
+
+
 class Preset(_Strict):
     """One phantom as its file describes it: parameters, and where each of them comes from."""
 
     format: Literal["sjplan.phantom/1"] = Field(alias="schema")
     name: str
     summary: str
-    parameters: dict[str, float | list[float] | list[str]]
+    parameters: ParameterTable
     sources: dict[str, str]
 
     @model_validator(mode="after")
     def _every_number_has_a_source(self) -> Preset:
-        without = sorted(set(self.parameters) ^ set(self.sources))
+        without = sorted(self.parameters.model_fields_set ^ set(self.sources))
         if without:
             raise ValueError(f"parameters and sources differ in {', '.join(without)}")
         return self
 
     def phantom(self) -> PhantomParameters:
         """The validated parameters."""
-        return PhantomParameters(**self.parameters)  # type: ignore[arg-type]
+        return PhantomParameters(**self.parameters.model_dump(exclude_unset=True))
 
 
 class Distribution(_Strict):
@@ -189,12 +207,7 @@ def _path_of(what: str, name: str, folder: Path) -> Path:
 
 
 def _preset(path: Path) -> Preset:
-    preset = _validated(Preset, path)
-    try:
-        preset.phantom()
-    except TypeError as error:
-        raise InputError(f"preset {path.name}", found=str(error).split("() ")[-1], wanted="known parameters") from error
-    return preset
+    return _validated(Preset, path)
 
 
 def _validated(model: type[Model], path: Path) -> Model:

@@ -25,12 +25,15 @@ def swept_ball_mm(points: NDArray[Any], line: NDArray[Any], radius: NDArray[Any]
         slope = (radius[s] - radius[s + 1]) / length
         # |p - c(t)| - r(t) is convex in t: its minimum lies where the line to the ball makes the cone's angle,
         # or at an end of the segment where one ball holds the other.
-        lean = slope / np.sqrt(1.0 - slope * slope) if abs(slope) < 1.0 else np.inf * slope
+        nested = abs(slope) >= 1.0
+        lean = 0.0 if nested else slope / np.sqrt(1.0 - slope * slope)
         for n in range(len(points)):
             px, py, pz = points[n, 0] - ax, points[n, 1] - ay, points[n, 2] - az
             along = (px * dx + py * dy + pz * dz) / length
             across = np.sqrt(max(px * px + py * py + pz * pz - along * along, 0.0))
             t = min(max(along - across * lean, 0.0), length)
+            if nested:
+                t = 0.0 if slope > 0.0 else length
             distance = np.sqrt((along - t) ** 2 + across * across) - radius[s] + slope * t
             out[n] = min(out[n], distance)
     return out

@@ -72,7 +72,8 @@ class Pelvis:
                 sign * parameters.asymmetry_mm / 4.0,
                 closed,
             )
-            self.hip[side] = HipHalf(joint, parameters.sacral_slope_deg)
+            even = side == "right" and parameters.asymmetry_mm == 0.0
+            self.hip[side] = self.hip["left"] if even else HipHalf(joint, parameters.sacral_slope_deg)
 
     def sacral_mm(self, points_lps_mm: ArrayLike) -> Array:
         """Coordinates in the sacral frame at size 1: left, posterior, cranial along the S1 endplate's normal."""
@@ -105,6 +106,13 @@ class Pelvis:
     def solid_sacrum_mm(self, points_lps_mm: ArrayLike) -> Array:
         """Signed distance to the sacrum with canal and foramina filled in."""
         return self._by_side(self.sacral_mm(points_lps_mm), lambda half, p: half.solid_mm(p)) * self.parameters.size
+
+    def within_sacrum(self, points_lps_mm: ArrayLike, candidates: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which of the candidates among LPS points lie within the sacrum's outer surface."""
+        inside = np.array(candidates)
+        if inside.any():
+            inside[inside] = self.solid_sacrum_mm(np.asarray(points_lps_mm, dtype=np.float64)[inside]) < 0
+        return inside
 
     def foramen_mm(self, level: str, side: str, points_lps_mm: ArrayLike) -> Array:
         """Signed distance to one tunnel; infinite where it is closed."""

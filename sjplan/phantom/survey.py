@@ -122,7 +122,7 @@ def landmarks(pelvis: Pelvis) -> dict[str, Array]:
     s2_body = np.array((0.0, float(canal_y(np.array(S2_MIDDLE_Z))) - 0.6 * BODY_DEPTH.at(S2_MIDDLE_Z), S2_MIDDLE_Z))
     found = {
         "s1_endplate_centre": pelvis.lps_from_sacral(on_sacrum(np.array((0.0, 0.0, -15.0)), up)),
-        "promontory": pelvis.lps_from_sacral(_promontory(on_sacrum)),
+        "promontory": pelvis.lps_from_sacral(_promontory(half.solid_mm, on_sacrum)),
         "s2_anterior": pelvis.lps_from_sacral(on_sacrum(s2_body, -back)),
         "symphysis": pelvis.lps_from_pelvic(SYMPHYSIS),
     }
@@ -145,12 +145,14 @@ def _turned(place: tuple[float, float, float], turn_deg: float) -> tuple[float, 
     return float(y), float(z)
 
 
-def _promontory(on_sacrum: Callable[[Array, Array], Array]) -> Array:
+def _promontory(solid_mm: Callable[[Array], Array], on_sacrum: Callable[[Array, Array], Array]) -> Array:
     """The point of the midline that lies farthest up and forward: the front rim of the S1 endplate."""
-    centre = np.array((0.0, 0.0, -8.0))
-    angles = np.deg2rad(np.arange(20.0, 90.0, 0.5))
-    rim = np.array([on_sacrum(centre, np.array((0.0, -np.sin(a), np.cos(a)))) for a in angles])
-    return np.asarray(rim[np.argmax(rim[:, 2] - rim[:, 1])])
+    centre, angles = np.array((0.0, 0.0, -8.0)), np.deg2rad(np.arange(20.0, 90.0, 0.5))
+    rays = np.column_stack([np.zeros_like(angles), -np.sin(angles), np.cos(angles)])
+    reach = np.arange(0.0, 30.0, 0.25)
+    inside = solid_mm((centre + reach[:, None, None] * rays).reshape(-1, 3)).reshape(len(reach), len(rays)) < 0
+    rim = centre + reach[inside.sum(axis=0) - 1][:, None] * rays
+    return on_sacrum(centre, rays[np.argmax(rim[:, 2] - rim[:, 1])])
 
 
 def _extreme(
@@ -161,10 +163,10 @@ def _extreme(
 ) -> Array:
     """The point of a bone that lies farthest along `direction` within a box, to 0.1 mm."""
     centre, half = np.asarray(near), np.asarray(half_box_mm)
-    for _ in range(3):
-        axes = [np.linspace(-h, h, 25) for h in half]
+    for _ in range(4):
+        axes = [np.linspace(-h, h, 17) for h in half]
         p = centre + np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
         p = p[bone_mm(p) < 0]
         centre = p[np.argmax(p @ direction)]
-        half = half / 8.0
+        half = half / 6.0
     return np.asarray(centre)

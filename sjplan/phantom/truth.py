@@ -57,26 +57,13 @@ class ForamenTruth:
         """The danger structure's name, such as foramen_S1_left."""
         return foramen_name(self.level, self.side)
 
-    def as_dict(self) -> dict[str, object]:
-        """Plain numbers for a JSON file."""
-        plain: dict[str, object] = {"name": self.name, "level": self.level, "side": self.side}
-        for part in ("ventral", "dorsal"):
-            plain[part] = {
-                "mouth_lps_mm": getattr(self, f"{part}_mouth_lps_mm").tolist(),
-                "mouth_radius_mm": getattr(self, f"{part}_mouth_radius_mm"),
-                "line_lps_mm": getattr(self, f"{part}_line_lps_mm").tolist(),
-                "radius_mm": getattr(self, f"{part}_radius_mm").tolist(),
-            }
-        return plain
-
     def distance_mm(self, points_lps_mm: ArrayLike) -> Array:
         """Signed distance (n,) to the tunnels, exact where positive; the tunnels run on beyond the mouths."""
         return self.pelvis.foramen_mm(self.level, self.side, points_lps_mm)
 
     def contains(self, points_lps_mm: ArrayLike) -> NDArray[np.bool_]:
         """Whether points lie in the lumen: in a tunnel and within the sacrum's outer surface."""
-        inside = self.distance_mm(points_lps_mm) < 0
-        return np.asarray(inside & (self.pelvis.solid_sacrum_mm(points_lps_mm) < 0))
+        return self.pelvis.within_sacrum(points_lps_mm, self.distance_mm(points_lps_mm) < 0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,8 +92,7 @@ class CanalTruth:
 
     def contains(self, points_lps_mm: ArrayLike) -> NDArray[np.bool_]:
         """Whether points lie in the canal and within the sacrum's outer surface."""
-        inside = self.distance_mm(points_lps_mm) < 0
-        return np.asarray(inside & (self.pelvis.solid_sacrum_mm(points_lps_mm) < 0))
+        return self.pelvis.within_sacrum(points_lps_mm, self.distance_mm(points_lps_mm) < 0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -193,34 +179,6 @@ class PhantomTruth:
     def foramen(self, level: str, side: str) -> ForamenTruth | None:
         """One foramen, or None where it is closed."""
         return next((f for f in self.foramina if (f.level, f.side) == (level, side)), None)
-
-    def as_dict(self) -> dict[str, object]:
-        """Plain numbers for a JSON file: parameters, landmarks, mouths, joints, frame; LPS mm and degrees."""
-        return {
-            "schema": "sjplan.phantom-truth/1",
-            "frame": "LPS",
-            "units": "mm",
-            "parameters": self.parameters.as_dict(),
-            "sacral_frame": {
-                "origin_lps_mm": self.sacral_frame.origin_lps_mm.tolist(),
-                "axes": self.sacral_frame.axes.tolist(),
-            },
-            "landmarks_lps_mm": {name: point.tolist() for name, point in self.landmarks.items()},
-            "foramina": [foramen.as_dict() for foramen in self.foramina],
-            "canal": {
-                "axis_lps_mm": self.canal.axis_lps_mm.tolist(),
-                "half_width_mm": self.canal.half_width_mm.tolist(),
-                "height_mm": self.canal.height_mm.tolist(),
-            },
-            "joints": {
-                side: {
-                    "gap_mm": joint.gap_mm,
-                    "area_mm2": joint.area_mm2,
-                    "mean_normal": joint.mean_normal.tolist(),
-                }
-                for side, joint in self.joints.items()
-            },
-        }
 
     def bone_mm(self, bone: str, points_lps_mm: ArrayLike) -> Array:
         """Signed distance (n,) to a bone, such as sacrum or hip_left: exact in sign, first-order in size."""
