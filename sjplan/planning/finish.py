@@ -144,16 +144,23 @@ def worst_value(bench: Bench, placed: Sequence[Placed]) -> float:
     return min([p.value for p in placed] + ([missed] if missed < 0.0 else []))
 
 
-def refine(bench: Bench, axes: Array, rng: np.random.Generator, trials: int, cap_mm: float) -> list[Placed] | None:
-    """Place a set of axes and improve its worst exact value by small moves of the implant that has it."""
+def refine(
+    bench: Bench, axes: Array, rng: np.random.Generator, trials: int, cap_mm: float
+) -> tuple[list[Placed] | None, int]:
+    """Place a set of axes and improve its worst exact value by small moves of the implant that has it.
+
+    Returns the implants (None where an axis cannot be placed) and how many placements were measured.
+    """
     first = [place(bench, slot, axis) for slot, axis in enumerate(axes)]
     placed = [p for p in first if p is not None]
+    measured = len(axes)
     if len(placed) < len(axes):
-        return None
+        return None, measured
     best, size, failed = worst_value(bench, placed), 0.4, 0
     for _ in range(trials):
         if best >= cap_mm:
             break
+        measured += 1
         slot = int(np.argmin([p.value for p in placed])) if rng.random() < 0.7 else int(rng.integers(len(placed)))
         moved = placed[slot].axis + size * np.concatenate([rng.standard_normal(3), rng.standard_normal(3) / 20.0])
         moved[3:] /= np.linalg.norm(moved[3:])
@@ -167,7 +174,7 @@ def refine(bench: Bench, axes: Array, rng: np.random.Generator, trials: int, cap
         failed += 1
         if failed > 12:
             size, failed = max(0.6 * size, 0.05), 0
-    return placed
+    return placed, measured
 
 
 def lengthen(bench: Bench, slot: int, placed: Placed, cap_mm: float, midline_reserve_mm: float) -> Placed:

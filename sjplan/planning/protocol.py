@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -55,6 +56,9 @@ class Problem:
 class Budget:
     """How long a planner may go on: seconds of wall time, and a cap on evaluations; None means no bound.
 
+    What one evaluation is, a planner says itself; it never makes more of them than the cap. Seconds are a wish: a
+    planner looks at the clock between its steps, and results that end by the clock are not reproducible.
+
     Examples
     --------
     >>> Budget(seconds=None, evaluations=None).spent(10**9)
@@ -80,6 +84,21 @@ class Budget:
         """Whether either bound has been reached."""
         if self.evaluations is not None and evaluations >= self.evaluations:
             return True
+        return self.out_of_time
+
+    def left(self, evaluations: int) -> int:
+        """How many evaluations remain after so many; more than can be made where there is no cap.
+
+        Examples
+        --------
+        >>> Budget(evaluations=100).left(30), Budget().left(30) > 10**15
+        (70, True)
+        """
+        return sys.maxsize if self.evaluations is None else max(0, self.evaluations - evaluations)
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether the seconds are over."""
         return self.seconds is not None and self.elapsed_s >= self.seconds
 
     def report(self, what: str, fraction: float) -> None:

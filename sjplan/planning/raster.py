@@ -45,6 +45,9 @@ DEFAULTS: dict[str, float | int] = {
 _FLOOR_MM = -3.0
 """Axes worse than this are not measured to the end in the scan (mm)."""
 
+_BATCH = 8
+"""Sets climbed between two looks at the clock."""
+
 _PER_CROSSING = 8
 _APART_DEG = 6.0
 
@@ -55,7 +58,7 @@ class RasterPlanner:
     Raises
     ------
     GeometryError
-        For a parameter that is unknown or not positive.
+        For a parameter that is unknown, not positive or not finite.
     """
 
     spec = PlannerSpec(
@@ -69,8 +72,10 @@ class RasterPlanner:
         for name, value in parameters.items():
             if name not in DEFAULTS:
                 raise GeometryError(f"{self.spec.id} parameter", found=repr(name), wanted=", ".join(DEFAULTS))
-            if not value > 0:
-                raise GeometryError(f"{self.spec.id}.{name}", found=f"{value}", wanted="> 0")
+            least = 1.0 if isinstance(DEFAULTS[name], int) else 0.0
+            if not (least <= value < np.inf and value > 0):
+                wanted = "a count, 1 or more" if least else "a number > 0"
+                raise GeometryError(f"{self.spec.id}.{name}", found=f"{value}", wanted=wanted)
         self.parameters: dict[str, float | int] = {**DEFAULTS, **parameters}
 
     def plan(self, problem: Problem, *, rng: np.random.Generator, budget: Budget) -> Outcome:
@@ -117,7 +122,10 @@ def pair_rules(limits: Limits, models: Sequence[ImplantModel], extra_mm: float) 
 
 @dataclass(slots=True, eq=False)
 class _Search:
-    """One run of the planner: prepared fields and what has been spent."""
+    """One run of the planner: prepared fields, what has been spent, and whether the budget cut anything short.
+
+    An evaluation is one axis valued on the fields, or one implant measured on the surfaces.
+    """
 
     problem: Problem
     parameters: dict[str, float | int]
@@ -128,6 +136,7 @@ class _Search:
     joint: JointSamples
     bench: Bench
     evaluations: int = 0
+    cut: bool = False
 
     @classmethod
     def prepare(
@@ -171,12 +180,13 @@ class _Search:
         self.budget.report("polishing", 0.4)
         for plan, report in self._finished(self._polished(sets)):
             if report.accepted:
-                ended = self.budget.spent(self.evaluations)
-                return Outcome("best_effort" if ended else "found", plan=plan)
+                return Outcome("best_effort" if self.cut else "found", plan=plan)
             if best is None or _missing(report) < _missing(best[0]):
                 best = (report, plan)
-        if best is None and self.budget.spent(self.evaluations):
-            return Outcome("timeout", reasons=(Reason("budget", 0.0, "s", "the budget ended before any plan"),))
+        if self.cut:
+            text = "the budget ended before any accepted plan was found"
+            nearest = None if best is None else best[1]
+            return Outcome("timeout", reasons=(Reason("budget", 0.0, "s", text),), nearest=nearest)
         return self._refusal(best)
 
     def _refusal(self, best: tuple[MarginReport, Plan] | None) -> Outcome:
@@ -186,13 +196,23 @@ class _Search:
         else:
             ordered = sorted(best[0].violations, key=lambda v: -_in_mm(v))
             reasons = tuple(Reason(v.constraint, v.missing, v.unit, v.text) for v in ordered)
-        fallback = None
-        if self.problem.count == 3 and not self.budget.spent(self.evaluations):
-            self.budget.report("looking for a two-implant plan", 0.8)
-            fewer = replace(self.problem, models=self.problem.models[:2])
-            planner = RasterPlanner(**self.parameters)
-            fallback = planner.plan(fewer, rng=self.rng, budget=self.budget).plan
+        fallback = self._two_implants() if self.problem.count == 3 else None
         return Outcome("infeasible", reasons=reasons, nearest=None if best is None else best[1], fallback=fallback)
+
+    def _two_implants(self) -> Plan | None:
+        """An accepted plan for slots 1 and 2 alone, from what is left of the budget."""
+        if self.budget.spent(self.evaluations):
+            return None
+        self.budget.report("looking for a two-implant plan", 0.8)
+        rest = replace(
+            self.budget,
+            evaluations=None if self.budget.evaluations is None else self.budget.left(self.evaluations),
+            progress=lambda what, fraction: self.budget.report(f"two implants: {what}", 0.8 + 0.2 * fraction),
+        )
+        fewer = replace(self.problem, models=self.problem.models[:2])
+        outcome = RasterPlanner(**self.parameters).plan(fewer, rng=self.rng, budget=rest)
+        self.evaluations += outcome.evaluations
+        return outcome.plan
 
     def _sets(self) -> NDArray[np.float64]:
         """Sets of axes (m, count, 6) from the raster, best first."""
@@ -202,6 +222,7 @@ class _Search:
         points = crossings(joint, self.bench.frame, self.parameters["crossing_step_mm"])
         mean = self.bench.frame.side_from_vector(joint.mean_normal)
         ways = directions(mean, limits.joint_normal_angle_max_deg + 8.0, self.parameters["direction_step_deg"])
+        points = self._affordable(points, len(ways) * len(set(self.problem.models)))
         value = self._scan(points, ways)
         chosen = _pool(value, ways, int(self.parameters["pool"]))
         if not len(chosen):
@@ -215,6 +236,14 @@ class _Search:
         most = int(self.parameters["starts"])
         _, sets = best_sets(links, values, articular, self.articular_min, self.problem.count, most)
         return np.ascontiguousarray(axes[sets]) if len(sets) else np.zeros((0, self.problem.count, 6))
+
+    def _affordable(self, points: Array, evaluations_each: int) -> Array:
+        """As many crossings, evenly drawn from all, as the budget still pays for."""
+        left = 0 if self.budget.spent(self.evaluations) else self.budget.left(self.evaluations) // evaluations_each
+        if left >= len(points):
+            return points
+        self.cut = True
+        return np.ascontiguousarray(points[np.linspace(0, len(points) - 1, left).astype(int)])
 
     def _scan(self, points: Array, ways: Array) -> NDArray[np.float32]:
         """Value of every axis in every slot, (n, m, count); rules on the tip count in mm where they are missed."""
@@ -233,15 +262,32 @@ class _Search:
 
     def _polished(self, sets: NDArray[np.float64]) -> NDArray[np.float64]:
         """Climb from every set; best worst value (up to the cap) first, then best wishes."""
-        if not len(sets) or self.budget.spent(self.evaluations):
+        if not len(sets):
             return sets
-        steps, cap = int(self.parameters["climb_steps"]), float(self.parameters["slack_cap_mm"])
+        wanted, cap = int(self.parameters["climb_steps"]), float(self.parameters["slack_cap_mm"])
+        left = 0 if self.budget.spent(self.evaluations) else self.budget.left(self.evaluations)
+        steps = min(wanted, left // (len(sets) * self.problem.count))
+        self.cut |= steps < wanted
+        if not steps:
+            return sets
         noise = self.rng.standard_normal((len(sets), steps, self.problem.count, 6))
         choice = self.rng.random((len(sets), steps))
         wishes = Wishes(22.0, self.articular_min)
         rules, pairs = np.stack([r.packed() for r in self.bench.rules]), self.bench.pairs
-        axes, value, score = climb_all(self.field, self.joint, rules, pairs, wishes, sets, cap, noise, choice)
-        self.evaluations += len(sets) * steps * self.problem.count
+        batch = len(sets) if self.budget.seconds is None else _BATCH
+        climbed = []
+        for first in range(0, len(sets), batch):
+            if self.budget.out_of_time:
+                self.cut = True
+                break
+            some = slice(first, first + batch)
+            climbed.append(
+                climb_all(self.field, self.joint, rules, pairs, wishes, sets[some], cap, noise[some], choice[some])
+            )
+            self.evaluations += len(sets[some]) * steps * self.problem.count
+        if not climbed:
+            return sets
+        axes, value, score = (np.concatenate(part) for part in zip(*climbed, strict=True))
         tenths = np.round(np.minimum(value, cap) / 0.1)
         return np.asarray(axes[np.lexsort((-score, -tenths))])
 
@@ -252,7 +298,14 @@ class _Search:
         placed_sets: list[list[Placed]] = []
         for n, axes in enumerate(sets[:6]):
             self.budget.report("measuring on surfaces", 0.5 + 0.05 * n)
-            placed = refine(self.bench, axes, self.rng, int(self.parameters["refinements"]), cap)
+            wanted = int(self.parameters["refinements"])
+            trials = min(wanted, self.budget.left(self.evaluations) - len(axes))
+            self.cut |= trials < wanted
+            if trials < 0 or (placed_sets and self.budget.out_of_time):
+                self.cut = True
+                break
+            placed, measured = refine(self.bench, axes, self.rng, trials, cap)
+            self.evaluations += measured
             if placed is not None:
                 placed_sets.append(placed)
             if placed is not None and worst_value(self.bench, placed) >= RESERVE:
