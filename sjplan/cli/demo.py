@@ -36,7 +36,7 @@ def demo(
 
     require_opengl()
     case = out / CASE_FOLDER
-    with progress(*KERNEL_ROOMS, "xray") as reporter:
+    with progress("phantom", *KERNEL_ROOMS, "xray") as reporter:
         with output_folder(case) as folder:
             write_phantom(presets.read_preset(PRESET), folder, 0, spacing, part_of(reporter, 0.0, PHANTOM_SHARE))
         rest = part_of(reporter, PHANTOM_SHARE, 1.0)

@@ -46,7 +46,7 @@ def build(preset: Preset, /, *, out: OutFolder, seed: Seed = 0, spacing: Spacing
     from sjplan.io import presets
     from sjplan.io.atomic import output_folder
 
-    with progress() as reporter, output_folder(out) as folder:
+    with progress("phantom") as reporter, output_folder(out) as folder:
         write_phantom(presets.read_preset(preset), folder, seed, spacing, reporter)
     if json:
         print_json({"out": str(out), "preset": preset, "seed": seed, "spacing_mm": spacing})
@@ -81,7 +81,7 @@ def cohort(
         for i in indices
     ]
     left = [job for job in jobs if not (job[1] / "truth.json").is_file()]
-    with progress() as reporter:
+    with progress("phantom") as reporter:
         _build_all(left, workers, reporter)
     if json:
         print_json({"out": str(out), "cohort": members.name, "built": len(left), "kept": len(jobs) - len(left)})

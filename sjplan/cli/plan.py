@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from sjplan.cli.sides import SideResult
     from sjplan.safety.types import MarginReport
 
-KERNEL_ROOMS: Final = ("geometry", "safety", "planning")
-"""Rooms whose compiled kernels a plan needs."""
+KERNEL_ROOMS: Final = ("anatomy", "geometry", "planning")
+"""Rooms whose compiled kernels every plan needs."""
 
 SHOWN_REASONS: Final = 3
 """Reasons that are printed of a side without an accepted plan: the worst ones; all of them stand in plan.json."""

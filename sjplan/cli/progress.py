@@ -86,7 +86,7 @@ def progress(*rooms: str) -> Iterator[Reporter]:
     Parameters
     ----------
     *rooms : str
-        Rooms whose numba kernels the command will call.
+        Rooms whose numba kernels every run of the command calls, so that a finished run leaves them compiled.
     """
     console = err_console()
     if not kernels_cached(rooms):
@@ -99,13 +99,19 @@ def kernels_cached(rooms: tuple[str, ...]) -> bool:
     """Whether every room has compiled kernels in one of the places where numba keeps them.
 
     Numba writes an index file (.nbi) per kernel: into NUMBA_CACHE_DIR if that is set, else beside the module,
-    else (where that folder cannot be written) into the user's cache folder.
+    else (where that folder cannot be written) into the user's cache folder. One that is older than its module
+    belongs to an earlier version.
     """
-    package = Path(sjplan.__file__).parent
+    return all(any(_is_fresh(index, room) for index in _indices(room)) for room in rooms)
+
+
+def _indices(room: str) -> Iterator[Path]:
     named = os.environ.get("NUMBA_CACHE_DIR")
-    shared = [Path(named)] if named else [Path.home() / ".cache" / "numba"]
-    for room in rooms:
-        beside = [] if named else list((package / room / "__pycache__").glob("*.nbi"))
-        if not beside and not any(any(folder.glob(f"{room}_*/*.nbi")) for folder in shared):
-            return False
-    return True
+    if not named:
+        yield from (Path(sjplan.__file__).parent / room / "__pycache__").glob("*.nbi")
+    yield from (Path(named) if named else Path.home() / ".cache" / "numba").glob(f"{room}_*/*.nbi")
+
+
+def _is_fresh(index: Path, room: str) -> bool:
+    module = Path(sjplan.__file__).parent / room / f"{index.name.split('.')[0]}.py"
+    return module.is_file() and index.stat().st_mtime >= module.stat().st_mtime

@@ -1,6 +1,7 @@
 """Progress: silent when quick, a line a step in a log, and a word about compiling on the first run only."""
 
 import io
+import os
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,7 @@ def test_first_run_says_that_it_compiles(
         pass
     assert capsys.readouterr().err.strip() == progress.COMPILING
     (tmp_path / "planning_0123").mkdir()
-    (tmp_path / "planning_0123" / "raster.kernel-1.py311.nbi").touch()
+    (tmp_path / "planning_0123" / "triples.below-55.py311.nbi").touch()
     with progress.progress("planning"):
         pass
     assert capsys.readouterr().err == ""
@@ -60,6 +61,12 @@ def test_kernels_beside_the_modules_count(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert not kernels_cached(("xray",))
     cache = tmp_path / "sjplan" / "xray" / "__pycache__"
     cache.mkdir(parents=True)
-    (cache / "projector.project-1.py311.nbi").touch()
+    module = tmp_path / "sjplan" / "xray" / "projector.py"
+    module.touch()
+    index = cache / "projector.project-1.py311.nbi"
+    index.touch()
     assert kernels_cached(("xray",))
+    os.utime(index, (0, 0))
+    assert not kernels_cached(("xray",)), "compiled from an earlier version of the module"
+    os.utime(module, (0, 0))
     assert not kernels_cached(("xray", "planning"))
