@@ -12,7 +12,7 @@ from sjplan.anatomy.checks import check_planning_resolution, check_s1_present
 from sjplan.anatomy.danger import Lumen, SacralPlace, label_sacrum
 from sjplan.anatomy.faces import Faces, Labels, find_faces
 from sjplan.anatomy.hip_names import label_hip
-from sjplan.anatomy.joint import JointFaces, find_joint, joint_normals, mean_articular_normal
+from sjplan.anatomy.joint import JointFaces, find_joint, joint_normals, mean_normal
 from sjplan.anatomy.landmarks import HipLandmarks, find_hip_landmarks
 from sjplan.anatomy.pelvis import anatomical_frame, landmarks_lps
 from sjplan.anatomy.sacral import SacralAnatomy, find_sacral_anatomy, foramina_of
@@ -162,16 +162,15 @@ def _surface(faces: Faces, label: Labels) -> LabelledSurface:
 
 
 def _joint(bones: Bones, sign: int, sacrum: Faces, hip: Faces, joint: JointFaces) -> Joint:
-    normals = joint_normals(sacrum, hip, joint)
     area = sacrum.area_mm2[joint.sacral]
     return Joint(
         side=bones.side_of(sign),
         sacral_lps_mm=sacrum.centres_lps_mm(joint.sacral),
         iliac_lps_mm=hip.centres_lps_mm(joint.iliac),
-        normal=bones.lps_vector(normals),
+        normal=bones.lps_vector(joint_normals(sacrum, hip, joint)),
         gap_mm=joint.gap_mm,
         articular=joint.articular,
-        mean_normal=bones.lps_vector(mean_articular_normal(normals, joint.articular)),
+        mean_normal=bones.lps_vector(mean_normal(sacrum, hip, joint)),
         articular_area_mm2=float(area[joint.articular].sum()),
         ligamentous_area_mm2=float(area[~joint.articular].sum()),
     )

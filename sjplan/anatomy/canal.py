@@ -13,8 +13,13 @@ from sjplan.core.arrays import Array, unit
 MIDLINE_MM = 5.0
 """Half-width of the slab whose enclosed voxels carry the axis."""
 
-LAYER_VOXELS = 5
-"""A millimetre of height needs this many enclosed voxels to count as canal."""
+LAYER_MM2 = 5.0
+"""A layer across the canal needs this much enclosed space to count."""
+
+LEAST_CANAL_MM3 = 50.0
+LEAST_LENGTH_MM = 12.0
+LARGEST_BREAK_MM = 4.0
+"""Breaks in the canal's roof (spina bifida) up to this do not end it."""
 
 AHEAD_MM = 40
 BEYOND_MM = 15
@@ -65,7 +70,7 @@ class CanalAxis:
         return np.r_[0.0, self.points[n]], np.array([0.0, -tangent[1], tangent[0]])
 
 
-def find_canal_axis(points: Array, enclosure: Array) -> CanalAxis | None:
+def find_canal_axis(points: Array, enclosure: Array, spacing_mm: Array) -> CanalAxis | None:
     """Fit the canal's axis to the enclosed voxels near the mid-plane; None where there are too few.
 
     Parameters
@@ -74,19 +79,22 @@ def find_canal_axis(points: Array, enclosure: Array) -> CanalAxis | None:
         Pocket voxels in the sacrum's frame.
     enclosure : (n,) float
         Their enclosure.
+    spacing_mm : (3,) float
+        Voxel edges.
     """
-    near = (np.abs(points[:, 0]) < MIDLINE_MM) & (enclosure > INSIDE)
+    near = (np.abs(points[:, 0]) < max(MIDLINE_MM, float(spacing_mm.max()))) & (enclosure > INSIDE)
     y, z = points[near, 1], points[near, 2]
-    if len(z) < 50:
+    height = max(1.0, float(spacing_mm.max()))
+    if len(z) * float(np.prod(spacing_mm)) < LEAST_CANAL_MM3:
         return None
-    layer = np.floor(z - z.min()).astype(int)
-    filled = np.flatnonzero(np.bincount(layer) >= LAYER_VOXELS)
-    if len(filled) < 12:
+    layer = np.floor((z - z.min()) / height).astype(int)
+    filled = np.flatnonzero(np.bincount(layer) * float(np.prod(spacing_mm)) >= LAYER_MM2 * height)
+    if not len(filled):
         return None
-    run = max(np.split(filled, np.flatnonzero(np.diff(filled) > 4) + 1), key=len)
-    if len(run) < 12:
+    run = max(np.split(filled, np.flatnonzero(np.diff(filled) * height > LARGEST_BREAK_MM) + 1), key=len)
+    if len(run) * height < LEAST_LENGTH_MM or len(run) < 5:
         return None
-    heights = run + z.min() + 0.5
+    heights = (run + 0.5) * height + z.min()
     median = np.array([np.median(y[layer == n]) for n in run])
     return _drawn_out(heights, _robust_cubic(heights, median))
 

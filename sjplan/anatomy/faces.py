@@ -35,6 +35,8 @@ class Faces:
         Smoothed outward unit normals, grid mm.
     area_mm2 : (f,) float
         Area of the two triangles.
+    area_vectors : (f, 3) float
+        Sum of the triangles' outward area vectors, grid mm; summed over a patch they do not see its roughness.
     quads : (f, 4) int32
         Vertices of each face.
     """
@@ -45,6 +47,7 @@ class Faces:
     points_mm: Array
     normals: Array
     area_mm2: Array
+    area_vectors: Array
     quads: NDArray[np.int32]
 
     def __len__(self) -> int:
@@ -68,13 +71,23 @@ def find_faces(mask: Mask, grid: Grid) -> Faces:
     voxels = np.column_stack(np.unravel_index(unique, crop.shape))
     normals = ball_normals(crop, voxels, spacing, NORMAL_RADIUS_MM)[back]
     corners = net.vertices_lps_mm[net.triangles]
-    area = 0.5 * np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+    vectors = 0.5 * np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    area = np.linalg.norm(vectors, axis=1)
     first, second = net.triangles[::2], net.triangles[1::2]
     # two triangles share a diagonal: the second one's odd vertex completes the quad
     shared = (second[:, :, None] == first[:, None, :]).any(axis=2)
     fourth = second[np.arange(len(second)), np.argmin(shared, axis=1)]
     quads = np.column_stack([first, fourth]).astype(np.int32)
-    return Faces(net, inside, outside, (inside + outside) * (0.5 * spacing), normals, area[::2] + area[1::2], quads)
+    return Faces(
+        net=net,
+        inside=inside,
+        outside=outside,
+        points_mm=(inside + outside) * (0.5 * spacing),
+        normals=normals,
+        area_mm2=area[::2] + area[1::2],
+        area_vectors=(vectors[::2] + vectors[1::2]) @ grid.direction,
+        quads=quads,
+    )
 
 
 @nb.njit(cache=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from sjplan.anatomy.bones import BodyFrame, Index, Mask, nearest
@@ -16,6 +15,9 @@ LARGEST_GAP_MM = 14.0
 """Facing surfaces farther apart than this belong to no joint (the dorsal ligamentous cleft is up to 12 mm wide)."""
 
 NEIGHBOURHOOD_MM = 3.5
+NORMAL_REACH_MM = 6.0
+"""An implant's envelope: the normal is that of the patch it crosses."""
+
 MIN_LATERAL_MM = 22.0
 SMALLEST_JOINT_MM2 = 150.0
 ARTICULAR_EXTRA_MM = 1.2
@@ -166,17 +168,28 @@ def _rows_ended(position: Array, narrow: Mask) -> Mask:
 
 
 def joint_normals(sacrum: Faces, hip: Faces, joint: JointFaces) -> Array:
-    """Local unit normals from ilium to sacrum, averaged over a neighbourhood, grid mm, (n, 3)."""
-    raw = hip.normals[joint.iliac] - sacrum.normals[joint.sacral]
+    """Local unit normals from ilium to sacrum at each sacral face, from both surfaces round it, grid mm, (n, 3)."""
     points = sacrum.points_mm[joint.sacral]
-    distance, near = cKDTree(points).query(points, k=min(32, len(points)), distance_upper_bound=NEIGHBOURHOOD_MM)
-    valid = np.isfinite(distance)
-    summed = np.where(valid[:, :, None], raw[np.where(valid, near, 0)], 0.0).sum(axis=1)
-    length = np.linalg.norm(summed, axis=1)
-    fallback = unit(raw.mean(axis=0))
-    return np.asarray(np.where(length[:, None] > 1e-6, summed / np.maximum(length, 1e-9)[:, None], fallback))
+    inward = -_summed(points, points, sacrum.area_vectors[joint.sacral])
+    partner = hip.points_mm[joint.iliac]
+    outward = _summed(partner, hip.points_mm[joint.iliac_faces], hip.area_vectors[joint.iliac_faces])
+    total = _directions(inward) + _directions(outward)
+    length = np.linalg.norm(total, axis=1)
+    return np.where(length[:, None] > 0.1, _directions(total), unit(total.sum(axis=0)))
 
 
-def mean_articular_normal(normals: Array, articular: NDArray[np.bool_]) -> Array:
-    """Unit mean of the articular normals (of all where none is articular)."""
-    return unit(normals[articular].mean(axis=0) if articular.any() else normals.mean(axis=0))
+def _summed(points: Array, sources: Array, vectors: Array) -> Array:
+    """Sum of the vectors whose sources lie within `NORMAL_REACH_MM` of each point, (n, 3)."""
+    near = cKDTree(points).sparse_distance_matrix(cKDTree(sources), NORMAL_REACH_MM, output_type="coo_matrix")
+    return np.column_stack([np.bincount(near.row, vectors[near.col, n], len(points)) for n in range(3)])
+
+
+def _directions(vectors: Array) -> Array:
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1), 1e-9)[:, None])
+
+
+def mean_normal(sacrum: Faces, hip: Faces, joint: JointFaces) -> Array:
+    """Unit mean normal of the articular part (of all where none is articular), from ilium to sacrum, grid mm."""
+    sacral = joint.sacral[joint.articular] if joint.articular.any() else joint.sacral
+    iliac = joint.iliac_faces[joint.iliac_articular] if joint.iliac_articular.any() else joint.iliac_faces
+    return unit(unit(hip.area_vectors[iliac].sum(axis=0)) - unit(sacrum.area_vectors[sacral].sum(axis=0)))

@@ -14,8 +14,13 @@ from sjplan.core.plan import Side
 from sjplan.core.structures import LEVELS
 
 FIRST_EXPECTED_MM = (28.0, 38.0)
-FIRST_ALLOWED_MM = (20.0, 52.0)
-"""Arc from the S1 endplate to the first pair: expected, and beyond doubt; measured on sixteen real pelves."""
+FIRST_ALLOWED_MM = (20.0, 45.0)
+"""Arc from the S1 endplate to the first pair: expected, and beyond doubt. On sixteen real pelves the S1 pair lies 28 to
+36 mm deep and the S2 pair 52 to 74 mm; a first open pair deeper than 45 mm is not S1."""
+
+FIRST_TO_NEXT = 2.0
+"""Depth of the first pair over its distance to the next: 0.9 to 1.6 where S1 is first, 2.6 to 3.1 where S2 is. Free of
+the patient's size."""
 
 SPACING_MM = (15.0, 34.0)
 """Arc between neighbouring pairs (19 to 27 mm on average, CLINICAL.md section 3; widened by two deviations)."""
@@ -94,12 +99,11 @@ def _pairs(tunnels: Sequence[Tunnel], usable: Sequence[bool]) -> list[list[int]]
 def _numbered(depth: Sequence[float]) -> tuple[list[int], tuple[Finding, ...], bool]:
     """Level number of each pair (0 is S1), findings, and whether the names as a whole are in doubt."""
     findings: list[Finding] = []
-    doubt = False
-    first = 0
-    if depth[0] > FIRST_ALLOWED_MM[1]:
-        first = round((depth[0] - TYPICAL_FIRST_MM) / TYPICAL_SPACING_MM)
-    if not FIRST_ALLOWED_MM[0] <= depth[0] <= FIRST_ALLOWED_MM[1]:
-        doubt = True
+    relative = depth[0] / max(depth[1] - depth[0], 1.0) if len(depth) > 1 else 0.0
+    too_deep = depth[0] > FIRST_ALLOWED_MM[1] or (depth[0] > FIRST_EXPECTED_MM[1] and relative > FIRST_TO_NEXT)
+    doubt = too_deep or depth[0] < FIRST_ALLOWED_MM[0]
+    first = max(1, round((depth[0] - TYPICAL_FIRST_MM) / TYPICAL_SPACING_MM)) if too_deep else 0
+    if doubt:
         text = (
             f"first open pair {depth[0]:.0f} mm below the S1 endplate (expected {FIRST_EXPECTED_MM[0]:.0f} to "
             f"{FIRST_EXPECTED_MM[1]:.0f}): named {LEVELS[min(first, 3)]}, the level is in doubt"

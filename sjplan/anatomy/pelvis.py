@@ -54,7 +54,9 @@ def pelvic_frame(labels: LabelMap) -> PelvicLandmarks:
     check_s1_present(bones, axes)
     pockets = find_pockets(bones)
     points = axes.frame.to(pockets.points_mm(pockets.voxels))
-    axis = find_canal_axis(points, pockets.enclosure.astype(np.float64)) or _axis_without_canal(bones, axes)
+    axis = find_canal_axis(points, pockets.enclosure.astype(np.float64), bones.spacing_mm) or _axis_without_canal(
+        bones, axes
+    )
     endplate = find_endplate(pockets.bone, pockets.start, bones.spacing_mm, axes.frame, axis)
     hips = find_hip_landmarks(bones, axes.pelvis_plane, axes.frame.origin_mm)
     return PelvicLandmarks(

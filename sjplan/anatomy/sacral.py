@@ -64,7 +64,9 @@ def find_sacral_anatomy(bones: Bones, axes: Axes, progress: Progress | None = No
     tell("closing the sacrum", 0.1)
     pockets = find_pockets(bones)
     frame = axes.frame
-    axis = find_canal_axis(frame.to(pockets.points_mm(pockets.voxels)), pockets.enclosure.astype(np.float64))
+    axis = find_canal_axis(
+        frame.to(pockets.points_mm(pockets.voxels)), pockets.enclosure.astype(np.float64), bones.spacing_mm
+    )
     if axis is None:
         raise AnatomyError(
             "sacral canal",

@@ -47,6 +47,13 @@ def test_a_first_pair_too_deep_is_shifted_and_doubted():
     assert all("S1" in f.text and "closed" in f.text for f in missing)
 
 
+@pytest.mark.parametrize(
+    ("depths", "level"), [((52, 72, 90), "S2"), ((46, 62, 76), "S2"), ((41, 57, 72), "S2"), ((40, 70, 92), "S1")]
+)
+def test_a_small_sacrum_without_open_s1_is_seen_by_proportion(depths, level):
+    assert named(tunnels(*depths)).named[0].level == level
+
+
 @pytest.mark.parametrize("first", [12.0, 19.0])
 def test_a_first_pair_too_shallow_is_doubted(first):
     naming = named(tunnels(first, first + 25))
