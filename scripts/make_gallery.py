@@ -1,11 +1,13 @@
-"""Make the pictures of the documentation: `python scripts/make_gallery.py [--pelves]`.
+"""Make the pictures of the documentation: `python scripts/make_gallery.py [--demo FOLDER | --pelves]`.
 
-Without arguments: runs `sjplan demo` (default phantom, seed 0) and keeps a choice of its pictures in docs/pictures.
+Without arguments: runs `sjplan demo` (default phantom, seed 0) and keeps a choice of its pictures in docs/pictures;
+with --demo FOLDER it takes them from a demo that was run before.
 With --pelves: one anatomy picture of each real pelvis (SJPLAN_REAL_DATA, else ../shared/data) in docs/pictures/pelves.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
@@ -15,7 +17,7 @@ from typing import Final
 
 from sjplan.anatomy.build import anatomy_from_labels
 from sjplan.io.volumes import read_labels
-from sjplan.render.png import compact_png, lighter, save_picture
+from sjplan.render.png import compact_png, save_picture
 from sjplan.render.sheet import anatomy_picture
 
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -38,15 +40,18 @@ PELVIS_WIDTH_PX: Final = 1500
 PELVIS_BYTES: Final = 150_000
 
 
-def demo() -> None:
+def demo(out: Path) -> None:
     PICTURES.mkdir(parents=True, exist_ok=True)
+    for name in DEMO:
+        picture = compact_png((out / f"{name}.png").read_bytes(), WIDTH_PX)
+        print(save_picture(picture, PICTURES / f"{name}.png").relative_to(ROOT), len(picture))
+
+
+def new_demo() -> None:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "demo"
         subprocess.run([sys.executable, "-m", "sjplan.cli.main", "demo", "--out", str(out)], check=True)
-        for name in DEMO:
-            picture = lighter((out / f"{name}.png").read_bytes(), WIDTH_PX)
-            kind = "png" if picture.startswith(b"\x89PNG") else "jpg"
-            print(save_picture(picture, PICTURES / f"{name}.{kind}").relative_to(ROOT), len(picture))
+        demo(out)
 
 
 def pelves() -> None:
@@ -63,5 +68,18 @@ def pelves() -> None:
             print(save_picture(picture, folder / f"{name}.png").relative_to(ROOT), len(picture))
 
 
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Make the pictures of the documentation.")
+    parser.add_argument("--demo", type=Path, help="folder that `sjplan demo` wrote; a new one is made without it")
+    parser.add_argument("--pelves", action="store_true", help="one anatomy picture of each real pelvis instead")
+    chosen = parser.parse_args()
+    if chosen.pelves:
+        pelves()
+    elif chosen.demo is not None:
+        demo(chosen.demo)
+    else:
+        new_demo()
+
+
 if __name__ == "__main__":
-    pelves() if "--pelves" in sys.argv[1:] else demo()
+    main()
