@@ -51,7 +51,9 @@ def commands_shown() -> list[tuple[str, str]]:
     for page in PAGES:
         for text in blocks(page, "sh", "console"):
             joined = text.replace("\\\n", " ")
-            shown += [(name(page), found) for found in re.findall(r"(?:^|[ /])(sjplan [^&|;\n]+)", joined, re.MULTILINE)]
+            shown += [
+                (name(page), found) for found in re.findall(r"(?:^|[ /])(sjplan [^&|;\n]+)", joined, re.MULTILINE)
+            ]
     return shown
 
 
