@@ -27,8 +27,9 @@ from sjplan.core.structures import foramen_name
 from sjplan.geometry.surface import LabelledSurface
 
 GEOMETRY_ERROR_VOXEL_DIAGONALS = 0.5
-"""How much nearer than our triangles the true surface may lie, in voxel diagonals: a surface net's vertex and the
-true surface share a cell of eight voxel centres. See docs/results/anatomy.json for what was measured."""
+"""How much nearer than our triangles the true surface may lie, in voxel diagonals (0.87 mm at 1 mm). Measured round the
+joints and the S1 and S2 foramina of three pelves with original surfaces: median 0.08, 99 % within 0.44, at most 0.79 mm
+(docs/results/anatomy.json)."""
 
 NEEDED_LEVELS = ("S1", "S2")
 

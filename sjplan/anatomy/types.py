@@ -148,8 +148,9 @@ class Anatomy:
     Parameters
     ----------
     frame : AnatomicalFrame
-        Origin at the centre of the S1 endplate; x = 0 is the mid-sagittal plane of the pelvis; cranial
-        along the sacrum's upper canal, as far as it is perpendicular to left.
+        Origin at the centre of the S1 endplate, moved onto the sacrum's own mid-plane; left across the
+        mid-sagittal plane of the pelvis, so x = 0 is that plane through the sacrum's middle; cranial along the
+        sacrum's upper canal, as far as it is perpendicular to left.
     sacrum : LabelledSurface
         Closed surface of the sacrum (S1 joined), every triangle labelled.
     ilium : mapping of side to LabelledSurface
@@ -161,8 +162,10 @@ class Anatomy:
     canal : Canal
         The sacral canal.
     landmarks : mapping of name to (3,) float
-        In LPS mm: promontory, s1_endplate_centre, psis_left/right, asis_left/right, notch_left/right (apex),
+        In LPS mm: promontory, s1_endplate_centre, s2_anterior (anterior cortex in the midline), psis_left/right, asis_left/right, notch_left/right (apex),
         symphysis.
+    s1_endplate_normal : (3,) float
+        Unit normal of the endplate, cranial.
     findings : tuple of Finding
         What was noticed: missing levels, doubts, asymmetries.
     spacing_mm : (3,) float

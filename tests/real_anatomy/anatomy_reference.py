@@ -68,9 +68,9 @@ def medial_axis(anatomy: Anatomy, corridor: Corridor) -> Array:
 
 
 def nearest_lumen_mm(anatomy: Anatomy, points: Array) -> float:
-    """Smallest distance of the points to any foramen's lumen (voxel centres less half a voxel)."""
+    """Smallest distance of the points to any foramen's lumen (to its voxels' centres)."""
     lumen = np.concatenate([f.lumen_lps_mm for f in anatomy.foramina])
-    return float(cKDTree(lumen).query(points)[0].min()) - 0.5 * float(anatomy.spacing_mm.max())
+    return float(cKDTree(lumen).query(points)[0].min())
 
 
 def cranial_of_foramen_mm(anatomy: Anatomy, points: Array, level: str, side: str) -> float:

@@ -68,7 +68,7 @@ def test_jhu(real_data, name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted({"03", "04", "08", "13", "22", "38", "41", "46", "51"}))
+@pytest.mark.parametrize("name", JHU)
 def test_expert_corridors_pass_between_the_foramina(real_data, name):
     """An S1 corridor runs between endplate and S1 foramina, an S2 corridor between S1 and S2; all clear of lumens."""
     anatomy = anatomy_of(real_data, name)
@@ -106,10 +106,10 @@ def _levels_follow_the_endplate(anatomy):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["z001", "z013", "z019"])
 def test_surfaces_lie_within_the_stated_error_of_the_originals(real_data, name):
-    """Round joint and foramina, no point of the original surface is farther from ours than `geometry_error_mm`."""
+    """Round the joints and the S1 and S2 foramina no original point is farther from ours than `geometry_error_mm`."""
     anatomy = anatomy_of(real_data, name)
     region = np.concatenate(
-        [*(j.sacral_lps_mm for j in anatomy.joints.values()), *(f.lumen_lps_mm for f in anatomy.foramina[:6])]
+        [*(j.sacral_lps_mm for j in anatomy.joints.values()), *(f.lumen_lps_mm for f in anatomy.foramina[:4])]
     )
     tree = cKDTree(region)
     surfaces = {"Sacrum": anatomy.sacrum, "Hip_L": anatomy.ilium["left"], "Hip_R": anatomy.ilium["right"]}
@@ -142,8 +142,10 @@ def test_three_millimetre_map_has_a_frame_and_is_too_coarse_to_plan(real_data):
     found = pelvic_frame(labels)
     frame = found.frame
     assert frame.left[0] > 0.98
-    assert frame.posterior[1] > 0.6
-    assert frame.cranial[2] > 0.6
+    # the upper canal of a supine patient leans 55 to 70 degrees back
+    assert 0.25 < frame.posterior[1] < 0.75
+    assert 0.25 < frame.cranial[2] < 0.75
+    assert frame.cranial[1] < 0
     for name in ("asis", "psis", "notch"):
         left, right = (frame.frame_from_lps(found.landmarks[f"{name}_{side}"]) for side in SIDES)
         assert np.abs(left * [-1, 1, 1] - right).max() < 12.0
