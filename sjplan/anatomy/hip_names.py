@@ -68,10 +68,8 @@ def label_hip(
         behind = inner & (plane[:, 0] > np.median(joint_plane[:, 0]))
         label[behind] = SURFACE_ID["posterior"]
         label[behind & (plane[:, 1] < np.quantile(joint_plane[:, 1], 0.02))] = SURFACE_ID["inferior"]
-    height = plane[:, 1] - notch[1]
-    wing = height > -WING_BELOW_NOTCH_MM
     edge = (inset < BORDER_WIDTH_MM) | ((inset < ROUNDED_BORDER_MM) & (np.abs(facing) < EDGE_ON))
-    label[wing & edge] = SURFACE_ID["iliac_border"]
+    label[edge & (plane[:, 1] - notch[1] > -WING_BELOW_NOTCH_MM)] = SURFACE_ID["iliac_border"]
     label[_notch(plane - notch, facing, faces.normals @ up, inset)] = SURFACE_ID["notch"]
     fixed = np.zeros(len(faces), dtype=bool)
     put_scan_edge(label, fixed, faces, shape)

@@ -162,8 +162,8 @@ class Anatomy:
     canal : Canal
         The sacral canal.
     landmarks : mapping of name to (3,) float
-        In LPS mm: promontory, s1_endplate_centre, s2_anterior (anterior cortex in the midline), psis_left/right, asis_left/right, notch_left/right (apex),
-        symphysis.
+        In LPS mm: promontory, s1_endplate_centre, s2_anterior (anterior cortex in the midline), symphysis, and
+        psis, asis and notch (its apex), each with _left and _right.
     s1_endplate_normal : (3,) float
         Unit normal of the endplate, cranial.
     findings : tuple of Finding
