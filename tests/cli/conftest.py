@@ -32,3 +32,11 @@ def phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def labels_image(phantom: Path) -> sitk.Image:
     """The phantom's labels, to be spoilt."""
     return sitk.ReadImage(str(phantom / "labels.nii.gz"))
+
+
+@pytest.fixture(scope="session")
+def plan_folder(phantom: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Plan of the phantom's left side, without pictures."""
+    out = tmp_path_factory.mktemp("plans") / "left"
+    assert run(["plan", str(phantom), "--side", "left", "--no-pictures", "--out", str(out)]) == 0
+    return out

@@ -20,16 +20,6 @@ from sjplan.io.planfile import plan_from_entry, read_plan, write_plan
 from sjplan.planning.protocol import Budget, PlannerSpec, Problem
 
 
-@pytest.fixture(scope="module")
-def plan_folder(phantom: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Plan of the phantom's left side, without pictures."""
-    from sjplan.cli.main import run
-
-    out = tmp_path_factory.mktemp("plans") / "left"
-    assert run(["plan", str(phantom), "--side", "left", "--no-pictures", "--out", str(out)]) == 0
-    return out
-
-
 def moved(trajectory: Trajectory, by_mm: tuple[float, float, float]) -> Trajectory:
     shift = np.array(by_mm)
     return replace(trajectory, entry_lps_mm=trajectory.entry_lps_mm + shift, tip_lps_mm=trajectory.tip_lps_mm + shift)
