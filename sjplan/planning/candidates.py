@@ -81,7 +81,7 @@ def passage(field: PlanningField, axis: NDArray[np.float64]) -> tuple[bool, floa
         before = now
     if not found:
         return False, 0.0, 0.0, 0.0
-    leave = t - MARCH_MM * now / (now - before) if before >= 0.0 and now != before else t
+    leave = t + MARCH_MM * now / (now - before) if before >= 0.0 and now != before else t
     leave, t = min(leave, entry), min(t, entry)
     before = -1.0
     while t > leave - _ILIUM_MM:

@@ -14,6 +14,8 @@ from sjplan.planning.joint_map import JointSamples, footprint
 from sjplan.planning.triples import PairRules, pair_shortfall
 
 _NO_FLOOR = -90.0
+_EQUAL_MM = 0.1
+"""Field values may be off by about this much: a longer implant has to show it in reserve."""
 
 
 class Wishes(NamedTuple):
@@ -52,8 +54,8 @@ def set_value(
                 if tip < rules[i, 4] or tip < 0.0:
                     continue
                 longer = envelope_slack(field, axes[i], spans[i, 0], spans[i, 1] + more, rules[i, 0], 1.0, floor)
-                if longer >= floor:
-                    score += 0.5 * more
+                if longer >= floor + _EQUAL_MM:
+                    score += 6.0 + 0.6 * (more - 5.0)
                     break
         ok, _, leave, entry = passage(field, axes[i])
         if ok and footprint(joint, axes[i], 0.5 * (leave + entry), rules[i, 0])[2] >= ARTICULAR_SHARE:

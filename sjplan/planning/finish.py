@@ -24,6 +24,9 @@ from sjplan.safety.surfaces import MeasuringSurfaces
 RESERVE = 0.05
 """Held beyond a limit in mm or degrees, so that a last digit cannot turn a plan down."""
 
+EQUAL_MM = 0.1
+"""Slacks that differ by less are not told apart (mm)."""
+
 _PROBE_LATERAL_MM, _PROBE_MM = 70.0, 120.0
 _MM_PER_DEG = 30.0 * np.pi / 180.0
 ARTICULAR_HALF = 0.52
@@ -180,10 +183,10 @@ def refine(
 def lengthen(bench: Bench, slot: int, placed: Placed, cap_mm: float, midline_reserve_mm: float) -> Placed:
     """Choose the longest catalogue length that costs no slack below the cap, the head near its target.
 
-    An implant that already has less slack than the cap keeps all of it.
+    Slacks within `EQUAL_MM` of each other count as equal.
     """
     limits, rules = bench.problem.limits, bench.rules[slot]
-    floor = min(placed.slack_mm, cap_mm) - 1e-3
+    floor = min(placed.slack_mm, max(min(placed.slack_mm, cap_mm) - EQUAL_MM, RESERVE))
     heads = np.linspace(limits.protrusion_min_mm, limits.protrusion_max_mm, _PROTRUSIONS)[1:-1]
     options = [
         (

@@ -22,7 +22,17 @@ from sjplan.core.plan import Outcome, Plan, Reason
 from sjplan.planning.candidates import NOTHING, SlotRules, centred, scan
 from sjplan.planning.climb import Wishes, climb_all
 from sjplan.planning.field import PlanningField, SideFrame, planning_field
-from sjplan.planning.finish import RESERVE, Bench, Placed, choose_rolls, lengthen, make_bench, refine, worst_value
+from sjplan.planning.finish import (
+    EQUAL_MM,
+    RESERVE,
+    Bench,
+    Placed,
+    choose_rolls,
+    lengthen,
+    make_bench,
+    refine,
+    worst_value,
+)
 from sjplan.planning.joint_map import JointSamples, crossings, directions, joint_samples
 from sjplan.planning.protocol import Budget, PlannerSpec, Problem
 from sjplan.planning.triples import PairRules, below, best_sets
@@ -47,6 +57,9 @@ _FLOOR_MM = -3.0
 
 _BATCH = 8
 """Sets climbed between two looks at the clock."""
+
+SPACING_WISH_MM = 22.0
+"""Wished for between crossings: clearly stiffer than 13 mm on the bench (FREEMAN)."""
 
 _PER_CROSSING = 8
 _APART_DEG = 6.0
@@ -261,19 +274,48 @@ class _Search:
         return np.stack(layers, axis=-1)
 
     def _polished(self, sets: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Climb from every set; best worst value (up to the cap) first, then best wishes."""
+        """Climb from every set; best worst value (up to the cap) first, then purchase, then the other wishes.
+
+        Purchase is asked of the sets already polished, the most first: what costs no slack below the cap is taken.
+        """
+        axes, value = self._climbed(sets, self.bench.rules)
+        if not len(axes):
+            return axes
+        cap = float(self.parameters["slack_cap_mm"])
+        best = min(float(value[0]), cap)
+        if best < 0.0:
+            return axes
+        wish = self.problem.limits.sacral_finding_mm + RESERVE
+        for deep in range(self.problem.count, 0, -1):
+            if self.cut:
+                break
+            rules = tuple(
+                replace(r, sacral_min_mm=max(wish, r.sacral_min_mm)) if n < deep else r
+                for n, r in enumerate(self.bench.rules)
+            )
+            deeper, reached = self._climbed(axes, rules)
+            good = np.minimum(reached, cap) >= best - EQUAL_MM
+            if good.any():
+                return np.concatenate([deeper[good], axes])
+        return axes
+
+    def _climbed(
+        self, sets: NDArray[np.float64], rules: tuple[SlotRules, ...]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Sets after climbing, best first, and their worst values; what the budget does not pay for stays as it is."""
+        unclimbed = sets, np.zeros(len(sets))
         if not len(sets):
-            return sets
+            return unclimbed
         wanted, cap = int(self.parameters["climb_steps"]), float(self.parameters["slack_cap_mm"])
         left = 0 if self.budget.spent(self.evaluations) else self.budget.left(self.evaluations)
         steps = min(wanted, left // (len(sets) * self.problem.count))
         self.cut |= steps < wanted
         if not steps:
-            return sets
+            return unclimbed
         noise = self.rng.standard_normal((len(sets), steps, self.problem.count, 6))
         choice = self.rng.random((len(sets), steps))
-        wishes = Wishes(22.0, self.articular_min)
-        rules, pairs = np.stack([r.packed() for r in self.bench.rules]), self.bench.pairs
+        wishes = Wishes(SPACING_WISH_MM, self.articular_min)
+        packed, pairs = np.stack([r.packed() for r in rules]), self.bench.pairs
         batch = len(sets) if self.budget.seconds is None else _BATCH
         climbed = []
         for first in range(0, len(sets), batch):
@@ -282,14 +324,14 @@ class _Search:
                 break
             some = slice(first, first + batch)
             climbed.append(
-                climb_all(self.field, self.joint, rules, pairs, wishes, sets[some], cap, noise[some], choice[some])
+                climb_all(self.field, self.joint, packed, pairs, wishes, sets[some], cap, noise[some], choice[some])
             )
             self.evaluations += len(sets[some]) * steps * self.problem.count
         if not climbed:
-            return sets
+            return unclimbed
         axes, value, score = (np.concatenate(part) for part in zip(*climbed, strict=True))
-        tenths = np.round(np.minimum(value, cap) / 0.1)
-        return np.asarray(axes[np.lexsort((-score, -tenths))])
+        order = np.lexsort((-score, -np.round(np.minimum(value, cap) / EQUAL_MM)))
+        return np.asarray(axes[order]), np.asarray(value[order])
 
     def _finished(self, sets: NDArray[np.float64]) -> list[tuple[Plan, MarginReport]]:
         """Exact plans from the first few sets; stops at the first that is accepted."""
@@ -308,7 +350,8 @@ class _Search:
             self.evaluations += measured
             if placed is not None:
                 placed_sets.append(placed)
-            if placed is not None and worst_value(self.bench, placed) >= RESERVE:
+            best = max((worst_value(self.bench, p) for p in placed_sets), default=NOTHING)
+            if best >= cap - EQUAL_MM or (n >= 2 and best >= RESERVE):
                 break
         placed_sets.sort(key=lambda p: -min(worst_value(self.bench, p), cap))
         for placed in placed_sets[:3]:

@@ -14,7 +14,7 @@ DEFAULT_PLANNER = "raster-v1"
 
 
 def planners() -> dict[str, PlannerSpec]:
-    """Specs of all planners that can be loaded, by id.
+    """Specs of all planners that are registered, by id; the summary of one that cannot be imported says why.
 
     Examples
     --------
@@ -24,7 +24,10 @@ def planners() -> dict[str, PlannerSpec]:
     specs = {RasterPlanner.spec.id: RasterPlanner.spec}
     for point in entry_points(group=GROUP):
         if point.name not in specs:
-            specs[point.name] = _class(point.name).spec
+            try:
+                specs[point.name] = _class(point.name).spec
+            except (InputError, AttributeError) as error:
+                specs[point.name] = PlannerSpec(point.name, f"cannot be used: {error}")
     return specs
 
 

@@ -1,0 +1,127 @@
+"""Render the tables of docs/real_pelves.md from docs/results/{anatomy,real_pelves,judge}.json.
+
+python scripts/tabulate_real_pelves.py [--check]
+
+With `--check` nothing is written; exit code 1 says that the page and the results differ.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "real_pelves.md"
+RESULTS = ROOT / "docs" / "results"
+
+
+def rows(name: str) -> list[dict[str, Any]]:
+    """Rows of one results file."""
+    return list(json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))["rows"])
+
+
+def table(head: list[str], body: list[list[object]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *body]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def slashed(values: list[object]) -> str:
+    return " / ".join(str(v) for v in values)
+
+
+def plans() -> str:
+    head = ["pelvis, side", "status", "worst slack mm", "at", "lengths mm", "in sacrum mm", "articular", "spacing mm"]
+    head += ["smallest gap mm", "largest angle", "planning s"]
+    body = []
+    for r in rows("real_pelves"):
+        crossing = slashed(["yes" if a else "no" for a in r.get("articular", [])])
+        cells = [r["case"], r["status"], r.get("slack_mm", ""), r.get("binding", ""), slashed(r.get("lengths_mm", []))]
+        cells += [slashed(r.get("sacral_mm", [])), crossing, slashed(r.get("spacing_mm", []))]
+        body.append([*cells, r.get("gap_mm", ""), r.get("angle_deg", ""), r["seconds"]])
+    accepted = sum(r["status"] == "found" for r in rows("real_pelves"))
+    times = sorted(r["seconds"] for r in rows("real_pelves"))
+    refused = [r for r in rows("real_pelves") if r["status"] != "found"]
+    words = f"Accepted: {accepted} of {len(body)} sides. Planning took {times[len(times) // 2]} s in the median"
+    words += f" and {times[-1]} s at most.\n\n"
+    for r in refused:
+        words += f"- {r['case']}: {r['status']}, best slack {r.get('slack_mm', 'none')} mm; "
+        words += "; ".join(r["reasons"][:3]) + f". The slow search said {r['slow_search']['status']}.\n"
+    return words + "\n" * bool(refused) + table(head, body)
+
+
+def anatomy() -> str:
+    head = ["pelvis", "levels left", "levels right", "first pair below endplate mm", "next pairs mm"]
+    head += ["articular cm2 left / right", "gap mm left / right", "promontory off mm", "findings"]
+    body = []
+    for r in rows("anatomy"):
+        depth = r["pair_depth_mm"]
+        steps = [round(b - a, 1) for a, b in itertools.pairwise(depth)]
+        area = [round(j["articular_mm2"] / 100, 1) for j in r["joints"].values()]
+        gap = [j["articular_gap_mm"] for j in r["joints"].values()]
+        codes = ", ".join(sorted({f.split(":")[0] for f in r["findings"]}))
+        cells = [r["pelvis"], " ".join(r["levels"]["left"]), " ".join(r["levels"]["right"]), depth[0] if depth else ""]
+        body.append([*cells, slashed(steps), slashed(area), slashed(gap), r.get("promontory_error_mm", ""), codes])
+    return table(head, body)
+
+
+def corridors() -> str:
+    head = ["corridor", "axis to nearest lumen mm", "below S1 endplate mm", "cranial of the foramina mm"]
+    head += ["share of its volume in a lumen"]
+    body = []
+    for r in rows("anatomy"):
+        for c in r.get("corridors", []):
+            levels = c["cranial_of_foramen_mm"]
+            cranial = ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in levels.items() if v is not None)
+            share = f"{100 * c['share_of_corridor_in_lumen']:.2f} %"
+            body.append([f"{r['pelvis']} {c['level']}", c["axis_to_lumen_mm"], c["below_endplate_mm"], cranial, share])
+    return table(head, body)
+
+
+def surfaces() -> str:
+    head = [
+        "pelvis",
+        "bone",
+        "original to ours: median, 99 %, largest mm",
+        "ours to original: median, 99 %, largest mm",
+    ]
+    body = []
+    for r in rows("anatomy"):
+        for bone, pair in r.get("surface_errors_mm", {}).items():
+            ways = [", ".join(str(v) for v in pair[way].values()) for way in ("original_to_ours", "ours_to_original")]
+            body.append([r["pelvis"], bone, *ways])
+    return table(head, body)
+
+
+TABLES = {"plans": plans, "anatomy": anatomy, "corridors": corridors, "surfaces": surfaces}
+
+
+def rendered(text: str) -> str:
+    """The page with every marked table made anew."""
+    for name, make in TABLES.items():
+        pattern = re.compile(rf"(<!-- table: {name} -->\n).*?(\n<!-- end -->)", re.DOTALL)
+        if not pattern.search(text):
+            raise SystemExit(f"{PAGE.name} has no place for the table {name!r}")
+        made = make()
+        text = pattern.sub(lambda found, made=made: found.group(1) + made + found.group(2), text)
+    return text
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true")
+    arguments = parser.parse_args()
+    old = PAGE.read_text(encoding="utf-8")
+    new = rendered(old)
+    if arguments.check:
+        sys.exit(0 if old == new else f"{PAGE} is out of date: run scripts/tabulate_real_pelves.py")
+    PAGE.write_text(new, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
