@@ -55,9 +55,12 @@ class PlannerContract:
     invariance_tol_mm : float
         By how much the worst slack of a plan may differ between the phantom and its mirrored, shifted or turned
         self (mm). The default is what the project promises for margins; a planner that samples may need more.
+    enough_slack_mm : float
+        Worst slack beyond which the planner does not care for more (mm); such plans count as equally good.
     """
 
     invariance_tol_mm: ClassVar[float] = 0.05
+    enough_slack_mm: ClassVar[float] = math.inf
     _answers: ClassVar[dict[str, Outcome]] = {}
 
     def solve(self, planner: Planner, problem: Problem) -> Outcome:
@@ -178,8 +181,8 @@ class PlannerContract:
     @pytest.mark.parametrize("case", ["mirrored", "shifted", "turned"])
     def test_answer_does_not_depend_on_where_the_patient_lies(self, planner: Planner, case: str) -> None:
         """The same voxels on a grid that lies elsewhere, or mirrored: a plan of the same worst slack."""
-        here = self.solved(planner, phantom_problem()).slack_mm
-        there = self.solved(planner, phantom_problem(case)).slack_mm
+        here = min(self.solved(planner, phantom_problem()).slack_mm, self.enough_slack_mm)
+        there = min(self.solved(planner, phantom_problem(case)).slack_mm, self.enough_slack_mm)
         assert abs(there - here) <= self.invariance_tol_mm, f"worst slack {here:.3f} mm, {case} {there:.3f} mm"
 
     # --- budgets ----------------------------------------------------------------------------------------------------

@@ -1,0 +1,121 @@
+"""raster-v1 as a user meets it: parameters, rules, plans of the presets, refusals."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from sjplan.anatomy.build import anatomy_from_labels
+from sjplan.core.errors import GeometryError
+from sjplan.core.plan import Side
+from sjplan.io.catalogue import read_implants
+from sjplan.io.limits import read_limits
+from sjplan.io.presets import read_preset
+from sjplan.phantom.build import build_phantom
+from sjplan.planning.finish import RESERVE
+from sjplan.planning.protocol import Budget, Problem
+from sjplan.planning.raster import DEFAULTS, RasterPlanner, pair_rules, slot_rules
+from sjplan.safety.judge import judge
+from sjplan.testing.problems import dishonesty, phantom_problem
+
+
+def test_unknown_parameter_names_the_known_ones() -> None:
+    with pytest.raises(
+        GeometryError, match=r"raster-v1 parameter: found 'crossing_step'; wanted crossing_step_mm, .*pool"
+    ):
+        RasterPlanner(crossing_step=2.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [("crossing_step_mm", 0.0, "a number > 0"), ("direction_step_deg", -1.0, "a number > 0"),
+     ("slack_cap_mm", float("nan"), "a number > 0"), ("midline_reserve_mm", float("inf"), "a number > 0"),
+     ("pool", 0.5, "a count, 1 or more"), ("climb_steps", 0, "a count, 1 or more")],
+)  # fmt: skip
+def test_parameter_that_makes_no_sense(name: str, value: float, wanted: str) -> None:
+    with pytest.raises(GeometryError, match=f"raster-v1.{name}: found .*; wanted {wanted}"):
+        RasterPlanner(**{name: value})
+
+
+def test_given_parameters_stand_in_place_of_defaults() -> None:
+    assert RasterPlanner(starts=5).parameters == {**DEFAULTS, "starts": 5}
+    assert RasterPlanner().parameters == dict(RasterPlanner.spec.parameters)
+
+
+def test_rules_of_the_slots(problem: Problem) -> None:
+    """Tips stay lateral of S1, then of S1 and S2, as the judge wants it; a little more is kept in reserve."""
+    anatomy, limits, rod = problem.anatomy, problem.limits, problem.models[0]
+    first, second, third = (slot_rules(anatomy, "left", limits, slot, rod) for slot in (1, 2, 3))
+    s1, s2 = (anatomy.foramen(level, "left") for level in ("S1", "S2"))
+    assert s1 is not None
+    assert s2 is not None
+    assert first.tip_lateral_mm == 0.0
+    assert second.tip_lateral_mm == s1.most_lateral_mm + RESERVE
+    assert third.tip_lateral_mm == max(s1.most_lateral_mm, s2.most_lateral_mm) + RESERVE
+    assert first.sacral_min_mm == limits.sacral_min_mm + RESERVE
+    assert first.radius_mm == rod.circumscribed_radius_mm == 6.0
+
+
+def test_implants_stay_above_the_last_foramen_found(problem: Problem) -> None:
+    """With S4 found there is no floor; without it, the last level found is the floor."""
+    anatomy = problem.anatomy
+    assert anatomy.levels("left")[-1] == "S4"
+    assert slot_rules(anatomy, "left", problem.limits, 3, problem.models[2]).lowest_mm < -1e5
+    fewer = replace(anatomy, foramina=tuple(f for f in anatomy.foramina if f.level in ("S1", "S2")))
+    s2 = fewer.foramen("S2", "left")
+    assert s2 is not None
+    height = fewer.frame.frame_from_lps(s2.lumen_lps_mm)[:, 2].mean()
+    assert slot_rules(fewer, "left", problem.limits, 3, problem.models[2]).lowest_mm == pytest.approx(height + RESERVE)
+
+
+def test_rules_of_pairs() -> None:
+    """Two triangles, face against corner: 6 + 3.5 mm, 3 mm of gap and a reserve of 0.1 between axes."""
+    limits, implants = read_limits(), read_implants()
+    triangles = pair_rules(limits, [implants["tri-7"]] * 3, 0.1)
+    assert triangles.axis_gap_mm == pytest.approx(12.6)
+    assert triangles.spacing_mm == pytest.approx(13.0 + RESERVE)
+    assert np.degrees(np.arccos(triangles.cosine)) == pytest.approx(19.9)
+    assert pair_rules(limits, [implants["screw-7.3"]] * 2, 0.0).axis_gap_mm == pytest.approx(2 * 3.65 + 3.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_default_phantom_is_planned_with_the_wished_slack(side: Side) -> None:
+    problem = phantom_problem(side=side)
+    outcome = RasterPlanner().plan(problem, rng=np.random.default_rng(0), budget=Budget())
+    assert dishonesty(problem, outcome, "raster-v1") == []
+    assert outcome.status == "found"
+    assert outcome.plan is not None
+    assert dict(outcome.plan.parameters) == DEFAULTS
+    report = judge(outcome.plan, problem.anatomy, problem.limits)
+    assert report.slack_mm >= DEFAULTS["slack_cap_mm"] - 0.15
+    assert all(i.tip_to_midline_mm >= DEFAULTS["midline_reserve_mm"] for i in report.implants)
+
+
+@pytest.mark.slow
+def test_phantom_without_room_is_refused_with_millimetres() -> None:
+    anatomy = anatomy_from_labels(build_phantom(read_preset("too-narrow"), spacing_mm=2.0).labels)
+    rod = read_implants()["tri-7"]
+    problem = Problem(anatomy, "left", (rod,) * 3, read_limits())
+    planner = RasterPlanner(crossing_step_mm=3.0, direction_step_deg=6.0, starts=6, climb_steps=600, refinements=30)
+    outcome = planner.plan(problem, rng=np.random.default_rng(0), budget=Budget())
+    assert dishonesty(problem, outcome, "raster-v1") == []
+    assert outcome.status == "infeasible"
+    assert outcome.nearest is not None
+    report = judge(outcome.nearest, anatomy, problem.limits)
+    assert {r.constraint for r in outcome.reasons} == {v.constraint for v in report.violations}
+    for reason, violation in ((r, v) for r in outcome.reasons for v in report.violations if r.text == v.text):
+        assert reason.missing == pytest.approx(abs(violation.value - violation.limit), abs=1e-9)
+    assert any(r.unit == "mm" and 0 < r.missing < 20 and f"{r.unit}" in r.text for r in outcome.reasons)
+    if outcome.fallback is not None:
+        assert len(outcome.fallback.trajectories) == 2
+
+
+@pytest.mark.slow
+def test_time_that_ends_in_the_middle_is_no_error(problem: Problem) -> None:
+    """Whenever the clock ends the search, the answer is honest; only a search that was not cut may say `found`."""
+    for seconds in (0.5, 1.5):
+        budget = Budget(seconds=seconds)
+        outcome = RasterPlanner(refinements=20).plan(problem, rng=np.random.default_rng(0), budget=budget)
+        assert dishonesty(problem, outcome, "raster-v1") == []
+        assert outcome.status in ("found", "best_effort", "timeout")
