@@ -32,8 +32,8 @@ BODY_DEPTH: Final = Curve(_Z, (6.0, 7.0, 7.5, 9.0, 12.0, 16.5, 24.0, 32.0))
 """Depth of the vertebral bodies from anterior surface to canal (S1 CLINICAL 4.1, below default)."""
 
 CANAL_HEIGHT: Final = Curve(_Z, (4.0, 4.5, 5.0, 5.5, 7.0, 9.5, 12.5, 15.0))
-CANAL_HALF_WIDTH: Final = Curve(_Z, (3.5, 4.0, 4.5, 5.5, 7.0, 9.5, 12.5, 15.0))
-"""Sacral canal: 30 x 15 mm at S1, 20 x 9 at S2, 14 x 6 at S3/S4 (CLINICAL 4.2, recalled); triangular (CANAL)."""
+CANAL_HALF_WIDTH: Final = Curve(_Z, (3.5, 4.0, 4.5, 5.5, 7.0, 9.5, 12.0, 13.5))
+"""Sacral canal, triangular (CANAL): 27 x 15 mm at S1 (30 recalled), 20 x 9 at S2, 14 x 6 at S3/S4 (recalled)."""
 
 LAMINA: Final = Curve(_Z, (-6.0, -5.0, -2.5, 3.0, 5.0, 5.5, 6.0, 6.0))
 """Bone behind the canal; below zero at the hiatus, where the canal is open to the back (default)."""
@@ -83,7 +83,7 @@ def canal_mm(x: Array, y: Array, z: Array) -> Array:
     """First-order signed distance to the canal's wall, positive outside the lumen."""
     height = CANAL_HEIGHT(z)
     tilt = np.sqrt(1.0 + ((canal_y(z + 1.0) - canal_y(z - 1.0)) / 2.0) ** 2)
-    return rounded_triangle(x, (y - canal_y(z)) / tilt, CANAL_HALF_WIDTH(z), height, 0.22 * height)
+    return rounded_triangle(x, (y - canal_y(z)) / tilt, CANAL_HALF_WIDTH(z), height, 0.28 * height)
 
 
 class SacrumHalf:
