@@ -16,7 +16,7 @@ from sjplan.core.structures import SURFACE_ID, SURFACE_NAMES
 from sjplan.render.camera import VIEWS, ParallelView
 from sjplan.render.display import Scene, lumen_mesh, simplified
 from sjplan.render.overlay import place_labels
-from sjplan.render.png import compact_png, decode_png, encode_png, save_picture, small_jpeg
+from sjplan.render.png import compact_png, decode_png, encode_png, lighter, save_picture
 from sjplan.render.scene import scene_picture, scene_png, surface_labels_picture, surface_labels_png
 from sjplan.render.sheet import anatomy_picture
 from sjplan.render.steps import steps_of
@@ -143,9 +143,25 @@ def test_smaller_pictures_keep_their_proportions():
     noise = np.random.default_rng(1).integers(0, 255, (60, 120, 3), dtype=np.uint8)
     picture = encode_png(noise)
     assert (decode_png(picture) == noise).all()
-    assert decode_png(small_jpeg(picture, 60)).shape == (30, 60, 3)
+    assert decode_png(lighter(picture, 60)).shape == (30, 60, 3)
+    assert lighter(picture).startswith(b"\xff\xd8"), "noise is smaller as JPEG"
+    assert len(lighter(picture)) < len(picture)
+    flat = encode_png(np.full((60, 120, 3), 255, np.uint8))
+    assert (decode_png(lighter(flat)) == 255).all()
+    assert lighter(flat).startswith(b"\x89PNG")
     assert decode_png(compact_png(picture, 500)).shape == (60, 120, 3)
     assert len(compact_png(picture, 500)) < len(picture)
+
+
+def test_few_colours_keep_greys_grey_and_a_small_patch_its_colour():
+    rng = np.random.default_rng(2)
+    pixels = np.repeat(rng.normal(110, 40, (200, 200, 1)).clip(0, 255).astype(np.uint8), 3, axis=2)
+    pixels[:20, :150] = rng.integers(0, 255, (20, 150, 3), dtype=np.uint8)
+    pixels[190:, 190:] = (228, 26, 28)
+    shown = decode_png(compact_png(encode_png(pixels), 500)).astype(int)
+    assert np.abs(shown - pixels)[20:180].mean() < 6.0
+    assert np.ptp(shown[20:180], axis=-1).mean() < 8.0
+    assert np.abs(shown[192:, 192:] - (228, 26, 28)).max() < 12
 
 
 def test_every_surface_name_has_a_colour_of_its_own_or_its_level():
