@@ -15,9 +15,11 @@ from sjplan.cli.progress import part_of, progress
 from sjplan.cli.views import carm_numbers
 
 if TYPE_CHECKING:
+    from sjplan.cli.patient_views import PatientViews
     from sjplan.core.trajectory import Trajectory
     from sjplan.core.volume import CtVolume
     from sjplan.io.cases import Case as CaseData
+    from sjplan.xray.types import Radiograph
 
 
 def fluoro(
@@ -58,13 +60,7 @@ def fluoro(
         reporter("taking the radiograph", 0.6)
         radiograph = take(ct_of(data), carm, trajectories=tuple(implants.values()))
         reporter("drawing the picture", 0.9)
-        from sjplan.render.fluoro import FluoroOverlays, fluoro_picture, structure_points
-
-        drawn = None
-        if overlays:
-            points = structure_points(found.anatomy) if found.anatomy is not None else {}
-            drawn = FluoroOverlays(implants=implants, points_lps_mm=points, frame=found.frame, title=view)
-        picture = fluoro_picture(radiograph, drawn, inverted=inverted)
+        picture = _drawn(radiograph, found, implants, view, overlays=overlays, inverted=inverted)
         _write(out, picture, npy, radiograph.line_integral)
     notes = [*found.notes, *(["densities are assumed: the case has no CT"] if radiograph.assumed_density else [])]
     if json:
@@ -75,6 +71,25 @@ def fluoro(
     for note in notes:
         note_line(note)
     return 0
+
+
+def _drawn(
+    radiograph: Radiograph,
+    found: PatientViews,
+    implants: dict[int, Trajectory],
+    title: str,
+    *,
+    overlays: bool,
+    inverted: bool,
+) -> bytes:
+    """The radiograph as PNG, with or without outlines, names and letters."""
+    from sjplan.render.fluoro import FluoroOverlays, fluoro_picture, structure_points
+
+    if not overlays:
+        return fluoro_picture(radiograph, inverted=inverted)
+    points = structure_points(found.anatomy) if found.anatomy is not None else {}
+    over = FluoroOverlays(implants=implants, points_lps_mm=points, frame=found.frame, title=title)
+    return fluoro_picture(radiograph, over, inverted=inverted)
 
 
 def ct_of(case: CaseData) -> CtVolume:
