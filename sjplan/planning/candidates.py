@@ -26,7 +26,7 @@ NOTHING = -99.0
 """Value of an axis that does not pass from the ilium through the joint into the sacrum."""
 
 
-_RADIUS, _SACRAL, _ILIAC, _PROTRUSION, _TIP, _LOWEST, _COSINE, _LENGTHS = range(8)
+_RADIUS, _SACRAL, _ILIAC, _PROTRUSION, _TIP, _LOWEST, _COSINE, _INNER, _BURIED, _LENGTHS = range(10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,8 @@ class SlotRules:
     """Rules of one slot; lengths in mm, the angle to the joint's normal as a cosine.
 
     `tip_lateral_mm`: least distance of the tip from the midline; `lowest_mm`: least cranial coordinate.
+    `buried_mm`: so deep behind the lateral surface the inscribed circle lies in the ilium all round; infinite
+    where that is not asked.
     """
 
     radius_mm: float
@@ -44,11 +46,13 @@ class SlotRules:
     tip_lateral_mm: float
     lowest_mm: float
     joint_cosine: float
+    inscribed_radius_mm: float
+    buried_mm: float
 
     def packed(self) -> NDArray[np.float64]:
-        """One vector for the kernels: seven numbers, then the lengths, infinite beyond the last."""
+        """One vector for the kernels: nine numbers, then the lengths, infinite beyond the last."""
         numbers = [self.radius_mm, self.sacral_min_mm, self.iliac_min_mm, self.protrusion_max_mm]
-        numbers += [self.tip_lateral_mm, self.lowest_mm, self.joint_cosine]
+        numbers += [self.tip_lateral_mm, self.lowest_mm, self.joint_cosine, self.inscribed_radius_mm, self.buried_mm]
         return np.array([*numbers, *self.lengths_mm, *[np.inf] * (_MOST_LENGTHS - len(self.lengths_mm))])
 
 
@@ -139,6 +143,21 @@ def envelope_slack(
 
 
 @nb.njit(cache=True)
+def lies_bare(field: PlanningField, axis: NDArray[np.float64], at: float, radius: float) -> bool:
+    """Whether a circle round the axis, `at` mm along it, is anywhere outside the ilium."""
+    h1, h2 = (0.0, 1.0) if abs(axis[5]) < 0.9 else (1.0, 0.0)
+    u = np.cross(axis[3:], np.array([0.0, h1, h2]))
+    u /= np.sqrt(u @ u)
+    v = np.cross(axis[3:], u)
+    for n in range(8):
+        a, b = radius * np.cos(0.25 * np.pi * n), radius * np.sin(0.25 * np.pi * n)
+        x = axis[:3] + at * axis[3:] + a * u + b * v
+        if sample(field.ilium, field.origin, field.step, x[0], x[1], x[2]) > 0.0:
+            return True
+    return False
+
+
+@nb.njit(cache=True)
 def shortest_span(rules: NDArray[np.float64], lateral: float, entry: float) -> tuple[float, float]:
     """Start and stop of the implant that reaches least deep and still holds enough sacrum."""
     wanted = entry + rules[_SACRAL]
@@ -168,6 +187,10 @@ def axis_value(
     ok, lateral, leave, entry = passage(field, axis)
     if not ok or leave - lateral < rules[_ILIAC]:
         return NOTHING, 0.0, 0.0
+    if rules[_BURIED] < np.inf:
+        at = lateral + min(rules[_BURIED], 0.6 * (leave - lateral))
+        if lies_bare(field, axis, at, rules[_INNER]):
+            return NOTHING, 0.0, 0.0
     middle = 0.5 * (leave + entry)
     count, cosine, _ = footprint(joint, axis, middle, rules[_RADIUS])
     if count < _LEAST_FOOTPRINT or cosine < rules[_COSINE]:

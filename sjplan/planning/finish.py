@@ -18,7 +18,7 @@ from sjplan.planning.candidates import NOTHING, SlotRules, shortest_span
 from sjplan.planning.field import SideFrame
 from sjplan.planning.protocol import Problem
 from sjplan.planning.triples import PairRules, pair_shortfall
-from sjplan.safety.measures import axis_passage, joint_footprint, solid_gap_mm
+from sjplan.safety.measures import axis_passage, bare_mm, joint_footprint, solid_gap_mm
 from sjplan.safety.surfaces import MeasuringSurfaces
 
 RESERVE = 0.05
@@ -118,9 +118,17 @@ def place(bench: Bench, slot: int, axis: Array) -> Placed | None:
         leave - lateral - rules.iliac_min_mm,
         (limits.joint_normal_angle_max_deg - RESERVE - angle) * _MM_PER_DEG,
         _tip_shortfall(rules, axis, stop),
+        rules.buried_mm - _bare(bench, rules, slot, axis, start, stop),
     ]
     value = min(slack, min((m for m in missed if m < 0.0), default=slack))
     return Placed(axis, lateral, entry, start, stop, slack, value, share >= ARTICULAR_HALF)
+
+
+def _bare(bench: Bench, rules: SlotRules, slot: int, axis: Array, start: float, stop: float) -> float:
+    """How long one side of an implant lies bare of the ilium (mm); not measured where no rule asks."""
+    if not np.isfinite(rules.buried_mm):
+        return 0.0
+    return bare_mm(bench.surfaces, bench.trajectory(slot, axis, start, stop))
 
 
 def _tip_shortfall(rules: SlotRules, axis: Array, stop: float) -> float:
@@ -190,7 +198,7 @@ def lengthen(bench: Bench, slot: int, placed: Placed, cap_mm: float, midline_res
     heads = np.linspace(limits.protrusion_min_mm, limits.protrusion_max_mm, _PROTRUSIONS)[1:-1]
     options = [
         (
-            placed.lateral - head + length - placed.sacral_entry - 0.5 * abs(head - limits.protrusion_target_mm),
+            placed.lateral - head + length - placed.sacral_entry - 1.5 * abs(head - limits.protrusion_target_mm),
             head,
             length,
         )

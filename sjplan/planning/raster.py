@@ -58,6 +58,9 @@ _FLOOR_MM = -3.0
 _BATCH = 8
 """Sets climbed between two looks at the clock."""
 
+BURIED_MM = 8.0
+"""So deep behind the lateral surface an implant should lie in the ilium all round; given up only for want of a plan."""
+
 SPACING_WISH_MM = 22.0
 """Wished for between crossings: clearly stiffer than 13 mm on the bench (FREEMAN)."""
 
@@ -121,6 +124,8 @@ def slot_rules(anatomy: Anatomy, side: str, limits: Limits, slot: int, model: Im
         tip_lateral_mm=lateral,
         lowest_mm=lowest,
         joint_cosine=float(np.cos(np.deg2rad(limits.joint_normal_angle_max_deg - 0.5))),
+        inscribed_radius_mm=model.inscribed_radius_mm,
+        buried_mm=np.inf,
     )
 
 
@@ -189,13 +194,17 @@ class _Search:
     def solve(self) -> Outcome:
         """Search, polish, finish, judge."""
         best: tuple[MarginReport, Plan] | None = None
-        sets = self._sets()
-        self.budget.report("polishing", 0.4)
-        for plan, report in self._finished(self._polished(sets)):
-            if report.accepted:
-                return Outcome("best_effort" if self.cut else "found", plan=plan)
-            if best is None or _missing(report) < _missing(best[0]):
-                best = (report, plan)
+        for buried_mm in (BURIED_MM, np.inf):
+            self.bench = replace(self.bench, rules=tuple(replace(r, buried_mm=buried_mm) for r in self.bench.rules))
+            sets = self._sets()
+            self.budget.report("polishing", 0.4)
+            for plan, report in self._finished(self._polished(sets)):
+                if report.accepted:
+                    return Outcome("best_effort" if self.cut else "found", plan=plan)
+                if best is None or _missing(report) < _missing(best[0]):
+                    best = (report, plan)
+            if self.cut:
+                break
         if self.cut:
             text = "the budget ended before any accepted plan was found"
             nearest = None if best is None else best[1]

@@ -17,6 +17,9 @@ from sjplan.safety.measures import implant_margins, pair_measures, solid_gap_mm
 from sjplan.safety.surfaces import MeasuringSurfaces, measuring_surfaces
 from sjplan.safety.types import ImplantMargins, MarginReport, PairMeasure, Violation
 
+BARE_FINDING_MM = 10.0
+"""A default, not a fact: a circle of 3.5 mm that enters 70 degrees off the normal lies bare for so long."""
+
 TIP_LATERAL_OF = {1: (), 2: ("S1",), 3: ("S1", "S2")}
 """Foramina that the tip of each slot stays lateral of (POLLY20: medial stop lateral to the neural foramina)."""
 
@@ -173,6 +176,10 @@ def _implant_findings(implant: ImplantMargins, limits: Limits, side: str) -> Ite
         wish_mm = limits.sacral_finding_mm
         text = f"implant {implant.slot} holds {implant.sacral_mm:.1f} mm of sacrum; {wish_mm:g} mm is preferred"
         yield Finding("short-sacral-purchase", "warning", text, side)
+    if implant.bare_mm > BARE_FINDING_MM:
+        length = "all its way" if math.isinf(implant.bare_mm) else f"for {implant.bare_mm:.0f} mm"
+        text = f"one side of implant {implant.slot} lies bare of the ilium {length}: it slides along the cortex"
+        yield Finding("lies-bare", "warning", text, side)
     if not implant.crosses_articular:
         yield Finding(
             "not-articular", "note", f"implant {implant.slot} crosses the ligamentous part of the joint", side

@@ -25,6 +25,8 @@ PIN_RADIUS_MM = 1.6
 RESERVE_CAP_MM = 80.0
 """An overshoot reserve is not followed farther than this."""
 
+_SKIN_LINES = 12
+
 FOOTPRINT_DEPTH_MM = 25.0
 """Joint farther than this along the axis from the crossing does not belong to a footprint."""
 
@@ -138,6 +140,25 @@ def axis_passage(surfaces: MeasuringSurfaces, trajectory: Trajectory) -> AxisPas
     return AxisPassage(lateral, left, start, within(ilium), within(sacrum))
 
 
+def bare_mm(surfaces: MeasuringSurfaces, trajectory: Trajectory) -> float:
+    """How much farther than the axis some line along the implant's skin runs before it enters the ilium (mm).
+
+    An implant that enters squarely has a value of a few mm; one that slides along the cortex lies bare for long.
+    Lines are those of the inscribed circle, so that the roll does not matter; infinite where one misses the ilium.
+    """
+    axis, radius = trajectory.axis, trajectory.model.inscribed_radius_mm
+    u, v = trajectory.section_axes()
+    own = [span for span in _inside_spans(surfaces.ilium, trajectory.entry_lps_mm.copy(), axis.copy()) if span[1] > 0]
+    if not own:
+        return float("inf")
+    worst = 0.0
+    for turn in 2 * np.pi * np.arange(_SKIN_LINES) / _SKIN_LINES:
+        origin = trajectory.entry_lps_mm + radius * (np.cos(turn) * u + np.sin(turn) * v)
+        met = [span[0] for span in _inside_spans(surfaces.ilium, origin, axis.copy()) if span[1] > own[0][0]]
+        worst = max(worst, met[0] - own[0][0] if met else float("inf"))
+    return worst
+
+
 def joint_footprint(joint: Joint, crossing_lps_mm: Array, axis: Array, radius_mm: float) -> tuple[float, float]:
     """Angle (degrees) of an axis to the joint's mean normal over the implant's footprint, and its articular share.
 
@@ -193,6 +214,7 @@ def implant_margins(surfaces: MeasuringSurfaces, slot: int, trajectory: Trajecto
         tip_to_midline_mm=float(frame.frame_from_lps(trajectory.tip_lps_mm)[0] * SIDE_SIGN[surfaces.side]),
         overshoot_reserve_mm=reserve,
         overshoot_structure=reserve_structure,
+        bare_mm=bare_mm(surfaces, trajectory),
     )
 
 

@@ -52,6 +52,7 @@ class ImplantMargins:
 
     `slot` is 1 to 3, cranial to caudal. Lengths are along the axis. `crossing_lps_mm` is where the axis
     crosses the joint (midway between leaving the ilium and entering the sacrum); None where it does not.
+    `bare_mm` is how long one side of the implant lies bare of the ilium beyond where its axis enters.
     """
 
     slot: int
@@ -67,6 +68,7 @@ class ImplantMargins:
     tip_to_midline_mm: float
     overshoot_reserve_mm: float
     overshoot_structure: str
+    bare_mm: float = 0.0
 
     @property
     def margin_mm(self) -> float:
