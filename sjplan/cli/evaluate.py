@@ -43,7 +43,7 @@ def evaluate(
     from sjplan.io.planfile import plan_from_entry, read_plan
     from sjplan.safety.judge import judge
 
-    with progress("anatomy", "geometry") as reporter:
+    with progress("anatomy", "geometry", intake=0.7) as reporter:
         plan_file, models, bounds = read_plan(plan), read_implants(catalogue), read_limits(limits)
         plans = {entry.side: plan_from_entry(entry, models) for entry in plan_file.sides if entry.implants}
         data = read_case(CaseArguments(case, labels, names, series, untrusted), part_of(reporter, 0.0, 0.2))

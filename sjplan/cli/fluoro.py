@@ -52,7 +52,7 @@ def fluoro(
 
     _require_png(out)
     require_opengl()
-    with progress("xray") as reporter:
+    with progress("xray", intake=0.6) as reporter:
         implants = planned_implants(plan, catalogue)
         data = read_case(CaseArguments(case, labels, names, series, untrusted), part_of(reporter, 0.0, 0.3))
         found = patient_views(data, part_of(reporter, 0.3, 0.6))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sjplan.cli.intake import CaseArguments, models_for, plannable_anatomy, read_case
 from sjplan.cli.progress import Report, part_of
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from sjplan.io.planfile import PlanFile
     from sjplan.planning.protocol import Planner
     from sjplan.xray.types import CArm
+
+
+INTAKE_SHARE: Final = 0.35
+"""Share of a plan's work after which its input can no longer be refused: reading and anatomy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,7 @@ def run_plan(request: PlanRequest, report: Report) -> PlanRun:
     models = models_for(request.implant, request.count, catalogue)
     planner = registry.load(request.planner or registry.DEFAULT_PLANNER)
     case = read_case(request.case, part_of(report, 0.0, 0.1))
-    anatomy = plannable_anatomy(require_labels(case), part_of(report, 0.1, 0.35))
+    anatomy = plannable_anatomy(require_labels(case), part_of(report, 0.1, INTAKE_SHARE))
     views = views_of_anatomy(anatomy)
     results = _plan_sides(request, case, anatomy, models, limits, planner, report)
     plan_file = _plan_file(request, case, anatomy, limits, views, planner, results)
@@ -109,7 +113,7 @@ def _plan_sides(
         if side in refusals:
             results.append(refused(side, refusals[side]))
             continue
-        start, end = (0.35 + 0.65 * m / len(sides) for m in (n, n + 1))
+        start, end = (INTAKE_SHARE + (1 - INTAKE_SHARE) * m / len(sides) for m in (n, n + 1))
         budget = Budget(seconds=request.budget_s, progress=part_of(report, start, end, f"{side}: "))
         problem = Problem(anatomy, side, models, limits, case.ct)
         sha256 = case.sha256.get("labels", "")

@@ -23,7 +23,7 @@ from sjplan.cli.options import (
     Untrusted,
 )
 from sjplan.cli.output import out_console, print_json
-from sjplan.cli.pipeline import PlanRequest, PlanRun, run_plan
+from sjplan.cli.pipeline import INTAKE_SHARE, PlanRequest, PlanRun, run_plan
 from sjplan.cli.progress import Report, part_of, progress
 from sjplan.core.errors import InputError
 
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 KERNEL_ROOMS: Final = ("anatomy", "geometry", "planning")
 """Rooms whose compiled kernels every plan needs."""
+
+PLAN_SHARE: Final = 0.5
+"""Share of the time that goes by before the pictures."""
 
 SHOWN_REASONS: Final = 3
 """Reasons that are printed of a side without an accepted plan: the worst ones; all of them stand in plan.json."""
@@ -81,7 +84,7 @@ def plan(
     if pictures:
         require_opengl()
     rooms = (*KERNEL_ROOMS, "xray") if pictures else KERNEL_ROOMS
-    with progress(*rooms) as reporter:
+    with progress(*rooms, intake=INTAKE_SHARE * PLAN_SHARE if pictures else INTAKE_SHARE) as reporter:
         run = plan_into(request, out, reporter, pictures=pictures)
     if json:
         print_json(run.plan_file.model_dump(by_alias=True))
@@ -105,14 +108,14 @@ def plan_into(request: PlanRequest, out: Path, report: Report, *, pictures: bool
     from sjplan.io.planfile import write_plan
 
     with output_folder(out) as folder:
-        run = run_plan(request, part_of(report, 0.0, 0.5 if pictures else 1.0))
+        run = run_plan(request, part_of(report, 0.0, PLAN_SHARE if pictures else 1.0))
         write_plan(run.plan_file, folder / "plan.json")
         if any(entry.implants for entry in run.plan_file.sides):
             export(run.plan_file, "slicer", folder / "slicer", run.catalogue)
         if pictures:
             from sjplan.cli.pictures import write_pictures
 
-            write_pictures(run, folder, part_of(report, 0.5, 1.0))
+            write_pictures(run, folder, part_of(report, PLAN_SHARE, 1.0))
     return run
 
 

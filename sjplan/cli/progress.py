@@ -21,6 +21,9 @@ Report = Callable[[str, float], None]
 QUIET_S: Final = 0.5
 """Steps that begin sooner than this after the command print no line in a log: a quick command stays quiet."""
 
+_ROUNDING: Final = 1e-6
+"""Shares are sums of floats: the end of the intake may come out a little beyond itself."""
+
 COMPILING: Final = "first run here: compiling the numerical kernels, up to a minute; later runs start at once"
 
 
@@ -49,25 +52,41 @@ class Reporter:
     ----------
     console : Console
         Where to write; a terminal gets a bar, anything else a line per step.
+    intake : float
+        Share of the work (0 to 1) during which bad input may still be refused. Until it is over a log stays empty,
+        so that a refusal is one line and nothing else.
+    opening : str
+        What to say before the first step.
     """
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, console: Console, intake: float = 0.0, opening: str = "") -> None:
+        self._console, self._intake = console, intake
         self._start = time.monotonic()
-        self._last = ""
+        self._last = "done"
+        self._held = [opening] if opening else []
         self._bar: Progress | None = None
         if console.is_terminal:
             columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
             self._bar = Progress(*columns, console=console, transient=True)
             self._task = self._bar.add_task("starting", total=1.0)
+            self._print_held()
 
     def __call__(self, what: str, fraction: float) -> None:
         """Say what is being done, and how much of the whole command is over."""
         if self._bar is not None:
             self._bar.update(self._task, description=what, completed=min(max(fraction, 0.0), 1.0))
-        elif what not in (self._last, "done") and time.monotonic() - self._start >= QUIET_S:
-            self._console.print(f"[{time.monotonic() - self._start:6.1f} s] {what}", markup=False)
-        self._last = what
+            return
+        seconds = time.monotonic() - self._start
+        if what not in (self._last, "done") and seconds >= QUIET_S:
+            self._held.append(f"[{seconds:6.1f} s] {what}")
+            self._last = what
+        if fraction > self._intake + _ROUNDING:
+            self._print_held()
+
+    def _print_held(self) -> None:
+        for line in self._held:
+            self._console.print(line, markup=False)
+        self._held.clear()
 
     @contextmanager
     def shown(self) -> Iterator[Reporter]:
@@ -80,18 +99,18 @@ class Reporter:
 
 
 @contextmanager
-def progress(*rooms: str) -> Iterator[Reporter]:
-    """Progress for one command; says first when kernels of these rooms will be compiled.
+def progress(*rooms: str, intake: float = 0.0) -> Iterator[Reporter]:
+    """Progress for one command; says when kernels of these rooms will be compiled.
 
     Parameters
     ----------
     *rooms : str
         Rooms whose numba kernels every run of the command calls, so that a finished run leaves them compiled.
+    intake : float
+        See `Reporter`.
     """
-    console = err_console()
-    if not kernels_cached(rooms):
-        console.print(COMPILING, markup=False)
-    with Reporter(console).shown() as reporter:
+    opening = "" if kernels_cached(rooms) else COMPILING
+    with Reporter(err_console(), intake, opening).shown() as reporter:
         yield reporter
 
 

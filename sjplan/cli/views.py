@@ -32,7 +32,7 @@ def views(
     """
     from sjplan.cli.patient_views import patient_views
 
-    with progress("anatomy") as reporter:
+    with progress("anatomy", intake=1.0) as reporter:
         data = read_case(CaseArguments(case, labels, names, series, untrusted), part_of(reporter, 0.0, 0.4))
         found = patient_views(data, part_of(reporter, 0.4, 1.0))
     if json:

@@ -32,6 +32,18 @@ def test_a_log_gets_one_line_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [line.split("] ", 1)[1] for line in lines] == ["reading [a].nii", "left: searching"]
 
 
+def test_a_log_stays_empty_while_input_may_be_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "QUIET_S", 0.0)
+    stream = io.StringIO()
+    with Reporter(Console(file=stream, width=80), intake=0.3, opening="compiling").shown() as reporter:
+        reporter("reading", 0.1)
+        part_of(reporter, 0.1, 0.3)("anatomy", 1.0)
+        assert stream.getvalue() == ""
+        reporter("searching", 0.31)
+    lines = stream.getvalue().splitlines()
+    assert [line.split("] ")[-1] for line in lines] == ["compiling", "reading", "anatomy", "searching"]
+
+
 def test_a_terminal_gets_a_bar_that_is_cleared() -> None:
     stream = io.StringIO()
     with Reporter(Console(file=stream, force_terminal=True, width=80)).shown() as reporter:
@@ -44,13 +56,15 @@ def test_first_run_says_that_it_compiles(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
-    with progress.progress("planning"):
-        pass
-    assert capsys.readouterr().err.strip() == progress.COMPILING
+    with progress.progress("planning", intake=0.5) as reporter:
+        reporter("reading", 0.5)
+        assert capsys.readouterr().err == ""
+        reporter("searching", 0.6)
+    assert capsys.readouterr().err.splitlines()[0] == progress.COMPILING
     (tmp_path / "planning_0123").mkdir()
     (tmp_path / "planning_0123" / "triples.below-55.py311.nbi").touch()
-    with progress.progress("planning"):
-        pass
+    with progress.progress("planning") as reporter:
+        reporter("searching", 0.6)
     assert capsys.readouterr().err == ""
 
 
