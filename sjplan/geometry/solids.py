@@ -84,7 +84,7 @@ def _solid(entry: Array, tip: Array, u: Array, v: Array, core: float, rounding: 
     return Solid(np.concatenate([entry, unit(tip - entry), u, v, [length, core, rounding]]))
 
 
-@nb.njit(cache=True, inline="always")
+@nb.njit(cache=True)
 def section_distance(core: float, x: float, y: float) -> tuple[float, float, float]:
     """Signed distance (and its gradient) from (x, y) to the core triangle, one corner at (core, 0)."""
     if core <= 0.0:

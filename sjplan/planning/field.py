@@ -185,7 +185,7 @@ def _beside_entry(both: _Sites, low: Array, shape: NDArray[np.int64], joint: Arr
     return np.asarray((signed > 0) & (signed < 8.0) & beyond[:, None, None])
 
 
-@nb.njit(cache=True, inline="always")
+@nb.njit(cache=True)
 def sample(
     values: NDArray[np.float32], origin: NDArray[np.float64], step: float, x: float, y: float, z: float
 ) -> float:
