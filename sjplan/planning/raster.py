@@ -155,6 +155,7 @@ class _Search:
     bench: Bench
     evaluations: int = 0
     cut: bool = False
+    stretch: tuple[float, float] = (0.0, 1.0)
 
     @classmethod
     def prepare(
@@ -194,10 +195,10 @@ class _Search:
     def solve(self) -> Outcome:
         """Search, polish, finish, judge."""
         best: tuple[MarginReport, Plan] | None = None
-        for buried_mm in (BURIED_MM, np.inf):
+        for buried_mm, self.stretch in ((BURIED_MM, (0.0, 0.6)), (np.inf, (0.4, 0.5))):
             self.bench = replace(self.bench, rules=tuple(replace(r, buried_mm=buried_mm) for r in self.bench.rules))
             sets = self._sets()
-            self.budget.report("polishing", 0.4)
+            self._report("polishing", 0.4)
             for plan, report in self._finished(self._polished(sets)):
                 if report.accepted:
                     return Outcome("best_effort" if self.cut else "found", plan=plan)
@@ -210,6 +211,11 @@ class _Search:
             nearest = None if best is None else best[1]
             return Outcome("timeout", reasons=(Reason("budget", 0.0, "s", text),), nearest=nearest)
         return self._refusal(best)
+
+    def _report(self, what: str, fraction: float) -> None:
+        """Progress of one pass, as the stretch of the whole that this pass is."""
+        start, length = self.stretch
+        self.budget.report(what, start + length * fraction)
 
     def _refusal(self, best: tuple[MarginReport, Plan] | None) -> Outcome:
         if best is None:
@@ -238,7 +244,7 @@ class _Search:
 
     def _sets(self) -> NDArray[np.float64]:
         """Sets of axes (m, count, 6) from the raster, best first."""
-        self.budget.report("scanning axes", 0.1)
+        self._report("scanning axes", 0.1)
         anatomy, side, limits = self.problem.anatomy, self.problem.side, self.problem.limits
         joint = anatomy.joints[side]
         points = crossings(joint, self.bench.frame, self.parameters["crossing_step_mm"])
@@ -348,7 +354,7 @@ class _Search:
         cap, reserve = float(self.parameters["slack_cap_mm"]), float(self.parameters["midline_reserve_mm"])
         placed_sets: list[list[Placed]] = []
         for n, axes in enumerate(sets[:6]):
-            self.budget.report("measuring on surfaces", 0.5 + 0.05 * n)
+            self._report("measuring on surfaces", 0.5 + 0.05 * n)
             wanted = int(self.parameters["refinements"])
             trials = min(wanted, self.budget.left(self.evaluations) - len(axes))
             self.cut |= trials < wanted

@@ -10,7 +10,6 @@ pytest is imported here and nowhere else in the package; it comes with the extra
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import math
 import os
@@ -79,6 +78,15 @@ class PlannerContract:
         wrong = dishonesty(problem, outcome, planner.spec.id)
         assert not wrong, f"{planner.spec.id} on the {problem.side} side: " + "; ".join(wrong)
 
+    def require_progress(self, heard: list[tuple[str, float]]) -> None:
+        """Fail where progress is missing, wordless, out of 0 to 1, or falls back."""
+        assert heard, "no progress was reported"
+        for what, fraction in heard:
+            assert what.strip(), "progress without words"
+            assert 0.0 <= fraction <= 1.0, f"progress {fraction} at {what!r}"
+        fractions = [fraction for _, fraction in heard]
+        assert fractions == sorted(fractions), f"progress fell back: {fractions}"
+
     def solved(self, planner: Planner, problem: Problem) -> MarginReport:
         """The judge's report on a plan that has to be found."""
         outcome = self.solve(planner, problem)
@@ -140,8 +148,11 @@ class PlannerContract:
     def test_impossible_problem_is_refused(self, planner: Planner) -> None:
         """No plan keeps 25 mm from the foramina: `infeasible`, with reasons; never an exception, never a plan."""
         problem = impossible_problem()
-        outcome = self.solve(planner, problem)
+        heard: list[tuple[str, float]] = []
+        budget = Budget(progress=lambda what, fraction: heard.append((what, fraction)))
+        outcome = self.fresh(planner, problem, budget)
         self.require_honest(planner, problem, outcome)
+        self.require_progress(heard)
         assert outcome.status == "infeasible", f"an impossible problem ended {outcome.status}"
         assert any(reason.missing > 0 for reason in outcome.reasons), "no reason says how much is missing"
         if "nearest" in planner.spec.capabilities:
@@ -216,10 +227,5 @@ class PlannerContract:
         """Whoever listens hears a few words and a fraction from 0 to 1 that never falls."""
         heard: list[tuple[str, float]] = []
         budget = Budget(evaluations=5000, progress=lambda what, fraction: heard.append((what, fraction)))
-        self.fresh(planner, dataclasses.replace(phantom_problem()), budget)
-        assert heard, "no progress was reported"
-        for what, fraction in heard:
-            assert what.strip(), "progress without words"
-            assert 0.0 <= fraction <= 1.0, f"progress {fraction} at {what!r}"
-        fractions = [fraction for _, fraction in heard]
-        assert fractions == sorted(fractions), f"progress fell back: {fractions}"
+        self.fresh(planner, phantom_problem(), budget)
+        self.require_progress(heard)

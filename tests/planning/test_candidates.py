@@ -1,6 +1,7 @@
 """One axis on fields that are known exactly: where it passes the bones, its shortest implant, its envelope's slack."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from sjplan.planning.candidates import (
     axis_value,
     centred,
     envelope_slack,
+    lies_bare,
     passage,
     recentre,
     scan,
@@ -37,6 +39,8 @@ RULES = SlotRules(
     tip_lateral_mm=-1e6,
     lowest_mm=-1e6,
     joint_cosine=float(np.cos(np.deg2rad(35.0))),
+    inscribed_radius_mm=3.5,
+    buried_mm=np.inf,
 )
 
 
@@ -216,7 +220,7 @@ def test_axis_value_is_the_slack_of_the_shortest_implant() -> None:
 )  # fmt: skip
 def test_rules_that_are_missed(changed: dict[str, object], wanted: float) -> None:
     normal = np.array([1.0, 0.0, 0.0])
-    rules = SlotRules(**{**{n: getattr(RULES, n) for n in RULES.__slots__}, **changed})
+    rules = replace(RULES, **changed)
     axis = axis_of([0.0, 0.0, 0.0], [-1.0, 0.0, 0.0])
     value, _, _ = axis_value(bones(normal), flat_joint(normal), rules.packed(), axis, 0.5, NOTHING)
     assert value == pytest.approx(wanted, abs=2e-3)
@@ -229,6 +233,32 @@ def test_axis_too_oblique_to_the_joint_is_nothing(turn_deg: float, passes: bool)
     axis = axis_of([0.0, 0.0, 0.0], [-np.cos(a), np.sin(a), 0.0])
     value, _, _ = axis_value(bones(normal), flat_joint(normal), RULES.packed(), axis, 0.5, NOTHING)
     assert (value > NOTHING) == passes
+
+
+@pytest.mark.parametrize("turn_deg", [0.0, 20.0, 40.0])
+def test_circle_lies_bare_where_the_axis_slides_along_the_cortex(turn_deg: float) -> None:
+    """An axis `turn_deg` off the normal of a flat cortex is in the bone all round r tan(turn) behind it."""
+    field = bones(np.array([1.0, 0.0, 0.0]))
+    a = np.deg2rad(turn_deg)
+    axis = axis_of([18.0, 0.0, 0.0], [-np.cos(a), np.sin(a), 0.0])
+    buried = 3.5 * np.tan(a)
+    assert lies_bare(field, axis, buried - 0.3, 3.5)
+    assert not lies_bare(field, axis, buried + 0.3, 3.5)
+
+
+def test_axis_that_lies_bare_is_nothing_only_where_that_is_asked() -> None:
+    """The ilium's edge along the axis: half of the circle is in the air all the way."""
+    bare = bones(np.array([1.0, 0.0, 0.0]))
+    edge = field_of(
+        lambda p: p[..., 1], ilium=lambda p: np.maximum(slab([1.0, 0.0, 0.0], 1.0, 18.0)(p), p[..., 1] - 2.0)
+    )
+    field = bare._replace(ilium=edge.ilium)
+    axis = axis_of([0.0, 0.0, 0.0], [-1.0, 0.0, 0.0])
+    asked = replace(RULES, buried_mm=8.0).packed()
+    joint = flat_joint(np.array([1.0, 0.0, 0.0]))
+    assert axis_value(field, joint, RULES.packed(), axis, 0.5, NOTHING)[0] > NOTHING
+    assert axis_value(field, joint, asked, axis, 0.5, NOTHING)[0] == NOTHING
+    assert axis_value(bare, joint, asked, axis, 0.5, NOTHING)[0] > NOTHING
 
 
 def test_axis_beside_the_joint_is_nothing() -> None:
