@@ -7,17 +7,14 @@ surfaces themselves, and is called `found` only when the judge's measures hold.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sjplan.anatomy.types import Anatomy
 from sjplan.core.arrays import Array
 from sjplan.core.errors import GeometryError
 from sjplan.core.implant import ImplantModel
-from sjplan.core.limits import Limits
 from sjplan.core.plan import Outcome, Plan, Reason
 from sjplan.planning.candidates import NOTHING, SlotRules, centred, scan
 from sjplan.planning.climb import Wishes, climb_all
@@ -35,8 +32,9 @@ from sjplan.planning.finish import (
 )
 from sjplan.planning.joint_map import JointSamples, crossings, directions, joint_samples
 from sjplan.planning.protocol import Budget, PlannerSpec, Problem
+from sjplan.planning.rules import pair_rules, slot_rules
 from sjplan.planning.triples import PairRules, below, best_sets
-from sjplan.safety.judge import TIP_LATERAL_OF, judge
+from sjplan.safety.judge import judge
 from sjplan.safety.surfaces import measuring_surfaces
 from sjplan.safety.types import MarginReport, Violation
 
@@ -54,6 +52,9 @@ DEFAULTS: dict[str, float | int] = {
 
 _FLOOR_MM = -3.0
 """Axes worse than this are not measured to the end in the scan (mm)."""
+
+_ANY_PAIR = PairRules(0.0, 0.0, -1.0)
+"""Rules that every pair keeps: where no set keeps the real ones, climbing starts from here to say what is missing."""
 
 _BATCH = 8
 """Sets climbed between two looks at the clock."""
@@ -100,42 +101,6 @@ class RasterPlanner:
         search = _Search.prepare(problem, self.parameters, rng, budget, self.spec.id)
         outcome = search.solve()
         return replace(outcome, seconds=time.monotonic() - started, evaluations=search.evaluations)
-
-
-def slot_rules(anatomy: Anatomy, side: str, limits: Limits, slot: int, model: ImplantModel) -> SlotRules:
-    """Rules of one slot (1 to 3) for the kernels."""
-    lateral = 0.0
-    for level in TIP_LATERAL_OF[slot]:
-        foramen = anatomy.foramen(level, side)
-        if foramen is not None:
-            lateral = max(lateral, foramen.most_lateral_mm + RESERVE)
-    lowest = -1e6
-    levels = anatomy.levels(side)
-    if levels and "S4" not in levels:
-        last = anatomy.foramen(levels[-1], side)
-        if last is not None:
-            lowest = float(anatomy.frame.frame_from_lps(last.lumen_lps_mm)[:, 2].mean()) + RESERVE
-    return SlotRules(
-        radius_mm=model.circumscribed_radius_mm,
-        lengths_mm=model.lengths_mm,
-        sacral_min_mm=limits.sacral_min_mm + RESERVE,
-        iliac_min_mm=limits.iliac_min_mm + RESERVE,
-        protrusion_max_mm=limits.protrusion_max_mm - RESERVE,
-        tip_lateral_mm=lateral,
-        lowest_mm=lowest,
-        joint_cosine=float(np.cos(np.deg2rad(limits.joint_normal_angle_max_deg - 0.5))),
-        inscribed_radius_mm=model.inscribed_radius_mm,
-        buried_mm=np.inf,
-    )
-
-
-def pair_rules(limits: Limits, models: Sequence[ImplantModel], extra_mm: float) -> PairRules:
-    """Pair rules on axes: the gap between true solids at the best roll, face against corner, plus `extra_mm`."""
-    radii = sorted((m.circumscribed_radius_mm for m in models), reverse=True)
-    inner = max(m.inscribed_radius_mm for m in models)
-    gap = radii[0] + inner + limits.solid_gap_min_mm + extra_mm
-    cosine = float(np.cos(np.deg2rad(limits.mutual_angle_max_deg - 0.1)))
-    return PairRules(limits.crossing_spacing_min_mm + RESERVE, gap, cosine)
 
 
 @dataclass(slots=True, eq=False)
@@ -260,9 +225,12 @@ class _Search:
         order = np.argsort(-axes[:, 2], kind="stable")
         axes, spans, articular = axes[order], spans[order], articular[order]
         values = np.ascontiguousarray(value[chosen[:, 0], chosen[:, 1]][order])
-        links = below(self.bench.pairs, axes, spans)
         most = int(self.parameters["starts"])
-        _, sets = best_sets(links, values, articular, self.articular_min, self.problem.count, most)
+        for pairs, articular_min in ((self.bench.pairs, self.articular_min), (_ANY_PAIR, 0)):
+            links = below(pairs, axes, spans)
+            _, sets = best_sets(links, values, articular, articular_min, self.problem.count, most)
+            if len(sets):
+                break
         return np.ascontiguousarray(axes[sets]) if len(sets) else np.zeros((0, self.problem.count, 6))
 
     def _affordable(self, points: Array, evaluations_each: int) -> Array:

@@ -29,6 +29,9 @@ from sjplan.safety.types import MarginReport
 from sjplan.testing.problems import dishonesty, fingerprint, impossible_problem, phantom_problem
 
 SEED = 20
+Heard = list[tuple[str, float]]
+"""What a listener to progress was told."""
+
 _CHILD = """
 import pickle, sys
 path, planner, problem, seed = pickle.loads(sys.stdin.buffer.read())
@@ -60,13 +63,19 @@ class PlannerContract:
 
     invariance_tol_mm: ClassVar[float] = 0.05
     enough_slack_mm: ClassVar[float] = math.inf
-    _answers: ClassVar[dict[str, Outcome]] = {}
+    _answers: ClassVar[dict[str, tuple[Outcome, Heard]]] = {}
 
     def solve(self, planner: Planner, problem: Problem) -> Outcome:
         """The planner's answer without a budget's bounds, made once a process."""
+        return self.answer(planner, problem)[0]
+
+    def answer(self, planner: Planner, problem: Problem) -> tuple[Outcome, Heard]:
+        """The same with the progress that was heard."""
         key = hashlib.sha256(pickle.dumps(planner)).hexdigest() + fingerprint(problem)
         if key not in self._answers:
-            self._answers[key] = self.fresh(planner, problem, Budget())
+            heard: Heard = []
+            budget = Budget(progress=lambda what, fraction: heard.append((what, fraction)))
+            self._answers[key] = self.fresh(planner, problem, budget), heard
         return self._answers[key]
 
     def fresh(self, planner: Planner, problem: Problem, budget: Budget) -> Outcome:
@@ -78,7 +87,7 @@ class PlannerContract:
         wrong = dishonesty(problem, outcome, planner.spec.id)
         assert not wrong, f"{planner.spec.id} on the {problem.side} side: " + "; ".join(wrong)
 
-    def require_progress(self, heard: list[tuple[str, float]]) -> None:
+    def require_progress(self, heard: Heard) -> None:
         """Fail where progress is missing, wordless, out of 0 to 1, or falls back."""
         assert heard, "no progress was reported"
         for what, fraction in heard:
@@ -146,11 +155,9 @@ class PlannerContract:
         assert tuple(i.trajectory.model.id for i in report.implants) == models
 
     def test_impossible_problem_is_refused(self, planner: Planner) -> None:
-        """No plan keeps 25 mm from the foramina: `infeasible`, with reasons; never an exception, never a plan."""
+        """No three crossings lie 60 mm apart: `infeasible`, with reasons; never an exception, never a plan."""
         problem = impossible_problem()
-        heard: list[tuple[str, float]] = []
-        budget = Budget(progress=lambda what, fraction: heard.append((what, fraction)))
-        outcome = self.fresh(planner, problem, budget)
+        outcome, heard = self.answer(planner, problem)
         self.require_honest(planner, problem, outcome)
         self.require_progress(heard)
         assert outcome.status == "infeasible", f"an impossible problem ended {outcome.status}"
@@ -225,7 +232,4 @@ class PlannerContract:
 
     def test_progress_is_a_fraction(self, planner: Planner) -> None:
         """Whoever listens hears a few words and a fraction from 0 to 1 that never falls."""
-        heard: list[tuple[str, float]] = []
-        budget = Budget(evaluations=5000, progress=lambda what, fraction: heard.append((what, fraction)))
-        self.fresh(planner, phantom_problem(), budget)
-        self.require_progress(heard)
+        self.require_progress(self.answer(planner, phantom_problem())[1])

@@ -32,8 +32,8 @@ from sjplan.safety.judge import judge
 SPACING_MM = 2.0
 """Voxel edge of the contract's phantom: the coarsest that may be planned on, so that a contract stays cheap."""
 
-IMPOSSIBLE_MM = 25.0
-"""Distance from foramina at which no three implants fit: foramina lie about as far apart as this."""
+IMPOSSIBLE_MM = 60.0
+"""Distance between crossings at which no three implants fit: a joint is about as tall as this."""
 
 TURN_DEG = (12.0, -9.0, 17.0)
 SHIFT_LPS_MM = (2000.0, -1500.0, 300.0)
@@ -185,10 +185,8 @@ def phantom_problem(
 
 
 def impossible_problem(models: tuple[str, ...] = ("tri-7", "tri-7", "tri-7")) -> Problem:
-    """A problem without a solution: the same phantom, but 25 mm are to be kept from every foramen."""
-    limits = read_limits()
-    far = replace(limits, clearance_mm={**limits.clearance_mm, "foramen": IMPOSSIBLE_MM})
-    return phantom_problem(models=models, limits=far)
+    """A problem without a solution: the same phantom, but crossings of the joint are to lie 60 mm apart."""
+    return phantom_problem(models=models, limits=replace(read_limits(), crossing_spacing_min_mm=IMPOSSIBLE_MM))
 
 
 def fingerprint(*values: object) -> str:

@@ -10,7 +10,7 @@ from sjplan.planning.field import PlanningField, SideFrame, planning_field
 from sjplan.planning.finish import Bench, make_bench
 from sjplan.planning.joint_map import JointSamples, crossings, directions, joint_samples
 from sjplan.planning.protocol import Problem
-from sjplan.planning.raster import pair_rules, slot_rules
+from sjplan.planning.rules import pair_rules, slot_rules
 from sjplan.safety.surfaces import measuring_surfaces
 from sjplan.testing.problems import phantom_problem
 

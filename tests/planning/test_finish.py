@@ -19,7 +19,7 @@ from sjplan.planning.finish import (
     worst_value,
 )
 from sjplan.planning.protocol import Problem
-from sjplan.planning.raster import pair_rules, slot_rules
+from sjplan.planning.rules import pair_rules, slot_rules
 from sjplan.safety.measures import implant_margins, solid_gap_mm
 from sjplan.safety.surfaces import measuring_surfaces
 from sjplan.testing.problems import phantom_problem

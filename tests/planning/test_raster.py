@@ -14,7 +14,8 @@ from sjplan.io.presets import read_preset
 from sjplan.phantom.build import build_phantom
 from sjplan.planning.finish import RESERVE
 from sjplan.planning.protocol import Budget, Problem
-from sjplan.planning.raster import DEFAULTS, RasterPlanner, pair_rules, slot_rules
+from sjplan.planning.raster import DEFAULTS, RasterPlanner
+from sjplan.planning.rules import pair_rules, slot_rules
 from sjplan.safety.judge import judge
 from sjplan.testing.problems import dishonesty, phantom_problem
 

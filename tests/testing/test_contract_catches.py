@@ -11,7 +11,7 @@ from sjplan.core.errors import GeometryError
 from sjplan.core.plan import Outcome, Reason
 from sjplan.planning.protocol import Budget, PlannerSpec, Problem
 from sjplan.planning.raster import RasterPlanner
-from sjplan.testing.contract import PlannerContract
+from sjplan.testing.contract import Heard, PlannerContract
 from sjplan.testing.problems import (
     Motion,
     dishonesty,
@@ -54,8 +54,10 @@ class Canned:
 class Unkept(PlannerContract):
     """The contract as an object; asked anew each time."""
 
-    def solve(self, planner: Any, problem: Problem) -> Outcome:
-        return self.fresh(planner, problem, Budget())
+    def answer(self, planner: Any, problem: Problem) -> tuple[Outcome, Heard]:
+        heard: Heard = []
+        budget = Budget(progress=lambda what, fraction: heard.append((what, fraction)))
+        return self.fresh(planner, problem, budget), heard
 
 
 CONTRACT = Unkept()
