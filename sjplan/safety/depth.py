@@ -21,9 +21,6 @@ _LATTICE_MM = 1.0
 _DEPTH_TOL_MM = 0.06
 """How much deeper than the depth found another point may lie (mm): far below the surface's own error."""
 
-_DEEP_MM, _DEEP_TOL_SHARE = 8.0, 0.1
-"""Deeper than this the tolerance grows by a tenth of what is beyond: so far out the last tenth says nothing."""
-
 _PASSED_MM = 0.25
 """Cells with a smaller edge are lateral of the ilium where their centre is."""
 

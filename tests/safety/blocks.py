@@ -2,8 +2,8 @@
 
 Seen before any turning (LPS mm): ilium plate x 40.5 to 55.5; joint gap to the sacrum at x 37.5; canal a square bore
 along z, 6.5 mm to each wall; S1 to S4 foramina square bores along y at x = 20, z = 12, -12, -36, -60, 4.5 mm to each
-wall; anterior y = -25.5, posterior y = 25.5, superior z = 40.5, inferior z = -75.5. The walls of sacrum and plate that an
-implant passes beside are floors of grooves, 6 mm below the block's edges: an edge is rounded by the surface net, a
+wall; anterior y = -25.5, posterior y = 25.5, superior z = 40.5, inferior z = -75.5. The walls of sacrum and plate that
+an implant passes beside are floors of grooves, 6 mm below the block's edges: an edge is rounded by the surface net, a
 floor is exact.
 """
 
@@ -136,8 +136,14 @@ def _anatomy(blocks):
     points = np.stack(np.meshgrid(*(s + np.arange(n) for s, n in zip(start, shape, strict=True)), indexing="ij"), -1)
     lumen = _bores(blocks, points)
     bone = _grooved(points, SACRUM_X, SACRAL_GROOVE_X, (-25.5, 25.5), (blocks.sacrum_bottom, 40.5)) & (lumen == 0)
-    walls = {(0, True): "joint_articular", (0, False): "joint_articular", (1, False): "anterior", (1, True): blocks.back,
-             (2, True): "superior", (2, False): "inferior"}  # fmt: skip
+    walls = {
+        (0, True): "joint_articular",
+        (0, False): "joint_articular",
+        (1, False): "anterior",
+        (1, True): blocks.back,
+        (2, True): "superior",
+        (2, False): "inferior",
+    }
     box = (SACRUM_X, (-25.5, 25.5), (blocks.sacrum_bottom, 40.5))
     sacrum = _surface(blocks, bone, grid, start, walls, lumen, box)
     groove = (blocks.ilium_x[0] + 3, blocks.ilium_x[1] - 3)
@@ -185,7 +191,7 @@ def _joint(blocks):
     return Joint(
         blocks.side,
         blocks.lps(face),
-        blocks.lps(face + [blocks.ilium_x[0] - 37.5, 0, 0]),
+        blocks.lps(face + np.array([blocks.ilium_x[0] - 37.5, 0.0, 0.0])),
         np.tile(normal, (len(y), 1)),
         np.full(len(y), blocks.ilium_x[0] - 37.5),
         blocks.articular(y, z),

@@ -1,0 +1,273 @@
+"""A second, slow way to measure an implant against a pelvis, to check the judge with.
+
+It shares nothing with `sjplan.geometry`: the solid is built here from its definition, its surface is sampled ever
+more densely where the minimum can be, and distances to the labelled mesh come from VTK.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pyvista as pv
+from numpy.typing import NDArray
+from vtkmodules.util.numpy_support import vtk_to_numpy
+from vtkmodules.vtkCommonCore import mutable, vtkDoubleArray
+from vtkmodules.vtkCommonDataModel import vtkCellLocator
+from vtkmodules.vtkFiltersCore import vtkImplicitPolyDataDistance
+
+from sjplan.anatomy.types import Anatomy
+from sjplan.core.plan import Side
+from sjplan.core.structures import DANGERS, SURFACE_ID
+from sjplan.core.trajectory import Trajectory
+from sjplan.geometry.surface import LabelledSurface
+
+Points = NDArray[np.float64]
+
+FINE_MM = 0.02
+"""Half-width of a sampled cell at which refinement ends: samples are then at most some 0.04 mm apart."""
+
+DEPTH_STEP_MM = 0.5
+"""First lattice for the deepest point; it is refined round the deepest ones."""
+
+TIE_MM = 1e-6
+"""Structures equally near within this share a point."""
+
+CROWD = 48
+"""Points that each finer cloud is laid round; more of them take longer and can only find deeper points."""
+
+
+class TrueSolid:
+    """The implant from its definition: corners round the axis, widened by the rounding, flat ends."""
+
+    def __init__(self, trajectory: Trajectory) -> None:
+        model = trajectory.model
+        self.entry = np.array(trajectory.entry_lps_mm)
+        span = trajectory.tip_lps_mm - self.entry
+        self.length = float(np.sqrt(span @ span))
+        self.w = span / self.length
+        cranial = np.array([0.0, 0.0, 1.0])
+        u0 = cranial - (cranial @ self.w) * self.w
+        u0 /= np.sqrt(u0 @ u0)
+        turn = np.deg2rad(trajectory.roll_deg)
+        self.u = np.cos(turn) * u0 + np.sin(turn) * np.cross(self.w, u0)
+        self.v = np.cross(self.w, self.u)
+        if model.section == "cylinder":
+            self.rounding, self.corners = model.inscribed_radius_mm, np.zeros((1, 2))
+        else:
+            self.rounding = model.corner_radius_mm
+            angle = np.deg2rad([0.0, 120.0, 240.0])
+            reach = 2.0 * (model.inscribed_radius_mm - model.corner_radius_mm)
+            self.corners = reach * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+        self.side = float(np.linalg.norm(self.corners[0] - self.corners[-1]))
+        self.perimeter = 3 * self.side * (len(self.corners) == 3) + 2 * np.pi * self.rounding
+        self.radius = float(np.linalg.norm(self.corners[0])) + self.rounding
+
+    def lps(self, along: Points, u: Points, v: Points) -> Points:
+        """Points from coordinates along and across the axis."""
+        return self.entry + along[:, None] * self.w + u[:, None] * self.u + v[:, None] * self.v
+
+    def outline(self, s_mm: Points) -> Points:
+        """Point (u, v) of the section's outline at an arc length, in turns of corner arc and flat side."""
+        if len(self.corners) == 1:
+            angle = s_mm / self.rounding
+            return self.rounding * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+        arc = 2 * np.pi / 3 * self.rounding
+        corner, rest = np.divmod(s_mm % self.perimeter, arc + self.side)
+        at = np.minimum(corner.astype(int), 2)
+        angle = at * 2 * np.pi / 3 - np.pi / 3 + np.minimum(rest, arc) / max(self.rounding, 1e-12)
+        point = self.corners[at] + self.rounding * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+        way = (self.corners[(at + 1) % 3] - self.corners[at]) / self.side
+        return point + np.maximum(rest - arc, 0.0)[:, None] * way
+
+    def signed(self, points: Points) -> Points:
+        """Signed distance of points, positive outside: polygon of the corners, widened, cut by the ends."""
+        rel = points - self.entry
+        q = np.stack([rel @ self.u, rel @ self.v], axis=1)
+        if len(self.corners) == 1:
+            across = np.linalg.norm(q, axis=1) - self.rounding
+        else:
+            a, b = self.corners, np.roll(self.corners, -1, axis=0)
+            edge, to = b - a, q[:, None] - a
+            t = np.clip((to * edge).sum(-1) / (edge * edge).sum(-1), 0, 1)
+            distance = np.linalg.norm(to - t[..., None] * edge, axis=-1).min(axis=1)
+            left = edge[:, 0] * to[..., 1] - edge[:, 1] * to[..., 0]
+            across = np.where((left >= 0).all(axis=1), -distance, distance) - self.rounding
+        z = rel @ self.w
+        end = np.maximum(-z, z - self.length)
+        outside = np.hypot(np.maximum(across, 0), np.maximum(end, 0))
+        return np.asarray(np.where((across > 0) | (end > 0), outside, np.maximum(across, end)))
+
+    def nearest_inside(self, points: Points) -> Points:
+        """Points moved down the slope of the distance (by differences) onto the solid; those that miss are left out."""
+        for _ in range(3):
+            here, h = self.signed(points), 1e-5
+            slope = np.stack([(self.signed(points + h * e) - here) / h for e in np.eye(3)], axis=1)
+            points = points - (np.maximum(here, 0) + 1e-7)[:, None] * slope
+        return points[self.signed(points) <= 1e-4]
+
+
+def lowest_over_boundary(solid: TrueSolid, distance: Callable[[Points], Points]) -> float:
+    """Lowest value of a 1-Lipschitz function over the solid's whole surface, by ever finer samples."""
+    parts = [(solid.perimeter, solid.length, False), (solid.perimeter, 1.0, True)]
+    cells = []
+    for total, depth, is_cap in parts:
+        n, m = int(np.ceil(total / 2.0)), int(np.ceil((solid.radius if is_cap else depth) / 2.0))
+        s, z = (g.ravel() for g in np.meshgrid((np.arange(n) + 0.5) / n, (np.arange(m) + 0.5) / m, indexing="ij"))
+        for kind in (1, 2) if is_cap else (0,):
+            half = [np.full(len(s), 0.5 / n), np.full(len(s), 0.5 / m)]
+            cells.append(np.stack([s, z, *half, np.full(len(s), kind)], axis=1))
+    cell, best = np.concatenate(cells), np.inf
+    while len(cell):
+        ring = solid.outline(cell[:, 0] * solid.perimeter)
+        cap = cell[:, 4] > 0
+        scale = np.where(cap, cell[:, 1], 1.0)
+        along = np.where(cap, (cell[:, 4] == 2) * solid.length, cell[:, 1] * solid.length)
+        value = distance(solid.lps(along, scale * ring[:, 0], scale * ring[:, 1]))
+        reach = cell[:, 2] * solid.perimeter + cell[:, 3] * np.where(cap, solid.radius, solid.length)
+        best = min(best, float(value.min()))
+        cell = cell[(value - reach < best) & (reach > FINE_MM)]
+        signs = [(a, b) for a in (-1, 1) for b in (-1, 1)]
+        cell = np.concatenate(
+            [cell * [1, 1, 0.5, 0.5, 1] + np.pad(cell[:, 2:4] * 0.5 * sign, ((0, 0), (0, 3))) for sign in signs]
+        )
+    return best
+
+
+def lowest_over_triangles(solid: TrueSolid, corners: Points) -> float:
+    """Lowest signed distance from the solid to points of triangles, by splitting those that can hold it."""
+    best = np.inf
+    while len(corners):
+        middle = corners.mean(axis=1)
+        value = solid.signed(middle)
+        reach = np.linalg.norm(corners - middle[:, None], axis=2).max(axis=1)
+        best = min(best, float(value.min()))
+        corners = corners[(value - reach < best) & (reach > FINE_MM)]
+        a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
+        ab, bc, ca = (a + b) / 2, (b + c) / 2, (c + a) / 2
+        parts = [(a, ab, ca), (ab, b, bc), (ca, bc, c), (ab, bc, ca)]
+        corners = np.concatenate([np.stack(part, axis=1) for part in parts])
+    return best
+
+
+class SlowMesh:
+    """A labelled surface that VTK answers for."""
+
+    def __init__(self, corners: Points) -> None:
+        faces = np.arange(3 * len(corners)).reshape(-1, 3)
+        self.corners = corners
+        mesh = pv.PolyData.from_regular_faces(corners.reshape(-1, 3), faces).clean(tolerance=1e-9, absolute=True)
+        self._implicit = vtkImplicitPolyDataDistance()
+        self._implicit.SetInput(mesh)
+        soup = pv.PolyData.from_regular_faces(corners.reshape(-1, 3), faces)
+        self._soup, self._locator = soup, vtkCellLocator()
+        self._locator.SetDataSet(soup)
+        self._locator.BuildLocator()
+
+    def signed(self, points: Points) -> Points:
+        """Signed distance, positive outside a closed surface; only its size has a meaning for an open one."""
+        given, result = vtkDoubleArray(), vtkDoubleArray()
+        given.SetNumberOfComponents(3)
+        given.SetNumberOfTuples(len(points))
+        vtk_to_numpy(given)[:] = points
+        result.SetNumberOfTuples(len(points))
+        self._implicit.EvaluateFunction(given, result)
+        return np.array(vtk_to_numpy(result)).ravel()
+
+    def unsigned(self, points: Points) -> Points:
+        """Distance to the surface."""
+        return np.abs(self.signed(points))
+
+    def nearest_triangle(self, points: Points) -> NDArray[np.int64]:
+        """Index of the nearest triangle of each point."""
+        at, cell, sub, d2 = [0.0] * 3, mutable(0), mutable(0), mutable(0.0)
+        found = np.zeros(len(points), np.int64)
+        for n, p in enumerate(points):
+            self._locator.FindClosestPoint(p, at, cell, sub, d2)
+            found[n] = int(cell)
+        return found
+
+    def first_along(self, point: Points, axis: Points) -> int:
+        """Index of the first triangle along a ray, -1 for none."""
+        t, sub, cell = mutable(0.0), mutable(0), mutable(-1)
+        hit = self._locator.IntersectWithLine(point, point + 400 * axis, 0.0, t, [0.0] * 3, [0.0] * 3, sub, cell)
+        return int(cell) if hit else -1
+
+
+class SlowPelvis:
+    """One side of an anatomy, ready for the slow measurement."""
+
+    def __init__(self, anatomy: Anatomy, side: Side) -> None:
+        bones: tuple[LabelledSurface, ...] = (anatomy.sacrum, anatomy.ilium[side])
+        self.bones = [SlowMesh(bone.corners_lps_mm()) for bone in bones]
+        corners = np.concatenate([bone.corners_lps_mm() for bone in bones])
+        self.label = np.concatenate([bone.label for bone in bones])
+        self.whole = SlowMesh(corners)
+        self.dangers = {
+            name: SlowMesh(corners[self.label == SURFACE_ID[name]])
+            for name in DANGERS
+            if (self.label == SURFACE_ID[name]).any()
+        }
+
+    def distances(self, trajectory: Trajectory, *, passes: bool, crowd: int = CROWD) -> dict[str, float]:
+        """Distance to each danger, negative where the solid is out of the bone behind it (DESIGN's definition)."""
+        solid = TrueSolid(trajectory)
+        clear = {name: lowest_over_boundary(solid, mesh.unsigned) for name, mesh in self.dangers.items()}
+        near = {name: d for name, d in clear.items() if d < 2 * FINE_MM or solid.radius > d}
+        reach = {name: lowest_over_triangles(solid, self.dangers[name].corners) for name in near}
+        cut = {name for name, value in reach.items() if value <= 0}
+        if passes and not cut:
+            return clear
+        depth = self.depths(solid, crowd)
+        result = {}
+        for name, value in clear.items():
+            if name in depth and (name in cut or not passes):
+                result[name] = -depth[name]
+            else:
+                result[name] = reach[name] if name in cut else value
+        return result
+
+    def _depths_of(self, solid: TrueSolid, points: Points, mesh: SlowMesh) -> Points:
+        """Depth of points out behind one structure; -1 where the bone is not left there."""
+        height = np.stack([bone.signed(points) for bone in self.bones]).min(axis=0)
+        depth = np.where((height > 0) & (mesh.unsigned(points) <= height + TIE_MM), height, -1.0)
+        for n in np.flatnonzero(depth > 0):
+            ahead = self.whole.first_along(points[n], solid.w)
+            if ahead >= 0 and self.label[ahead] == SURFACE_ID["lateral"]:
+                depth[n] = -1.0
+        return depth
+
+    def depths(self, solid: TrueSolid, crowd: int = CROWD) -> dict[str, float]:
+        """Deepest point behind each structure: a dense lattice, then points at random wherever one may be deeper."""
+        steps = np.arange(-np.ceil(solid.radius), np.ceil(solid.radius) + DEPTH_STEP_MM, DEPTH_STEP_MM)
+        along = np.linspace(0, solid.length, int(np.ceil(solid.length / DEPTH_STEP_MM)) + 1)
+        a, u, v = (g.ravel() for g in np.meshgrid(along, steps, steps, indexing="ij"))
+        ring = solid.outline(np.linspace(0, solid.perimeter, 60, endpoint=False))
+        points = np.concatenate([solid.lps(a, u, v), solid.lps(np.repeat(along, 60), *np.tile(ring.T, len(along)))])
+        points = points[solid.signed(points) <= 1e-9]
+        points = points[np.stack([bone.signed(points) for bone in self.bones]).min(axis=0) > 0]
+        label = self.label[self.whole.nearest_triangle(points)]
+        result = {}
+        for name in np.unique(label[label < len(DANGERS)]):
+            mesh, mine = self.dangers[DANGERS[name]], points[label == name]
+            depth = self._depths_of(solid, mine, mesh)
+            if depth.max() > 0:
+                result[DANGERS[name]] = self._deepest(solid, mine[depth > 0], depth[depth > 0], mesh, crowd)
+        return result
+
+    def _deepest(self, solid: TrueSolid, points: Points, depth: Points, mesh: SlowMesh, crowd: int) -> float:
+        rng, reach = np.random.default_rng(0), DEPTH_STEP_MM
+        while reach > FINE_MM:
+            kept = np.flatnonzero(depth + reach > depth.max())
+            kept = kept[np.argsort(-depth[kept], kind="stable")[:crowd]]
+            # Some from farther down: points apart climb different hills.
+            others = rng.choice(len(depth), min(len(depth), crowd // 4), replace=False)
+            kept = np.unique(np.concatenate([kept, others]))
+            trial = (points[kept, None] + rng.normal(scale=reach, size=(len(kept), 12, 3))).reshape(-1, 3)
+            inside = solid.signed(trial) <= 0
+            trial = np.concatenate([trial[inside], solid.nearest_inside(trial[~inside])])
+            value = self._depths_of(solid, trial, mesh)
+            points = np.concatenate([points[kept], trial[value > 0]])
+            depth = np.concatenate([depth[kept], value[value > 0]])
+            reach *= 0.65
+        return float(depth.max())
