@@ -104,11 +104,11 @@ TABLES = {"plans": plans, "anatomy": anatomy, "corridors": corridors, "surfaces"
 def rendered(text: str) -> str:
     """The page with every marked table made anew."""
     for name, make in TABLES.items():
-        pattern = re.compile(rf"(<!-- table: {name} -->\n).*?(\n<!-- end -->)", re.DOTALL)
+        pattern = re.compile(rf"(<!-- table: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
         if not pattern.search(text):
             raise SystemExit(f"{PAGE.name} has no place for the table {name!r}")
         made = make()
-        text = pattern.sub(lambda found, made=made: found.group(1) + made + found.group(2), text)
+        text = pattern.sub(lambda found, made=made: found.group(1) + made + "\n" + found.group(2), text)
     return text
 
 
