@@ -28,7 +28,7 @@ from sjplan.core.frames import SIDES
 from sjplan.core.implant import ImplantModel
 from sjplan.core.limits import Limits
 from sjplan.core.plan import Side, check_side
-from sjplan.core.structures import DANGERS, SURFACE_ID
+from sjplan.core.structures import DANGERS, SURFACE_ID, SURFACE_NAMES
 from sjplan.core.trajectory import Trajectory
 from sjplan.geometry.solids import implant_solid
 from sjplan.geometry.triangle_tree import lowest_solid_distance, triangle_tree
@@ -74,6 +74,8 @@ def compare_poses(
     fast = {side: measuring_surfaces(anatomy, side) for side in sides}
     rows = []
     for pose in range(count):
+        if pose % 20 == 0:
+            print(f"pose {pose} of {count}", flush=True)
         side = sides[pose % len(sides)]
         trajectory = random_pose(anatomy, side, models, rng)
         passes = axis_passage(fast[side], trajectory).crossing_mm is not None
@@ -195,8 +197,11 @@ def _original_row(pelvis: str, side: str, status: str, slot: int, trajectory: Tr
         return row | {"original_mm": None}
     distance, at = original.nearest(trajectory, c.structure)
     ours, theirs = np.asarray(c.at_lps_mm)[None], np.asarray(at)[None]
+    # Where the original lies as near as ours but carries another name, the border between two patches explains a gap.
+    there = original.name[original.everything.nearest_triangle(ours)[0]]
     return row | {
         "original_mm": distance,
+        "name_on_original_at_our_witness": SURFACE_NAMES[there],
         "original_witness_to_our_surface_mm": float(min(m.unsigned(theirs)[0] for m in original.own.values())),
         "our_witness_to_original_surface_mm": float(original.everything.unsigned(ours)[0]),
     }
