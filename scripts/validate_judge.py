@@ -13,6 +13,7 @@ import os
 import platform
 import subprocess
 import time
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,12 +27,14 @@ from sjplan.anatomy.build import anatomy_from_labels
 from sjplan.anatomy.types import Anatomy
 from sjplan.core.frames import SIDES
 from sjplan.core.implant import ImplantModel
+from sjplan.core.labels import LabelMap
 from sjplan.core.limits import Limits
 from sjplan.core.plan import Side, check_side
 from sjplan.core.structures import DANGERS, SURFACE_ID, SURFACE_NAMES
 from sjplan.core.trajectory import Trajectory
 from sjplan.geometry.solids import implant_solid
 from sjplan.geometry.triangle_tree import lowest_solid_distance, triangle_tree
+from sjplan.io.atomic import write_text
 from sjplan.io.catalogue import read_implants
 from sjplan.io.limits import read_limits
 from sjplan.io.presets import read_preset
@@ -231,41 +234,51 @@ def summary_of_originals(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--poses", type=int, default=200)
-    parser.add_argument("--pelvis-poses", type=int, default=50)
+    parser.add_argument("--poses", type=int, default=200, help="random poses in the phantom")
+    parser.add_argument("--pelvis-poses", type=int, default=50, help="random poses in z001")
     parser.add_argument("--pelves", nargs="*", default=["z001", "z013", "z019"])
     parser.add_argument("--seed", type=int, default=20)
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "results" / "judge.json")
+    parser.add_argument("--afresh", action="store_true", help="measure again what the file already holds")
     chosen = parser.parse_args()
     data = Path(os.environ.get("SJPLAN_REAL_DATA", ROOT.parent / "shared" / "data")) / "vsd_pelvis"
     catalogue, limits = read_implants(), read_limits()
     models = [catalogue["tri-7"], catalogue["thread-10"]]
-    result: dict[str, Any] = {
+    seed = chosen.seed
+    parts: dict[str, Callable[[], Any]] = {}
+    if chosen.poses:
+        parts["phantom"] = lambda: _poses(
+            build_phantom(read_preset("default")).labels, models, limits, chosen.poses, seed
+        )
+    if data.is_dir() and chosen.pelvis_poses:
+        z001 = data / "labelmaps_1mm" / "z001_labels.nii.gz"
+        parts["z001"] = lambda: _poses(read_labels(z001), models, limits, chosen.pelvis_poses, seed)
+    if data.is_dir() and chosen.pelves:
+        parts["originals"] = lambda: summary_of_originals(
+            [row for name in chosen.pelves for row in compare_with_original(name, data, models, limits, seed)]
+        )
+    done = {} if chosen.afresh or not chosen.out.is_file() else json.loads(chosen.out.read_text()).get("parts", {})
+    for name, measure in parts.items():
+        if name in done:
+            print(name, "is there already (--afresh measures again)")
+            continue
+        start = time.monotonic()
+        done[name] = {"commit": _git("rev-parse", "--short", "HEAD"), "seed": seed} | measure()
+        print(name, f"took {time.monotonic() - start:.0f} s", flush=True)
+        write_text(chosen.out, json.dumps(_header() | {"parts": done}, indent=1) + "\n")
+
+
+def _poses(labels: LabelMap, models: list[ImplantModel], limits: Limits, count: int, seed: int) -> dict[str, Any]:
+    return summary_of_poses(compare_poses(anatomy_from_labels(labels), models, limits, count, seed))
+
+
+def _header() -> dict[str, Any]:
+    packages = {name: version(name) for name in ("numpy", "numba", "vtk", "pyvista")}
+    return {
         "made_by": "scripts/validate_judge.py",
-        "commit": _git("rev-parse", "--short", "HEAD"),
-        "seed": chosen.seed,
-        "versions": {"sjplan": __version__, "python": platform.python_version()}
-        | {name: version(name) for name in ("numpy", "numba", "vtk", "pyvista")},
+        "versions": {"sjplan": __version__, "python": platform.python_version()} | packages,
         "wanted": {"agreement_mm": AGREEMENT_MM, "original_above_lower_bound_mm": [0.0, ABOVE_LOWER_BOUND_MM]},
     }
-    start = time.monotonic()
-    cases = [("phantom", lambda: build_phantom(read_preset("default")).labels, chosen.poses)]
-    if data.is_dir():
-        cases.append(("z001", lambda: read_labels(data / "labelmaps_1mm" / "z001_labels.nii.gz"), chosen.pelvis_poses))
-    for name, make, count in cases:
-        if count:
-            rows = compare_poses(anatomy_from_labels(make()), models, limits, count, chosen.seed)
-            result.setdefault("poses", {})[name] = summary_of_poses(rows)
-            print(name, f"{time.monotonic() - start:.0f} s", json.dumps(result["poses"][name]["difference_mm"]))
-    rows = []
-    for pelvis in chosen.pelves if data.is_dir() else []:
-        rows += compare_with_original(pelvis, data, models, limits, chosen.seed)
-        print(pelvis, f"{time.monotonic() - start:.0f} s")
-    if rows:
-        result["originals"] = summary_of_originals(rows)
-    chosen.out.parent.mkdir(parents=True, exist_ok=True)
-    chosen.out.write_text(json.dumps(result, indent=1) + "\n")
-    print(chosen.out.name, "written")
 
 
 def _git(*words: str) -> str:
