@@ -1,0 +1,41 @@
+"""The tables in the docs are what the results say, and the results are what the scripts find."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(script: str, *words: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "scripts" / script), *map(str, words)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=500, check=False)
+
+
+def test_the_page_on_real_pelves_agrees_with_its_results() -> None:
+    done = run("tabulate_real_pelves.py", "--check")
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_real_side_is_in_the_results() -> None:
+    rows = json.loads((ROOT / "docs/results/real_pelves.json").read_text(encoding="utf-8"))["rows"]
+    assert len({row["case"] for row in rows}) == 32
+    for row in rows:
+        if row["status"] != "found":
+            assert row["slow_search"]["status"] != "found", f"{row['case']} was refused, a finer search finds a plan"
+
+
+@pytest.mark.slow
+@pytest.mark.real
+def test_one_pelvis_planned_again_gives_the_tabled_answer(real_data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "again.json"
+    done = run("validate_planning.py", "--data", real_data, "--only", "vsd-z013", "--out", out)
+    assert done.returncode == 0, done.stderr
+    tabled = json.loads((ROOT / "docs/results/real_pelves.json").read_text(encoding="utf-8"))["rows"]
+    before = {row["case"]: row for row in tabled}
+    for row in json.loads(out.read_text(encoding="utf-8"))["rows"]:
+        assert row["status"] == before[row["case"]]["status"]
+        assert row["slack_mm"] == pytest.approx(before[row["case"]]["slack_mm"], abs=0.15)
