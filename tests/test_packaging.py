@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 def tracked_files() -> list[str]:
     """What a clean clone would hold: files that git tracks or would add."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8")
     if done.returncode != 0:
         pytest.skip("not a git checkout: nothing says which files belong to the project")
     return [name for name in done.stdout.splitlines() if (ROOT / name).is_file()]
@@ -28,7 +28,7 @@ def build(kind: str, source: Path, out: Path) -> Path:
         [sys.executable, "-m", "hatchling", "build", "-t", kind, "-d", str(out)],
         cwd=source,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
     )
     assert done.returncode == 0, done.stderr
     (built,) = out.iterdir()

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 
 def run(script: str, *words: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(ROOT / "scripts" / script), *map(str, words)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=500, check=False)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", timeout=500, check=False)
 
 
 def test_the_page_on_real_pelves_agrees_with_its_results() -> None:

@@ -62,7 +62,7 @@ def probe_opengl(code: str = PROBE) -> GlProbe:
             [sys.executable, "-c", code],
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             errors="replace",
             timeout=PROBE_TIMEOUT_S,
             check=False,

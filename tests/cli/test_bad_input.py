@@ -294,7 +294,7 @@ def test_the_real_process_says_the_same(phantom: Path, labels_image: Image, tmp_
     case = written(changed(labels_image, without(77)), tmp_path / "one hip.nii.gz")
     out = tmp_path / "out"
     command = [sys.executable, "-m", "sjplan.cli.main", "plan", str(case), "--out", str(out), "--no-pictures"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8")
     refused(Done(done.returncode, done.stdout, done.stderr), out, "hip_left")
 
 

@@ -93,7 +93,7 @@ def test_error_text_of_several_lines_stays_one_line(sjplan: Sjplan, monkeypatch:
 
 def test_installed_command_exits_with_the_code() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "sjplan.cli.main", "views", "nosuch.nii"], capture_output=True, text=True
+        [sys.executable, "-m", "sjplan.cli.main", "views", "nosuch.nii"], capture_output=True, encoding="utf-8"
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert one_line(done.stderr)
@@ -108,7 +108,7 @@ def test_small_commands_load_nothing_heavy(words: list[str]) -> None:
         "heavy = [m for m in ('vtk', 'vtkmodules', 'pyvista', 'SimpleITK', 'numba', 'scipy') if m in sys.modules]\n"
         "sys.exit(f'loaded {heavy}' if heavy else code)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8")
     assert (done.returncode, done.stderr) == (0, "")
 
 

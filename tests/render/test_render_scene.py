@@ -209,7 +209,7 @@ def test_nothing_is_written_to_stderr():
     )
     folder = str(Path(__file__).parent)
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code, folder], capture_output=True, text=True, timeout=120
+        [sys.executable, "-W", "error", "-c", code, folder], capture_output=True, encoding="utf-8", timeout=120
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""

@@ -95,6 +95,6 @@ def test_kernels_are_right_when_compiled_projector_first_and_when_loaded(tmp_pat
     for _ in ("compiled", "loaded from the cache"):
         environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
         done = subprocess.run(
-            [sys.executable, "-c", ORDER], env=environment, capture_output=True, text=True, check=True
+            [sys.executable, "-c", ORDER], env=environment, capture_output=True, encoding="utf-8", check=True
         )
         assert float(done.stdout) == pytest.approx(3.5 + 6.0, abs=1e-9)
