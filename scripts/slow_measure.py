@@ -27,10 +27,13 @@ Points = NDArray[np.float64]
 FINE_MM = 0.02
 """Half-width of a sampled cell at which refinement ends: samples are then at most some 0.04 mm apart."""
 
-DEPTH_STEP_MM = 0.5
+START_MM = 5.0
+"""Edge of the first cells on the solid's surface."""
+
+DEPTH_STEP_MM = 0.7
 """First lattice for the deepest point; it is refined round the deepest ones."""
 
-TIE_MM = 1e-6
+TIE_MM = 0.05
 """Structures equally near within this share a point."""
 
 CROWD = 48
@@ -98,13 +101,28 @@ class TrueSolid:
         outside = np.hypot(np.maximum(across, 0), np.maximum(end, 0))
         return np.asarray(np.where((across > 0) | (end > 0), outside, np.maximum(across, end)))
 
-    def nearest_inside(self, points: Points) -> Points:
-        """Points moved down the slope of the distance (by differences) onto the solid; those that miss are left out."""
+    def lattice(self, step_mm: float) -> Points:
+        """Centres of cubes along the axes of the solid that cover it."""
+        across = np.arange(-self.radius, self.radius + step_mm, step_mm)
+        along = (np.arange(np.ceil(self.length / step_mm)) + 0.5) * step_mm
+        a, u, v = (g.ravel() for g in np.meshgrid(along, across, across, indexing="ij"))
+        points = self.lps(a, u, v)
+        return points[self.signed(points) <= np.sqrt(3) / 2 * step_mm]
+
+    def split(self, centres: Points, step_mm: float) -> Points:
+        """Centres of the eight halves of cubes, as far as they meet the solid."""
+        octants = np.stack(np.meshgrid(*[(-1, 1)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+        moved = centres[:, None] + step_mm / 4 * octants @ np.stack([self.w, self.u, self.v])
+        points = moved.reshape(-1, 3)
+        return points[self.signed(points) <= np.sqrt(3) / 4 * step_mm]
+
+    def held(self, points: Points) -> Points:
+        """Points moved down the slope of the distance (by differences) onto the solid; those inside stay."""
         for _ in range(3):
             here, h = self.signed(points), 1e-5
             slope = np.stack([(self.signed(points + h * e) - here) / h for e in np.eye(3)], axis=1)
-            points = points - (np.maximum(here, 0) + 1e-7)[:, None] * slope
-        return points[self.signed(points) <= 1e-4]
+            points = points - np.where(here > 0, here, 0.0)[:, None] * slope
+        return points
 
 
 def lowest_over_boundary(solid: TrueSolid, distance: Callable[[Points], Points]) -> float:
@@ -112,7 +130,7 @@ def lowest_over_boundary(solid: TrueSolid, distance: Callable[[Points], Points])
     parts = [(solid.perimeter, solid.length, False), (solid.perimeter, 1.0, True)]
     cells = []
     for total, depth, is_cap in parts:
-        n, m = int(np.ceil(total / 2.0)), int(np.ceil((solid.radius if is_cap else depth) / 2.0))
+        n, m = int(np.ceil(total / START_MM)), int(np.ceil((solid.radius if is_cap else depth) / START_MM))
         s, z = (g.ravel() for g in np.meshgrid((np.arange(n) + 0.5) / n, (np.arange(m) + 0.5) / m, indexing="ij"))
         for kind in (1, 2) if is_cap else (0,):
             half = [np.full(len(s), 0.5 / n), np.full(len(s), 0.5 / m)]
@@ -239,20 +257,22 @@ class SlowPelvis:
 
     def depths(self, solid: TrueSolid, crowd: int = CROWD) -> dict[str, float]:
         """Deepest point behind each structure: a dense lattice, then points at random wherever one may be deeper."""
-        steps = np.arange(-np.ceil(solid.radius), np.ceil(solid.radius) + DEPTH_STEP_MM, DEPTH_STEP_MM)
-        along = np.linspace(0, solid.length, int(np.ceil(solid.length / DEPTH_STEP_MM)) + 1)
-        a, u, v = (g.ravel() for g in np.meshgrid(along, steps, steps, indexing="ij"))
-        ring = solid.outline(np.linspace(0, solid.perimeter, 60, endpoint=False))
-        points = np.concatenate([solid.lps(a, u, v), solid.lps(np.repeat(along, 60), *np.tile(ring.T, len(along)))])
-        points = points[solid.signed(points) <= 1e-9]
-        points = points[np.stack([bone.signed(points) for bone in self.bones]).min(axis=0) > 0]
+        points, height, step = solid.lattice(4 * DEPTH_STEP_MM), np.zeros(0), 4 * DEPTH_STEP_MM
+        while True:
+            held = solid.held(points)
+            height = np.stack([bone.signed(held) for bone in self.bones]).min(axis=0)
+            if step <= DEPTH_STEP_MM:
+                break
+            # Deep inside bone there is nothing to find: only what may reach out of it is split.
+            points, step = solid.split(points[height > -np.sqrt(3) / 2 * step], step), step / 2
+        points = held[height > 0]
         label = self.label[self.whole.nearest_triangle(points)]
         result = {}
         for name in np.unique(label[label < len(DANGERS)]):
-            mesh, mine = self.dangers[DANGERS[name]], points[label == name]
-            depth = self._depths_of(solid, mine, mesh)
+            mesh = self.dangers[DANGERS[name]]
+            depth = self._depths_of(solid, points, mesh)
             if depth.max() > 0:
-                result[DANGERS[name]] = self._deepest(solid, mine[depth > 0], depth[depth > 0], mesh, crowd)
+                result[DANGERS[name]] = self._deepest(solid, points[depth > 0], depth[depth > 0], mesh, crowd)
         return result
 
     def _deepest(self, solid: TrueSolid, points: Points, depth: Points, mesh: SlowMesh, crowd: int) -> float:
@@ -264,8 +284,7 @@ class SlowPelvis:
             others = rng.choice(len(depth), min(len(depth), crowd // 4), replace=False)
             kept = np.unique(np.concatenate([kept, others]))
             trial = (points[kept, None] + rng.normal(scale=reach, size=(len(kept), 12, 3))).reshape(-1, 3)
-            inside = solid.signed(trial) <= 0
-            trial = np.concatenate([trial[inside], solid.nearest_inside(trial[~inside])])
+            trial = solid.held(trial)
             value = self._depths_of(solid, trial, mesh)
             points = np.concatenate([points[kept], trial[value > 0]])
             depth = np.concatenate([depth[kept], value[value > 0]])
