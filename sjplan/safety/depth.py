@@ -1,8 +1,7 @@
 """How deep a solid reaches out of the bone, structure by structure.
 
 A point of the solid is out behind a structure when it lies outside both bones and that structure's surface is the
-nearest of all to within 0.05 mm. What lies lateral of the ilium, where the implant enters, is not out; nor is the
-joint gap.
+nearest of all. What lies lateral of the ilium, where the implant enters, is not out; nor is the joint gap.
 """
 
 from __future__ import annotations
@@ -28,9 +27,8 @@ _PASSED_MM = 0.25
 _RUN = 64
 """Points that share what is learnt from each other."""
 
-_TIE_MM = 0.05
-"""Structures equally near within this share a point. Far out, the border between two names moves by millimetres with
-a hundredth in distance: a sharp border there would mean nothing and take long to find."""
+_TIE_MM = 1e-6
+"""Structures equally near within this share a point: beyond the edge where two patches meet, both are nearest."""
 
 _OCTANTS = np.array([(a, b, c) for a in (-1, 1) for b in (-1, 1) for c in (-1, 1)], float)
 _N_DANGERS = len(DANGERS)
@@ -89,7 +87,7 @@ def _deepest(
         nearest = (farther <= _TIE_MM) & (height > 0) & (which != _PASSED)
         best = max(best, float(height[nearest].max(initial=0.0)))
         # A cell holds points with this structure nearest only if it is hardly farther than others at its centre.
-        kept = (farther <= _TIE_MM + 2 * reach) & (height + reach > best + _DEPTH_TOL_MM)
+        kept = (farther <= 2 * reach) & (height + reach > best + _DEPTH_TOL_MM)
         if reach <= _DEPTH_TOL_MM or not kept.any():
             return best
         cells = (cells[kept, None] + 0.25 * step * _OCTANTS @ axes).reshape(-1, 3)
