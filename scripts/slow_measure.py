@@ -7,6 +7,7 @@ more densely where the minimum can be, and distances to the labelled mesh come f
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 
 import numpy as np
 import pyvista as pv
@@ -18,7 +19,7 @@ from vtkmodules.vtkFiltersCore import vtkImplicitPolyDataDistance
 
 from sjplan.anatomy.types import Anatomy
 from sjplan.core.plan import Side
-from sjplan.core.structures import DANGERS, SURFACE_ID
+from sjplan.core.structures import DANGERS, SURFACE_ID, SURFACE_NAMES
 from sjplan.core.trajectory import Trajectory
 from sjplan.geometry.surface import LabelledSurface
 
@@ -30,14 +31,18 @@ FINE_MM = 0.02
 START_MM = 5.0
 """Edge of the first cells on the solid's surface."""
 
-DEPTH_STEP_MM = 0.7
-"""First lattice for the deepest point; it is refined round the deepest ones."""
+TIE_MM = 0.01
+"""Surfaces equally near within this share a point."""
 
-TIE_MM = 0.05
-"""Structures equally near within this share a point."""
+DEPTH_STEP_MM = 2.0
+"""First lattice for the deepest point; it is refined where a deeper one may be."""
 
-CROWD = 48
-"""Points that each finer cloud is laid round; more of them take longer and can only find deeper points."""
+STEEPNESS = 4.0
+"""How much less a point counts for each mm that a structure is farther than the nearest."""
+
+
+RAY_MM = 400.0
+"""Rays end here, far beyond any pelvis."""
 
 
 class TrueSolid:
@@ -69,6 +74,12 @@ class TrueSolid:
     def lps(self, along: Points, u: Points, v: Points) -> Points:
         """Points from coordinates along and across the axis."""
         return self.entry + along[:, None] * self.w + u[:, None] * self.u + v[:, None] * self.v
+
+    def shortened(self, mm: float) -> TrueSolid:
+        """The same solid without its first millimetres."""
+        other = copy(self)
+        other.entry, other.length = self.entry + mm * self.w, self.length - mm
+        return other
 
     def outline(self, s_mm: Points) -> Points:
         """Point (u, v) of the section's outline at an arc length, in turns of corner arc and flat side."""
@@ -205,11 +216,11 @@ class SlowMesh:
             found[n] = int(cell)
         return found
 
-    def first_along(self, point: Points, axis: Points) -> int:
-        """Index of the first triangle along a ray, -1 for none."""
+    def first_along(self, point: Points, axis: Points) -> tuple[float, int]:
+        """How far along a ray the first triangle is, and its index; -1 for none."""
         t, sub, cell = mutable(0.0), mutable(0), mutable(-1)
-        hit = self._locator.IntersectWithLine(point, point + 400 * axis, 0.0, t, [0.0] * 3, [0.0] * 3, sub, cell)
-        return int(cell) if hit else -1
+        hit = self._locator.IntersectWithLine(point, point + RAY_MM * axis, 0.0, t, [0.0] * 3, [0.0] * 3, sub, cell)
+        return (float(t) * RAY_MM, int(cell)) if hit else (np.inf, -1)
 
 
 class SlowPelvis:
@@ -221,13 +232,14 @@ class SlowPelvis:
         corners = np.concatenate([bone.corners_lps_mm() for bone in bones])
         self.label = np.concatenate([bone.label for bone in bones])
         self.whole = SlowMesh(corners)
+        self.any_danger = SlowMesh(corners[self.label < len(DANGERS)])
         self.dangers = {
             name: SlowMesh(corners[self.label == SURFACE_ID[name]])
             for name in DANGERS
             if (self.label == SURFACE_ID[name]).any()
         }
 
-    def distances(self, trajectory: Trajectory, *, passes: bool, crowd: int = CROWD) -> dict[str, float]:
+    def distances(self, trajectory: Trajectory, *, passes: bool) -> dict[str, float]:
         """Distance to each danger, negative where the solid is out of the bone behind it (DESIGN's definition)."""
         solid = TrueSolid(trajectory)
         clear = {name: lowest_over_boundary(solid, mesh.unsigned) for name, mesh in self.dangers.items()}
@@ -236,57 +248,63 @@ class SlowPelvis:
         cut = {name for name, value in reach.items() if value <= 0}
         if passes and not cut:
             return clear
-        depth = self.depths(solid, crowd)
-        result = {}
-        for name, value in clear.items():
-            if name in depth and (name in cut or not passes):
-                result[name] = -depth[name]
-            else:
-                result[name] = reach[name] if name in cut else value
-        return result
+        depth = self.depths(solid, cut)
+        return {name: -depth.get(name, -reach[name] if name in cut else -value) for name, value in clear.items()}
 
     def _depths_of(self, solid: TrueSolid, points: Points, mesh: SlowMesh) -> Points:
         """Depth of points out behind one structure; -1 where the bone is not left there."""
         height = np.stack([bone.signed(points) for bone in self.bones]).min(axis=0)
-        depth = np.where((height > 0) & (mesh.unsigned(points) <= height + TIE_MM), height, -1.0)
-        for n in np.flatnonzero(depth > 0):
+        depth = np.where(height > 0, height - STEEPNESS * (mesh.unsigned(points) - height), -1.0)
+        out = np.flatnonzero(depth > 0)
+        on_the_way_in = self.label[self.whole.nearest_triangle(points[out])] >= len(DANGERS)
+        for n, passed in zip(out, on_the_way_in, strict=True):
             ahead = self.whole.first_along(points[n], solid.w)
-            if ahead >= 0 and self.label[ahead] == SURFACE_ID["lateral"]:
+            if passed or (ahead >= 0 and self.label[ahead] == SURFACE_ID["lateral"]):
                 depth[n] = -1.0
         return depth
 
-    def depths(self, solid: TrueSolid, crowd: int = CROWD) -> dict[str, float]:
-        """Deepest point behind each structure: a dense lattice, then points at random wherever one may be deeper."""
-        points, height, step = solid.lattice(4 * DEPTH_STEP_MM), np.zeros(0), 4 * DEPTH_STEP_MM
-        while True:
-            held = solid.held(points)
-            height = np.stack([bone.signed(held) for bone in self.bones]).min(axis=0)
-            if step <= DEPTH_STEP_MM:
-                break
-            # Deep inside bone there is nothing to find: only what may reach out of it is split.
-            points, step = solid.split(points[height > -np.sqrt(3) / 2 * step], step), step / 2
-        points = held[height > 0]
-        label = self.label[self.whole.nearest_triangle(points)]
-        result = {}
-        for name in np.unique(label[label < len(DANGERS)]):
-            mesh = self.dangers[DANGERS[name]]
-            depth = self._depths_of(solid, points, mesh)
-            if depth.max() > 0:
-                result[DANGERS[name]] = self._deepest(solid, points[depth > 0], depth[depth > 0], mesh, crowd)
-        return result
+    def _from_the_ilium_on(self, solid: TrueSolid) -> TrueSolid | None:
+        """The solid without what lies lateral of where its axis enters the ilium's lateral side."""
+        t, triangle = self.whole.first_along(solid.entry, solid.w)
+        if triangle < 0 or self.label[triangle] != SURFACE_ID["lateral"]:
+            return solid
+        return solid.shortened(t) if t < solid.length else None
 
-    def _deepest(self, solid: TrueSolid, points: Points, depth: Points, mesh: SlowMesh, crowd: int) -> float:
-        rng, reach = np.random.default_rng(0), DEPTH_STEP_MM
-        while reach > FINE_MM:
-            kept = np.flatnonzero(depth + reach > depth.max())
-            kept = kept[np.argsort(-depth[kept], kind="stable")[:crowd]]
-            # Some from farther down: points apart climb different hills.
-            others = rng.choice(len(depth), min(len(depth), crowd // 4), replace=False)
-            kept = np.unique(np.concatenate([kept, others]))
-            trial = (points[kept, None] + rng.normal(scale=reach, size=(len(kept), 12, 3))).reshape(-1, 3)
-            trial = solid.held(trial)
-            value = self._depths_of(solid, trial, mesh)
-            points = np.concatenate([points[kept], trial[value > 0]])
-            depth = np.concatenate([depth[kept], value[value > 0]])
-            reach *= 0.65
-        return float(depth.max())
+    def depths(self, whole_solid: TrueSolid, cut: set[str]) -> dict[str, float]:
+        """Deepest point behind each structure that is cut, and behind the one nearest to the deepest point of all."""
+        solid = self._from_the_ilium_on(whole_solid)
+        if solid is None:
+            return {}
+        depth, deepest = self._deepest(solid, self.any_danger)
+        names = set(cut)
+        if depth > 0:
+            names.add(min(self.dangers, key=lambda name: float(self.dangers[name].unsigned(deepest[None])[0])))
+        found = {name: self._deepest(solid, self.dangers[name])[0] for name in names}
+        return {name: value for name, value in found.items() if value > 0}
+
+    def _deepest(self, solid: TrueSolid, mesh: SlowMesh) -> tuple[float, Points]:
+        """Depth of the deepest point behind a surface, and that point: samples, ever denser where it may pay."""
+        step, best, deepest = DEPTH_STEP_MM, 0.0, np.full(3, np.nan)
+        centres = solid.lattice(step)
+        while len(centres):
+            half = np.sqrt(3) / 2 * step
+            points = solid.held(centres)
+            height = np.stack([bone.signed(points) for bone in self.bones]).min(axis=0)
+            worth = height + half > best
+            centres, points, height = centres[worth], points[worth], height[worth]
+            farther = mesh.unsigned(points) - height
+            depth = np.where(height > 0, height - STEEPNESS * farther, -np.inf)
+            gap = np.zeros(len(points), bool)
+            for n in np.argsort(-depth, kind="stable"):
+                if depth[n] <= best:
+                    break
+                nearest = self.label[self.whole.nearest_triangle(points[n : n + 1])[0]]
+                gap[n] = SURFACE_NAMES[nearest].startswith("joint") and farther[n] > TIE_MM
+                if not gap[n]:
+                    best, deepest = float(depth[n]), points[n]
+            if half < FINE_MM / STEEPNESS:
+                break
+            raised = height + half - STEEPNESS * np.maximum(farther - 2 * half, 0)
+            centres = solid.split(centres[(raised > best + FINE_MM) & ~(gap & (half < FINE_MM))], step)
+            step /= 2
+        return best, deepest

@@ -22,5 +22,8 @@ MAX_PLANNING_SPACING_MM: Final = 2.0
 JUDGE_TOL_MM: Final = 1e-3
 """Width at which a branch and bound distance stops (mm): far below any surface's own error."""
 
+DEPTH_TOL_MM: Final = 0.05
+"""Width at which the search for a solid's deepest point outside the bone stops (mm): far below a surface's error."""
+
 AIR_HU: Final = -1000.0
 """What lies outside a CT's field of view (HU): air, never zero, which is water."""

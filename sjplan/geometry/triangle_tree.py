@@ -20,6 +20,18 @@ from sjplan.geometry.solids import Solid, solid_distance
 
 _LEAF = 6
 
+_STACK = 128
+"""Nodes that wait in a descent: at most two for each level, and halving gives levels by the logarithm."""
+
+_STACK = 128
+"""Nodes that wait in a descent: at most two for each level, and halving gives levels by the logarithm."""
+
+_STACK = 128
+"""Nodes that wait in a descent: at most two for each level, and halving gives levels by the logarithm."""
+
+_STACK = 128
+"""Nodes that wait in a descent: at most two for each level, and halving gives levels by the logarithm."""
+
 
 class TriangleTree(NamedTuple):
     """Triangles sorted into a binary tree of boxes; `order` maps a sorted triangle to the caller's index."""
@@ -86,42 +98,46 @@ def _build(
 
 
 @nb.njit(cache=True)
-def _nearest_on_triangle(t: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Point of a triangle nearest to x (Ericson, Real-Time Collision Detection, section 5.1.5)."""
-    q: NDArray[np.float64] = np.zeros(3)
-    a, b, c = t[0], t[1], t[2]
-    ab, ac, ap = b - a, c - a, x - a
-    d1, d2 = ab @ ap, ac @ ap
-    bp = x - b
-    d3, d4 = ab @ bp, ac @ bp
-    cp = x - c
-    d5, d6 = ab @ cp, ac @ cp
+def _nearest_on_triangle(t: NDArray[np.float64], x: float, y: float, z: float) -> tuple[float, float, float]:
+    """Point of a triangle nearest to (x, y, z) (Ericson, Real-Time Collision Detection, section 5.1.5).
+
+    Written out coordinate by coordinate: small arrays would each be allocated, at five times the cost.
+    """
+    ax, ay, az = t[0, 0], t[0, 1], t[0, 2]
+    ux, uy, uz = t[1, 0] - ax, t[1, 1] - ay, t[1, 2] - az
+    vx, vy, vz = t[2, 0] - ax, t[2, 1] - ay, t[2, 2] - az
+    px, py, pz = x - ax, y - ay, z - az
+    d1, d2 = ux * px + uy * py + uz * pz, vx * px + vy * py + vz * pz
+    qx, qy, qz = x - t[1, 0], y - t[1, 1], z - t[1, 2]
+    d3, d4 = ux * qx + uy * qy + uz * qz, vx * qx + vy * qy + vz * qz
+    rx, ry, rz = x - t[2, 0], y - t[2, 1], z - t[2, 2]
+    d5, d6 = ux * rx + uy * ry + uz * rz, vx * rx + vy * ry + vz * rz
     va, vb, vc = d3 * d6 - d5 * d4, d5 * d2 - d1 * d6, d1 * d4 - d3 * d2
+    e, f = 0.0, 0.0  # weights of the second and third corner; the first corner unless found otherwise
     if d1 <= 0 and d2 <= 0:
-        q[:] = a
+        pass
     elif d3 >= 0 and d4 <= d3:
-        q[:] = b
+        e = 1.0
     elif vc <= 0 and d1 >= 0 and d3 <= 0 and d1 > d3:
-        q[:] = a + d1 / (d1 - d3) * ab
+        e = d1 / (d1 - d3)
     elif d6 >= 0 and d5 <= d6:
-        q[:] = c
+        f = 1.0
     elif vb <= 0 and d2 >= 0 and d6 <= 0 and d2 > d6:
-        q[:] = a + d2 / (d2 - d6) * ac
+        f = d2 / (d2 - d6)
     elif va <= 0 and d4 - d3 >= 0 and d5 - d6 >= 0 and (d4 - d3) + (d5 - d6) > 0:
-        q[:] = b + (d4 - d3) / ((d4 - d3) + (d5 - d6)) * (c - b)
+        f = (d4 - d3) / ((d4 - d3) + (d5 - d6))
+        e = 1.0 - f
     elif va + vb + vc > 0:
         total = va + vb + vc
-        q[:] = a + vb / total * ab + vc / total * ac
-    else:
-        q[:] = a
-    return q
+        e, f = vb / total, vc / total
+    return ax + e * ux + f * vx, ay + e * uy + f * vy, az + e * uz + f * vz
 
 
 @nb.njit(cache=True)
-def _box_distance(centre: NDArray[np.float64], half: NDArray[np.float64], x: NDArray[np.float64]) -> float:
+def _box_distance(centre: NDArray[np.float64], half: NDArray[np.float64], node: int, x: NDArray[np.float64]) -> float:
     total = 0.0
     for d in range(3):
-        e = abs(float(x[d]) - float(centre[d])) - float(half[d])
+        e = abs(x[d] - centre[node, d]) - half[node, d]
         if e > 0:
             total += e * e
     return math.sqrt(total)
@@ -137,37 +153,40 @@ def nearest_point(tree: TriangleTree, x: NDArray[np.float64]) -> tuple[float, fl
     best, sign, which = np.inf, 1.0, -1
     squarest = -1.0
     point = np.zeros(3)
-    stack = [0]
-    while len(stack) > 0:
-        node = stack.pop()
-        if _box_distance(tree.box_centre[node], tree.box_half[node], x) > best + 1e-9:
+    stack, bound = np.empty(_STACK, np.int64), np.empty(_STACK)
+    stack[0], bound[0], top = 0, 0.0, 1
+    while top > 0:
+        top -= 1
+        node = stack[top]
+        if bound[top] > best + 1e-9:
             continue
-        if tree.child[node, 0] >= 0:
-            left, right = tree.child[node, 0], tree.child[node, 1]
-            near = _box_distance(tree.box_centre[left], tree.box_half[left], x)
-            far = _box_distance(tree.box_centre[right], tree.box_half[right], x)
-            if near <= far:
-                stack.append(right)
-                stack.append(left)
-            else:
-                stack.append(left)
-                stack.append(right)
+        left, right = tree.child[node, 0], tree.child[node, 1]
+        if left >= 0:
+            near = _box_distance(tree.box_centre, tree.box_half, left, x)
+            far = _box_distance(tree.box_centre, tree.box_half, right, x)
+            if near > far:
+                left, right, near, far = right, left, far, near
+            stack[top], bound[top], stack[top + 1], bound[top + 1] = right, far, left, near
+            top += 2
             continue
         for n in range(tree.span[node, 0], tree.span[node, 1]):
-            q = _nearest_on_triangle(tree.corners[n], x)
-            away = x - q
-            d = np.sqrt(away @ away)
+            t = tree.corners[n]
+            qx, qy, qz = _nearest_on_triangle(t, x[0], x[1], x[2])
+            ax, ay, az = x[0] - qx, x[1] - qy, x[2] - qz
+            d = math.sqrt(ax * ax + ay * ay + az * az)
             if d > best + 1e-9:
                 continue
-            normal = np.cross(tree.corners[n, 1] - tree.corners[n, 0], tree.corners[n, 2] - tree.corners[n, 0])
-            size = np.sqrt(normal @ normal)
-            along = (normal @ away) / size if size > 0 else 0.0
+            ux, uy, uz = t[1, 0] - t[0, 0], t[1, 1] - t[0, 1], t[1, 2] - t[0, 2]
+            vx, vy, vz = t[2, 0] - t[0, 0], t[2, 1] - t[0, 1], t[2, 2] - t[0, 2]
+            nx, ny, nz = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
+            size = math.sqrt(nx * nx + ny * ny + nz * nz)
+            along = (nx * ax + ny * ay + nz * az) / size if size > 0 else 0.0
             if d < best - 1e-9 or abs(along) > squarest:
                 squarest = abs(along)
                 sign = 1.0 if along >= 0 else -1.0
                 which = tree.order[n]
-                point = q
-            best = min(best, float(d))
+                point[0], point[1], point[2] = qx, qy, qz
+            best = min(best, d)
     return best, sign, which, point
 
 

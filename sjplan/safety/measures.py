@@ -11,7 +11,7 @@ from sjplan.anatomy.types import Joint
 from sjplan.core.arrays import Array, frozen, unit
 from sjplan.core.frames import SIDE_SIGN
 from sjplan.core.limits import Limits
-from sjplan.core.tolerances import JUDGE_TOL_MM
+from sjplan.core.tolerances import DEPTH_TOL_MM, JUDGE_TOL_MM
 from sjplan.core.trajectory import Trajectory
 from sjplan.geometry.solids import Solid, envelope_solid, implant_solid, solid_mesh
 from sjplan.geometry.triangle_tree import TriangleTree, line_hits, nearest_point, solid_to_surface, triangle_tree
@@ -65,7 +65,7 @@ def clearances(
     """Distance of the true solid and of the envelope to every danger structure that exists.
 
     Set `passes` to False for an implant that does not go from the ilium through the joint into the sacrum: it may
-    be out of the bone without cutting any surface, so its depth is looked for behind every one.
+    be out of the bone without cutting any surface.
     """
     solid = signed_clearances(surfaces, implant_solid(trajectory), passes=passes)
     envelope = signed_clearances(surfaces, envelope_solid(trajectory), passes=passes)
@@ -75,7 +75,7 @@ def clearances(
             distance_mm=distance,
             envelope_mm=min(envelope[structure][0], distance),
             limit_mm=limits.clearance_of(structure),
-            lower_bound_mm=distance - surfaces.anatomy.geometry_error_mm - JUDGE_TOL_MM,
+            lower_bound_mm=distance - surfaces.anatomy.geometry_error_mm - _tolerance_mm(distance),
             at_lps_mm=frozen(at),
             on_implant_lps_mm=frozen(on),
         )
@@ -88,22 +88,19 @@ def signed_clearances(
 ) -> dict[str, tuple[float, Array, Array]]:
     """Distance from a solid to each danger, witness on the danger, witness on the solid.
 
-    Where the solid cuts a surface, minus the depth of its deepest point out behind that surface (at least how far
-    the surface reaches into nothing but the solid's skin counts as zero).
+    Where the solid cuts a surface, minus the depth of its deepest point out behind that surface; where no point of
+    it is out there, how far the surface reaches through the solid's skin.
     """
     found = {name: solid_to_surface(tree, solid) for name, tree in surfaces.dangers.items()}
-    if passes and min(distance for distance, _, _ in found.values()) > 0:
+    cut = [name for name, (distance, _, _) in found.items() if distance <= 0]
+    if passes and not cut:
         return found
-    depth = depths_mm(surfaces, solid)
-    return {
-        name: (_with_depth(distance, depth.get(name), passes), at, on) for name, (distance, at, on) in found.items()
-    }
+    depth = depths_mm(surfaces, solid, cut)
+    return {name: (-depth[name] if name in depth else distance, at, on) for name, (distance, at, on) in found.items()}
 
 
-def _with_depth(distance_mm: float, depth_mm: float | None, passes: bool) -> float:
-    if distance_mm > 0 and (passes or depth_mm is None):
-        return distance_mm
-    return -depth_mm if depth_mm is not None else distance_mm
+def _tolerance_mm(distance_mm: float) -> float:
+    return JUDGE_TOL_MM if distance_mm > 0 else DEPTH_TOL_MM
 
 
 def _inside_spans(tree: TriangleTree, origin: Array, axis: Array) -> list[tuple[float, float]]:

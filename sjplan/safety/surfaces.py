@@ -73,6 +73,11 @@ class MeasuringSurfaces:
             if (label == SURFACE_ID[name]).any()
         }
 
+    @cached_property
+    def any_danger(self) -> TriangleTree:
+        """All triangles that belong to a danger structure."""
+        return triangle_tree(self.whole.corners_lps_mm()[self.whole.label < len(DANGERS)])
+
 
 def measuring_surfaces(anatomy: Anatomy, side: Side) -> MeasuringSurfaces:
     """Prepare one side for measuring; see `MeasuringSurfaces`."""

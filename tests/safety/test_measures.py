@@ -5,7 +5,7 @@ import pytest
 from blocks import LATERAL_X, ROUND, TRIANGLE, Blocks
 
 from sjplan.core.errors import AnatomyError
-from sjplan.core.tolerances import JUDGE_TOL_MM
+from sjplan.core.tolerances import DEPTH_TOL_MM, JUDGE_TOL_MM
 from sjplan.safety.judge import judge
 from sjplan.safety.measures import PIN_RADIUS_MM, clearances
 from sjplan.safety.surfaces import measuring_surfaces
@@ -54,7 +54,8 @@ def test_envelope_is_never_farther_and_the_bound_is_the_distance_less_the_error(
         )
         for c in measured(surfaces, limits, trajectory).values():
             assert c.envelope_mm <= c.distance_mm
-            bound = c.distance_mm - blocks.anatomy.geometry_error_mm - JUDGE_TOL_MM
+            search = JUDGE_TOL_MM if c.distance_mm > 0 else DEPTH_TOL_MM
+            bound = c.distance_mm - blocks.anatomy.geometry_error_mm - search
             assert c.lower_bound_mm == pytest.approx(bound, abs=1e-12)
             assert c.limit_mm == limits.clearance_of(c.structure)
 
@@ -226,7 +227,7 @@ def test_margins_do_not_depend_on_where_the_grid_lies(blocks, limits, place):
     for a, b in zip(here.implants, there.implants, strict=True):
         for x, y in zip(a.clearances, b.clearances, strict=True):
             assert y.structure == (x.structure.replace("left", "right") if mirrored else x.structure)
-            # The search for the minimum stops within JUDGE_TOL_MM, a depth within 0.06 mm.
+            # The search for the minimum stops within JUDGE_TOL_MM, a depth within DEPTH_TOL_MM.
             assert y.distance_mm == pytest.approx(x.distance_mm, abs=JUDGE_TOL_MM if x.distance_mm > 0 else 0.07)
             assert y.envelope_mm == pytest.approx(x.envelope_mm, abs=JUDGE_TOL_MM if x.envelope_mm > 0 else 0.07)
         for name in ("protrusion_mm", "iliac_mm", "joint_mm", "sacral_mm", "tip_to_midline_mm"):
