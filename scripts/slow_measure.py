@@ -34,6 +34,9 @@ START_MM = 5.0
 TIE_MM = 0.01
 """Surfaces equally near within this share a point."""
 
+GAP_MM = 0.03
+"""Half-diagonal below which a cell lies in the joint's gap, or not, as its centre does."""
+
 DEPTH_STEP_MM = 2.0
 """First lattice for the deepest point; it is refined where a deeper one may be."""
 
@@ -305,6 +308,6 @@ class SlowPelvis:
             if half < FINE_MM / STEEPNESS:
                 break
             raised = height + half - STEEPNESS * np.maximum(farther - 2 * half, 0)
-            centres = solid.split(centres[(raised > best + FINE_MM) & ~(gap & (half < FINE_MM))], step)
+            centres = solid.split(centres[(raised > best + FINE_MM) & ~(gap & (half < GAP_MM))], step)
             step /= 2
         return best, deepest

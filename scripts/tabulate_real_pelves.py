@@ -98,7 +98,52 @@ def surfaces() -> str:
     return table(head, body)
 
 
-TABLES = {"plans": plans, "anatomy": anatomy, "corridors": corridors, "surfaces": surfaces}
+def judge_parts() -> dict[str, Any]:
+    """Parts of the judge's results by name."""
+    return dict(json.loads((RESULTS / "judge.json").read_text(encoding="utf-8"))["parts"])
+
+
+def poses() -> str:
+    head = ["random poses in", "poses", "that overlap", "distances", "clear: judge less slow, mm"]
+    head += ["overlapping: judge less slow, mm", "lower bound less slow, at most mm", "out of bounds"]
+    body = []
+    for name, part in judge_parts().items():
+        if "poses" not in part:
+            continue
+        spreads = [
+            f"{part[key]['min']} to {part[key]['max']}" for key in ("difference_clear_mm", "difference_overlapping_mm")
+        ]
+        cells = [name, part["poses"], part["poses_overlapping"], part["measurements"], *spreads]
+        body.append([*cells, part["largest_lower_bound_minus_slow_mm"], len(part["out_of_bounds"])])
+    return table(head, body)
+
+
+def originals() -> str:
+    found = judge_parts()["originals"]
+    words = f"{found['measurements']} distances of the plans for {', '.join(found['sides'])}: the original lies "
+    spread = found["original_minus_lower_bound_mm"]
+    words += f"{spread['min']} to {spread['max']} mm above the lower bound, and below it"
+    words += f" {len(found['below_lower_bound'])} times.\n"
+    for row in found["above_lower_bound_by_too_much"]:
+        words += (
+            f"\nMore than 1.5 mm above: {row['pelvis']} {row['side']}, implant {row['slot']}, {row['structure']}: bound"
+            f" {row['lower_bound_mm']}, original {row['original_mm']} mm. Our witness lies"
+            f" {row['our_witness_to_original_surface_mm']} mm from the original surface, where that is named"
+            f" {row['name_on_original_at_our_witness']}.\n"
+        )
+    head = ["structure", "original less lower bound: min, median, max mm"]
+    body = [[kind, f"{v['min']}, {v['p50']}, {v['max']}"] for kind, v in found["by_structure_mm"].items()]
+    return words + "\n" + table(head, list(body))
+
+
+TABLES = {
+    "plans": plans,
+    "anatomy": anatomy,
+    "corridors": corridors,
+    "surfaces": surfaces,
+    "poses": poses,
+    "originals": originals,
+}
 
 
 def rendered(text: str) -> str:

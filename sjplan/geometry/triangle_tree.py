@@ -23,15 +23,6 @@ _LEAF = 6
 _STACK = 128
 """Nodes that wait in a descent: at most two for each level, and halving gives levels by the logarithm."""
 
-_STACK = 128
-"""Nodes that wait in a descent: at most two for each level, and halving gives levels by the logarithm."""
-
-_STACK = 128
-"""Nodes that wait in a descent: at most two for each level, and halving gives levels by the logarithm."""
-
-_STACK = 128
-"""Nodes that wait in a descent: at most two for each level, and halving gives levels by the logarithm."""
-
 
 class TriangleTree(NamedTuple):
     """Triangles sorted into a binary tree of boxes; `order` maps a sorted triangle to the caller's index."""

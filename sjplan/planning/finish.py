@@ -12,13 +12,13 @@ from sjplan.core.arrays import Array
 from sjplan.core.structures import DANGERS
 from sjplan.core.tolerances import JUDGE_TOL_MM
 from sjplan.core.trajectory import Trajectory
-from sjplan.geometry.solids import envelope_solid
-from sjplan.geometry.triangle_tree import TriangleTree, lowest_solid_distance, triangle_tree
+from sjplan.geometry.solids import envelope_solid, implant_solid
+from sjplan.geometry.triangle_tree import TriangleTree, lowest_solid_distance, solid_to_surface, triangle_tree
 from sjplan.planning.candidates import NOTHING, SlotRules, shortest_span
 from sjplan.planning.field import SideFrame
 from sjplan.planning.protocol import Problem
 from sjplan.planning.triples import PairRules, pair_shortfall
-from sjplan.safety.measures import axis_passage, bare_mm, joint_footprint, solid_gap_mm
+from sjplan.safety.measures import axis_passage, bare_mm, joint_footprint, solid_skin
 from sjplan.safety.surfaces import MeasuringSurfaces
 
 RESERVE = 0.05
@@ -224,8 +224,10 @@ def choose_rolls(bench: Bench, placed: Sequence[Placed]) -> tuple[Trajectory, ..
         [bench.trajectory(slot, p.axis, p.start, p.stop, roll) for roll in _rolls(bench, slot)]
         for slot, p in enumerate(placed)
     ]
+    solids = [[implant_solid(body) for body in turned] for turned in bodies]
+    skins = [[solid_skin(body) for body in turned] for turned in bodies]
     gaps = {
-        (i, j): np.array([[solid_gap_mm(a, b) for b in bodies[j]] for a in bodies[i]])
+        (i, j): np.array([[solid_to_surface(skin, solid)[0] for skin in skins[j]] for solid in solids[i]])
         for i, j in itertools.combinations(range(len(bodies)), 2)
     }
     best, chosen = -np.inf, (0,) * len(bodies)

@@ -65,6 +65,9 @@ BURIED_MM = 8.0
 SPACING_WISH_MM = 22.0
 """Wished for between crossings: clearly stiffer than 13 mm on the bench (FREEMAN)."""
 
+_DEEPENED = 8
+"""So many of the polished sets, the best, are asked for more purchase."""
+
 _PER_CROSSING = 8
 _APART_DEG = 6.0
 
@@ -276,7 +279,7 @@ class _Search:
                 replace(r, sacral_min_mm=max(wish, r.sacral_min_mm)) if n < deep else r
                 for n, r in enumerate(self.bench.rules)
             )
-            deeper, reached = self._climbed(axes, rules)
+            deeper, reached = self._climbed(axes[:_DEEPENED], rules)
             good = np.minimum(reached, cap) >= best - EQUAL_MM
             if good.any():
                 return np.concatenate([deeper[good], axes])

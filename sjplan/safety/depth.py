@@ -28,7 +28,7 @@ _CELL_MM = 4.0
 _STEEPNESS = 4.0
 """How much less a point counts for each mm that a structure is farther than the nearest."""
 
-_GAP_MM = 0.02
+_GAP_MM = 0.06
 """Cells with a smaller edge lie in the joint's gap, or not, as their centre does."""
 
 _TIE_MM = 0.01

@@ -238,8 +238,13 @@ def _joint_mm(passage: AxisPassage, length_mm: float) -> float:
 
 def solid_gap_mm(first: Trajectory, second: Trajectory) -> float:
     """Distance between two true solids; negative where they overlap. Never above the true gap by more than 1e-3 mm."""
-    vertices, triangles = solid_mesh(implant_solid(second), 24, outer=True)
-    return solid_to_surface(triangle_tree(vertices[triangles]), implant_solid(first))[0]
+    return solid_to_surface(solid_skin(second), implant_solid(first))[0]
+
+
+def solid_skin(trajectory: Trajectory) -> TriangleTree:
+    """Skin of a true solid, nowhere inside it."""
+    vertices, triangles = solid_mesh(implant_solid(trajectory), 24, outer=True)
+    return triangle_tree(vertices[triangles])
 
 
 def pair_measures(implants: Iterable[ImplantMargins]) -> tuple[PairMeasure, ...]:
