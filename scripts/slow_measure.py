@@ -34,7 +34,10 @@ START_MM = 5.0
 TIE_MM = 0.01
 """Surfaces equally near within this share a point."""
 
-GAP_MM = 0.03
+DEPTH_FINE_MM = 0.04
+"""How much deeper than the deepest point found another may lie."""
+
+GAP_MM = 0.06
 """Half-diagonal below which a cell lies in the joint's gap, or not, as its centre does."""
 
 DEPTH_STEP_MM = 2.0
@@ -305,9 +308,9 @@ class SlowPelvis:
                 gap[n] = SURFACE_NAMES[nearest].startswith("joint") and farther[n] > TIE_MM
                 if not gap[n]:
                     best, deepest = float(depth[n]), points[n]
-            if half < FINE_MM / STEEPNESS:
+            if half < DEPTH_FINE_MM / STEEPNESS:
                 break
             raised = height + half - STEEPNESS * np.maximum(farther - 2 * half, 0)
-            centres = solid.split(centres[(raised > best + FINE_MM) & ~(gap & (half < GAP_MM))], step)
+            centres = solid.split(centres[(raised > best + DEPTH_FINE_MM) & ~(gap & (half < GAP_MM))], step)
             step /= 2
         return best, deepest
