@@ -277,15 +277,14 @@ class SlowPelvis:
         return solid.shortened(t) if t < solid.length else None
 
     def depths(self, whole_solid: TrueSolid, cut: set[str]) -> dict[str, float]:
-        """Deepest point behind each structure that is cut, and behind the one nearest to the deepest point of all."""
+        """Deepest point behind each structure that is cut; where none is, behind the one nearest to the deepest."""
         solid = self._from_the_ilium_on(whole_solid)
         if solid is None:
             return {}
-        depth, deepest = self._deepest(solid, self.any_danger)
-        names = set(cut)
-        if depth > 0:
-            names.add(min(self.dangers, key=lambda name: float(self.dangers[name].unsigned(deepest[None])[0])))
-        found = {name: self._deepest(solid, self.dangers[name])[0] for name in names}
+        found = {name: self._deepest(solid, self.dangers[name])[0] for name in cut}
+        if not found:
+            depth, deepest = self._deepest(solid, self.any_danger)
+            found[min(self.dangers, key=lambda name: float(self.dangers[name].unsigned(deepest[None])[0]))] = depth
         return {name: value for name, value in found.items() if value > 0}
 
     def _deepest(self, solid: TrueSolid, mesh: SlowMesh) -> tuple[float, Points]:

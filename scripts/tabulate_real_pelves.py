@@ -128,8 +128,7 @@ def originals() -> str:
         words += (
             f"\nMore than 1.5 mm above: {row['pelvis']} {row['side']}, implant {row['slot']}, {row['structure']}: bound"
             f" {row['lower_bound_mm']}, original {row['original_mm']} mm. Our witness lies"
-            f" {row['our_witness_to_original_surface_mm']} mm from the original surface, where that is named"
-            f" {row['name_on_original_at_our_witness']}.\n"
+            f" {row['our_witness_to_original_surface_mm']} mm from the original surface.\n"
         )
     head = ["structure", "original less lower bound: min, median, max mm"]
     body = [[kind, f"{v['min']}, {v['p50']}, {v['max']}"] for kind, v in found["by_structure_mm"].items()]

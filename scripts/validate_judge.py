@@ -30,7 +30,7 @@ from sjplan.core.implant import ImplantModel
 from sjplan.core.labels import LabelMap
 from sjplan.core.limits import Limits
 from sjplan.core.plan import Side, check_side
-from sjplan.core.structures import DANGERS, SURFACE_ID, SURFACE_NAMES
+from sjplan.core.structures import DANGERS, SURFACE_ID
 from sjplan.core.trajectory import Trajectory
 from sjplan.geometry.solids import implant_solid
 from sjplan.geometry.triangle_tree import lowest_solid_distance, triangle_tree
@@ -50,6 +50,9 @@ ROOT = Path(__file__).parents[1]
 AGREEMENT_MM = 0.1
 ABOVE_LOWER_BOUND_MM = 1.5
 BONE_FILES = {"sacrum": "Sacrum", "left": "Hip_L", "right": "Hip_R"}
+NAME_MM = 0.1
+"""Places of an original surface carry every name that ours has within so much of its nearest place."""
+
 BORDER_MM = 0.2
 """Triangles of an original surface that carry two names are split to this edge before each part is named."""
 
@@ -143,11 +146,14 @@ def split_to(corners: np.ndarray, edge_mm: float) -> np.ndarray:
 
 
 class OriginalSurface:
-    """The surfaces that a label map was made from, each place named as our nearest triangle of that bone is."""
+    """The surfaces that a label map was made from, each place named as ours is.
+
+    The two surfaces lie some 0.1 mm apart, so a place within that of a border between two names has both.
+    """
 
     def __init__(self, anatomy: Anatomy, side: Side, folder: Path, pelvis: str) -> None:
-        corners, names = [], []
-        self.own = {}
+        corners: list[np.ndarray] = []
+        self.own, named = {}, {name: [] for name in DANGERS}
         for bone in ("sacrum", side):
             surface = anatomy.sacrum if bone == "sacrum" else anatomy.ilium[side]
             self.own[bone] = SlowMesh(surface.corners_lps_mm())
@@ -157,15 +163,18 @@ class OriginalSurface:
             name = surface.label[self.own[bone].nearest_triangle(points)][faces]
             plain = (name == name[:, :1]).all(axis=1)
             parts = split_to(points[faces[~plain]], BORDER_MM)
+            middle = parts.mean(axis=1)
+            offset, label = self.own[bone].unsigned(middle), surface.label
+            for danger in DANGERS:
+                if not (label == SURFACE_ID[danger]).any():
+                    continue
+                own = SlowMesh(surface.corners_lps_mm()[label == SURFACE_ID[danger]])
+                near = own.unsigned(middle) <= offset + NAME_MM
+                named[danger] += [points[faces[plain & (name[:, 0] == SURFACE_ID[danger])]], parts[near]]
             corners += [points[faces[plain]], parts]
-            names += [name[plain, 0], surface.label[self.own[bone].nearest_triangle(parts.mean(axis=1))]]
-        self.corners, self.name = np.concatenate(corners), np.concatenate(names)
-        self.trees = {
-            name: triangle_tree(self.corners[self.name == SURFACE_ID[name]])
-            for name in DANGERS
-            if (self.name == SURFACE_ID[name]).any()
-        }
-        self.everything = SlowMesh(self.corners)
+        parts_of = {danger: np.concatenate(given) for danger, given in named.items() if given}
+        self.trees = {danger: triangle_tree(part) for danger, part in parts_of.items() if len(part)}
+        self.everything = SlowMesh(np.concatenate(corners))
 
     def nearest(self, trajectory: Trajectory, structure: str) -> tuple[float, np.ndarray]:
         """Distance from the true solid to the part that carries a name, and where on it."""
@@ -196,11 +205,8 @@ def _original_row(pelvis: str, side: str, status: str, slot: int, trajectory: Tr
         return row | {"original_mm": None}
     distance, at = original.nearest(trajectory, c.structure)
     ours, theirs = np.asarray(c.at_lps_mm)[None], np.asarray(at)[None]
-    # Where the original lies as near as ours but carries another name, the border between two patches explains a gap.
-    there = original.name[original.everything.nearest_triangle(ours)[0]]
     return row | {
         "original_mm": distance,
-        "name_on_original_at_our_witness": SURFACE_NAMES[there],
         "original_witness_to_our_surface_mm": float(min(m.unsigned(theirs)[0] for m in original.own.values())),
         "our_witness_to_original_surface_mm": float(original.everything.unsigned(ours)[0]),
     }

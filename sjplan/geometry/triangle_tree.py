@@ -256,6 +256,30 @@ def lowest_solid_distance(tree: TriangleTree, p: NDArray[np.float64], tol: float
 
 
 @nb.njit(cache=True)
+def reaches(tree: TriangleTree, p: NDArray[np.float64], offset: float) -> bool:
+    """Whether any point of the triangles lies nearer to the packed solid than `offset` (negative: inside it)."""
+    if len(tree.corners) == 0:
+        return False
+    work = np.zeros((256, 3, 3))
+    stack = np.empty(_STACK, np.int64)
+    stack[0], top = 0, 1
+    while top > 0:
+        top -= 1
+        node = stack[top]
+        c, h = tree.box_centre[node], tree.box_half[node]
+        if solid_distance(p, c[0], c[1], c[2])[0] - math.sqrt(h[0] * h[0] + h[1] * h[1] + h[2] * h[2]) >= offset:
+            continue
+        if tree.child[node, 0] >= 0:
+            stack[top], stack[top + 1] = tree.child[node, 0], tree.child[node, 1]
+            top += 2
+            continue
+        for n in range(tree.span[node, 0], tree.span[node, 1]):
+            if _lowest_on_triangle(p, tree.corners[n], offset, JUDGE_TOL_MM, work)[0] < offset:
+                return True
+    return False
+
+
+@nb.njit(cache=True)
 def _ray_triangle(t: NDArray[np.float64], o: NDArray[np.float64], d: NDArray[np.float64]) -> tuple[float, float]:
     """Distance along the ray to a triangle (inf: missed) and the sign of normal . direction."""
     e1, e2 = t[1] - t[0], t[2] - t[0]

@@ -42,18 +42,20 @@ _JOINT = np.array([name.startswith("joint") for name in SURFACE_NAMES])
 def depths_mm(surfaces: MeasuringSurfaces, solid: Solid, cut: Iterable[str]) -> dict[str, float]:
     """Depth in mm of the solid's deepest point out behind each structure that it cuts.
 
-    Also behind the one that is nearest to its deepest point of all; a structure behind which no point is out is left
-    out. Cells that fill the solid are split where they may hold a deeper point than the deepest found so far: a height
+    Where it cuts none, behind the one that is nearest to its deepest point of all. A structure behind which no point is
+    out is left out.
+
+    Cells that fill the solid are split where they may hold a deeper point than the deepest found so far: a height
     above the bones changes by at most the way one moves, so what is left out is deeper by at most `DEPTH_TOL_MM`.
     """
     inner = _from_the_ilium_on(surfaces, solid)
     if inner is None:
         return {}
-    depth, deepest = _deepest(surfaces, inner, surfaces.any_danger)
-    names = set(cut)
-    if depth > 0:
-        names.add(min((nearest_point(tree, deepest)[0], name) for name, tree in surfaces.dangers.items())[1])
-    found = {name: _deepest(surfaces, inner, surfaces.dangers[name])[0] for name in sorted(names)}
+    found = {name: _deepest(surfaces, inner, surfaces.dangers[name])[0] for name in cut}
+    if not found:
+        depth, deepest = _deepest(surfaces, inner, surfaces.any_danger)
+        nearest = min((nearest_point(tree, deepest)[0], name) for name, tree in surfaces.dangers.items())[1]
+        found[nearest] = depth
     return {name: value for name, value in found.items() if value > 0}
 
 

@@ -13,7 +13,6 @@ from sjplan.io.volumes import read_labels
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
 from validate_judge import (
-    ABOVE_LOWER_BOUND_MM,
     compare_poses,
     compare_with_original,
     summary_of_originals,
@@ -41,7 +40,4 @@ def test_distances_hold_on_the_original_surfaces(real_data):
     assert found["measurements"] > 60
     assert found["not_on_original"] == []
     assert found["below_lower_bound"] == []
-    # Names end at slightly other places on the original: only a border between two patches may lie farther off.
-    for row in found["above_lower_bound_by_too_much"]:
-        assert row["name_on_original_at_our_witness"] != row["structure"], row
-        assert row["our_witness_to_original_surface_mm"] < ABOVE_LOWER_BOUND_MM / 2, row
+    assert found["above_lower_bound_by_too_much"] == []
