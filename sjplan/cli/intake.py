@@ -14,6 +14,7 @@ DEFAULT_IMPLANT: Final = "tri-7"
 
 if TYPE_CHECKING:
     from sjplan.anatomy.types import Anatomy
+    from sjplan.core.error_model import ErrorModel
     from sjplan.core.implant import ImplantModel
     from sjplan.core.labels import LabelMap
     from sjplan.io.cases import Case
@@ -90,6 +91,22 @@ def plannable_anatomy(labels: LabelMap, report: Report) -> Anatomy:
     check_labels(labels)
     check_planning_resolution(labels.grid)
     return anatomy_from_labels(labels, progress=report)
+
+
+def error_model_for(name: str, extra: Path | None) -> ErrorModel:
+    """The error model of that name, shipped or from the user's file.
+
+    Raises
+    ------
+    SjplanError
+        For an unknown name or a file that cannot be used.
+    """
+    from sjplan.io.error_models import read_error_models
+
+    models = read_error_models(extra)
+    if name not in models:
+        raise unknown_name("error model", name, models)
+    return models[name]
 
 
 def models_for(implant: str | None, count: int, catalogue: dict[str, ImplantModel]) -> tuple[ImplantModel, ...]:

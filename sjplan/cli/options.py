@@ -32,6 +32,10 @@ Untrusted = Annotated[
     bool, Parameter(negative="", help="Read the files in a child process with a memory limit: for files of strangers.")
 ]
 CatalogueFile = Annotated[FilePath | None, Parameter(help="TOML file with more implant models.")]
+ErrorModelName = Annotated[
+    str, Parameter(help="Where implants end up: the error model of the breach probabilities (sjplan/data/errors.toml).")
+]
+ErrorsFile = Annotated[FilePath | None, Parameter(help="TOML file with more error models.")]
 LimitsFile = Annotated[FilePath | None, Parameter(help="TOML file with limits in place of the default ones.")]
 AsJson = Annotated[bool, Parameter(negative="", help="Print one JSON object on stdout and nothing else.")]
 OutFolder = Annotated[FilePath, Parameter(help="Folder to write; it is replaced as a whole, or left as it was.")]

@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from sjplan.cli.intake import CaseArguments, models_for, plannable_anatomy, read_case
+from sjplan.cli.intake import CaseArguments, error_model_for, models_for, plannable_anatomy, read_case
 from sjplan.cli.progress import Report, part_of
-from sjplan.cli.sides import SideResult, chosen_sides, plan_side, plannable, refused
+from sjplan.cli.sides import SideResult, chosen_sides, plan_side, plannable, refused, with_breach
 from sjplan.cli.views import carm_numbers
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from sjplan.anatomy.types import Anatomy
+    from sjplan.core.error_model import ErrorModel
     from sjplan.core.implant import ImplantModel
     from sjplan.core.limits import Limits
     from sjplan.io.cases import Case
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from sjplan.planning.protocol import Planner
     from sjplan.xray.types import CArm
 
+
+DEFAULT_ERROR_MODEL: Final = "fluoro-planned"
+"""Breach probabilities are those of this error model where no other is asked for."""
 
 INTAKE_SHARE: Final = 0.35
 """Share of a plan's work after which its input can no longer be refused: reading and anatomy."""
@@ -39,6 +43,8 @@ class PlanRequest:
     catalogue: Path | None = None
     seed: int = 0
     budget_s: float | None = None
+    error_model: str = DEFAULT_ERROR_MODEL
+    errors: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +90,12 @@ def run_plan(request: PlanRequest, report: Report) -> PlanRun:
     # Whatever can be wrong with the words is found out before any volume is read.
     catalogue, limits = read_implants(request.catalogue), read_limits(request.limits)
     models = models_for(request.implant, request.count, catalogue)
+    error_model = error_model_for(request.error_model, request.errors)
     planner = registry.load(request.planner or registry.DEFAULT_PLANNER)
     case = read_case(request.case, part_of(report, 0.0, 0.1))
     anatomy = plannable_anatomy(require_labels(case), part_of(report, 0.1, INTAKE_SHARE))
     views = views_of_anatomy(anatomy)
-    results = _plan_sides(request, case, anatomy, models, limits, planner, report)
+    results = _plan_sides(request, case, anatomy, models, limits, planner, error_model, report)
     plan_file = _plan_file(request, case, anatomy, limits, views, planner, results)
     return PlanRun(request.case.name, case, anatomy, views, limits, catalogue, results, plan_file)
 
@@ -100,6 +107,7 @@ def _plan_sides(
     models: tuple[ImplantModel, ...],
     limits: Limits,
     planner: Planner,
+    error_model: ErrorModel,
     report: Report,
 ) -> tuple[SideResult, ...]:
     from sjplan.planning.protocol import Budget, Problem
@@ -117,7 +125,8 @@ def _plan_sides(
         budget = Budget(seconds=request.budget_s, progress=part_of(report, start, end, f"{side}: "))
         problem = Problem(anatomy, side, models, limits, case.ct)
         sha256 = case.sha256.get("labels", "")
-        results.append(plan_side(planner, problem, seed=request.seed, budget=budget, input_sha256=sha256))
+        result = plan_side(planner, problem, seed=request.seed, budget=budget, input_sha256=sha256)
+        results.append(with_breach(result, anatomy, error_model, request.seed))
     return tuple(results)
 
 
@@ -141,6 +150,7 @@ def _plan_file(
             r.margins,
             r.nearest_margins,
             r.fallback_margins,
+            breach=r.breach,
             views={name: carm_numbers(carm) for name, carm in views.items()},
             parameters=getattr(planner, "parameters", None),
         )

@@ -14,6 +14,8 @@ from sjplan.cli.options import (
     AsJson,
     Case,
     CatalogueFile,
+    ErrorModelName,
+    ErrorsFile,
     Labels,
     LimitsFile,
     Names,
@@ -23,7 +25,7 @@ from sjplan.cli.options import (
     Untrusted,
 )
 from sjplan.cli.output import out_console, print_json
-from sjplan.cli.pipeline import INTAKE_SHARE, PlanRequest, PlanRun, run_plan
+from sjplan.cli.pipeline import DEFAULT_ERROR_MODEL, INTAKE_SHARE, PlanRequest, PlanRun, run_plan
 from sjplan.cli.progress import Report, part_of, progress
 from sjplan.core.errors import InputError
 
@@ -31,9 +33,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sjplan.cli.sides import SideResult
-    from sjplan.safety.types import MarginReport
+    from sjplan.safety.types import BreachReport, MarginReport
 
-KERNEL_ROOMS: Final = ("anatomy", "geometry", "planning")
+KERNEL_ROOMS: Final = ("anatomy", "geometry", "planning", "safety")
 """Rooms whose compiled kernels every plan needs."""
 
 PLAN_SHARE: Final = 0.5
@@ -58,6 +60,8 @@ def plan(
     planner: Annotated[str | None, Parameter(help="Planner (sjplan planners).")] = None,
     limits: LimitsFile = None,
     catalogue: CatalogueFile = None,
+    error_model: ErrorModelName = DEFAULT_ERROR_MODEL,
+    errors: ErrorsFile = None,
     seed: Annotated[int, Parameter(help="Seed of all randomness: the same seed gives the same plan.")] = 0,
     budget: Annotated[float | None, Parameter(help="Seconds that the search of one side may take.")] = None,
     pictures: Annotated[bool, Parameter(help="Make pictures and report.html as well as plan.json.")] = True,
@@ -80,6 +84,8 @@ def plan(
         catalogue,
         seed,
         budget,
+        error_model,
+        errors,
     )
     if pictures:
         require_opengl()
@@ -135,7 +141,7 @@ def side_lines(result: SideResult) -> list[Text]:
     """The verdict of one side and its implants, line by line."""
     if result.margins is not None:
         head = Text(f"{result.side}: {result.outcome.status}, accepted", style="bold green")
-        return [head, *margin_lines(result.margins)]
+        return [head, *margin_lines(result.margins), *breach_lines(result.breach)]
     lines = [Text(f"{result.side}: {result.outcome.status}, no accepted plan", style="bold red")]
     reasons = result.outcome.reasons
     lines += [Text(f"  {reason.text}") for reason in reasons[:SHOWN_REASONS]]
@@ -148,6 +154,16 @@ def side_lines(result: SideResult) -> list[Text]:
         slack = result.fallback_margins.slack_mm
         lines.append(Text(f"  two implants would do: worst slack {slack:+.1f} mm (see fallback in plan.json)"))
     return lines
+
+
+def breach_lines(breach: BreachReport | None) -> list[Text]:
+    """How probable it is that any implant of a side breaches anything."""
+    if breach is None:
+        return []
+    p = breach.construct
+    own = ", ".join(f"{i.slot}: {100 * i.any.value:.1f} %" for i in breach.implants)
+    text = f"  breach probability ({breach.error_model}): {100 * p.value:.1f} %"
+    return [Text(f"{text}, 95 % interval {100 * p.low:.1f} to {100 * p.high:.1f} %; by implant {own}")]
 
 
 def margin_lines(margins: MarginReport) -> list[Text]:

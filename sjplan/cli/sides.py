@@ -10,11 +10,15 @@ from sjplan.core.plan import Outcome, Plan, Reason, Side
 
 if TYPE_CHECKING:
     from sjplan.anatomy.types import Anatomy
+    from sjplan.core.error_model import ErrorModel
     from sjplan.planning.protocol import Budget, Planner, Problem
-    from sjplan.safety.types import MarginReport
+    from sjplan.safety.types import BreachReport, MarginReport
 
 SIDE_STREAM = {"left": 0, "right": 1}
 """Second word of each side's random seed: a side's plan is the same whether it is planned alone or with the other."""
+
+BREACH_STREAM = 1
+"""Third word of the seed of breach probabilities, so that they share no numbers with the search."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,7 @@ class SideResult:
     margins: MarginReport | None = None
     nearest_margins: MarginReport | None = None
     fallback_margins: MarginReport | None = None
+    breach: BreachReport | None = None
 
     @property
     def found(self) -> bool:
@@ -81,6 +86,23 @@ def plan_side(planner: Planner, problem: Problem, *, seed: int, budget: Budget, 
     if fallback is not None and not fallback.accepted:
         outcome, fallback = replace(outcome, fallback=None), None
     return SideResult(problem.side, outcome, margins, nearest, fallback)
+
+
+def with_breach(result: SideResult, anatomy: Anatomy, error_model: ErrorModel, seed: int) -> SideResult:
+    """The result with the breach probabilities of its accepted plan, if there is one.
+
+    The draws hang on the seed and the side alone, so that plans of several planners are compared on equal terms.
+    """
+    if result.margins is None:
+        return result
+    import numpy as np
+
+    from sjplan.safety.breach import breach_report
+    from sjplan.safety.surfaces import measuring_surfaces
+
+    rng = np.random.default_rng([seed, SIDE_STREAM[result.side], BREACH_STREAM])
+    surfaces = measuring_surfaces(anatomy, result.side)
+    return replace(result, breach=breach_report(result.margins, surfaces, error_model, rng))
 
 
 def _rejected(outcome: Outcome, margins: MarginReport) -> Outcome:

@@ -37,7 +37,7 @@ from sjplan.io.planschema import (
     SideEntry,
 )
 from sjplan.io.tables import validated
-from sjplan.safety.types import Clearance, ImplantMargins, MarginReport
+from sjplan.safety.types import BreachReport, Clearance, ImplantMargins, MarginReport, Probability
 
 MAX_PLAN_BYTES: Final = 2**26
 """Largest plan file that is read (bytes); real ones have some ten thousand."""
@@ -60,6 +60,7 @@ def side_entry(
     nearest_report: MarginReport | None = None,
     fallback_report: MarginReport | None = None,
     *,
+    breach: BreachReport | None = None,
     views: Mapping[str, Any] | None = None,
     parameters: Mapping[str, Any] | None = None,
 ) -> SideEntry:
@@ -75,6 +76,8 @@ def side_entry(
         The planner's id.
     report, nearest_report, fallback_report : MarginReport or None
         The judge's reports on `outcome.plan`, `.nearest` and `.fallback`.
+    breach : BreachReport, optional
+        Breach probabilities of `outcome.plan`.
     views : mapping, optional
         What is to be stored of this side's views.
     parameters : mapping, optional
@@ -114,8 +117,21 @@ def side_entry(
         pareto=[],
         views=dict(views or {}),
         pairs=_pairs(report),
-        implants=_implants(report),
+        construct_breach_probability=None if breach is None else _breach(breach, breach.construct, {}),
+        implants=_implants(report, breach),
     )
+
+
+def _breach(breach: BreachReport, p: Probability, by_structure: Mapping[str, Probability]) -> dict[str, Any]:
+    """A probability as it stands in a plan file: with its interval, model and number of draws."""
+    entry: dict[str, Any] = {"error_model": breach.error_model, "draws": breach.draws, **_probability(p)}
+    if by_structure:
+        entry["by_structure"] = {name: _probability(own) for name, own in by_structure.items()}
+    return entry
+
+
+def _probability(p: Probability) -> dict[str, float]:
+    return {key: _rounded(value, 5) for key, value in (("value", p.value), ("low", p.low), ("high", p.high))}
 
 
 def _proposal(report: MarginReport | None) -> ProposalEntry | None:
@@ -151,12 +167,13 @@ def _pairs(report: MarginReport | None) -> list[PairEntry]:
     ]  # fmt: skip
 
 
-def _implants(report: MarginReport | None) -> list[ImplantEntry]:
-    return [_implant(margins) for margins in (report.implants if report else ())]
+def _implants(report: MarginReport | None, breach: BreachReport | None = None) -> list[ImplantEntry]:
+    return [_implant(margins, breach) for margins in (report.implants if report else ())]
 
 
-def _implant(margins: ImplantMargins) -> ImplantEntry:
+def _implant(margins: ImplantMargins, breach: BreachReport | None) -> ImplantEntry:
     trajectory = margins.trajectory
+    own = next((i for i in breach.implants if i.slot == margins.slot), None) if breach else None
     return ImplantEntry(
         slot=margins.slot,
         model=trajectory.model.id,
@@ -178,7 +195,7 @@ def _implant(margins: ImplantMargins) -> ImplantEntry:
         overshoot_structure=margins.overshoot_structure or None,
         margin_mm=_measure(margins.margin_mm),
         slack_mm=_measure(margins.slack_mm),
-        breach_probability=None,
+        breach_probability=_breach(breach, own.any, own.by_structure) if breach and own else None,
         clearances=[_clearance(c) for c in sorted(margins.clearances, key=lambda c: c.slack_mm)],
     )
 

@@ -119,6 +119,7 @@ class SideEntry(Entry):
     pareto: list[Any] = []
     views: dict[str, Any] = {}
     pairs: list[PairEntry] = []
+    construct_breach_probability: dict[str, Any] | None = None
     implants: Annotated[list[ImplantEntry], Field(max_length=3)]
 
     _order = field_validator("implants")(lambda implants: _in_order(implants))

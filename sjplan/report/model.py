@@ -154,7 +154,13 @@ def _construct(entry: Mapping[str, Any], data: ReportData) -> Row:
         }
         for p in entry.get("pairs") or []
     ]
-    return {"implants": implants, "pairs": pairs}
+    construct = entry.get("construct_breach_probability")
+    return {
+        "implants": implants,
+        "pairs": pairs,
+        "breach": _probability(construct),
+        "error_model": str(construct.get("error_model") or UNKNOWN) if isinstance(construct, Mapping) else "",
+    }
 
 
 def _proposal(entry: Any, heading: str, note: str, data: ReportData) -> Row:
@@ -194,9 +200,20 @@ def _implant(entry: Mapping[str, Any], data: ReportData) -> Row:
         "margin": number(entry.get("margin_mm"), 2),
         "slack": number(entry.get("slack_mm"), 2),
         "slack_value": _sortable(entry.get("slack_mm")),
+        "breach": _probability(entry.get("breach_probability")),
         "clearances": clearances,
         "binding": clearances[0]["structure"] if clearances else UNKNOWN,
     }
+
+
+def _probability(entry: Any) -> str:
+    """A probability with its interval, in percent; empty where there is none."""
+    if not isinstance(entry, Mapping) or not all(
+        isinstance(entry.get(k), (int, float)) for k in ("value", "low", "high")
+    ):
+        return ""
+    value, low, high = (100.0 * entry[k] for k in ("value", "low", "high"))
+    return f"{value:.1f} % ({low:.1f} to {high:.1f})"
 
 
 def _clearance(entry: Mapping[str, Any], limits: Limits | None) -> Row:

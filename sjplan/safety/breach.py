@@ -7,13 +7,9 @@ distance is clear without looking.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 import numba as nb
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 
 from sjplan.core.arrays import Array
 from sjplan.core.error_model import COMPONENTS, ErrorModel
@@ -24,7 +20,7 @@ from sjplan.core.trajectory import Trajectory
 from sjplan.geometry.solids import implant_solid
 from sjplan.geometry.triangle_tree import TriangleTree, reaches
 from sjplan.safety.surfaces import MeasuringSurfaces
-from sjplan.safety.types import MarginReport
+from sjplan.safety.types import BreachReport, ImplantBreach, MarginReport, Probability
 
 DRAWS = 10_000
 """Draws where nothing else is asked: a probability of 5 % is then known to half a point."""
@@ -33,9 +29,8 @@ _CONFIDENCE = 0.95
 _SLOTS = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Probability:
-    """A share of draws with its 95 % interval (Wilson's).
+def probability(hits: int, draws: int) -> Probability:
+    """The share of hits with its 95 % interval (Wilson's).
 
     Examples
     --------
@@ -43,33 +38,8 @@ class Probability:
     >>> p.value, round(p.low, 4), round(p.high, 4)
     (0.05, 0.0382, 0.0653)
     """
+    from scipy.stats import binomtest  # takes a second to import, and most commands never ask
 
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True)
-class ImplantBreach:
-    """Breach probability of one implant: of anything, and of each structure that was ever breached."""
-
-    slot: int
-    any: Probability
-    by_structure: Mapping[str, Probability]
-
-
-@dataclass(frozen=True, slots=True)
-class BreachReport:
-    """Breach probabilities of a plan under one error model; `construct` is that of any implant breaching anything."""
-
-    error_model: str
-    draws: int
-    implants: tuple[ImplantBreach, ...]
-    construct: Probability
-
-
-def probability(hits: int, draws: int) -> Probability:
-    """The share of hits with its interval."""
     interval = binomtest(hits, draws).proportion_ci(_CONFIDENCE, method="wilson")
     return Probability(hits / draws, float(interval.low), float(interval.high))
 

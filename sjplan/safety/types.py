@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sjplan.core.arrays import Array
@@ -134,3 +135,31 @@ class MarginReport:
     def margin_mm(self) -> float:
         """Smallest margin of all implants."""
         return min(i.margin_mm for i in self.implants)
+
+
+@dataclass(frozen=True, slots=True)
+class Probability:
+    """A share of draws with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class ImplantBreach:
+    """Breach probability of one implant: of anything, and of each structure that was ever breached."""
+
+    slot: int
+    any: Probability
+    by_structure: Mapping[str, Probability]
+
+
+@dataclass(frozen=True, slots=True)
+class BreachReport:
+    """Breach probabilities of a plan under one error model; `construct` is that of any implant breaching anything."""
+
+    error_model: str
+    draws: int
+    implants: tuple[ImplantBreach, ...]
+    construct: Probability

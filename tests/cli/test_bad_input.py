@@ -232,6 +232,8 @@ def test_coarse_labels_are_not_planned_but_looked_at(
         (["--budget", "0"], ["--budget"]),
         (["--limits", "nolimits.toml"], ["nolimits.toml"]),
         (["--catalogue", "nocatalogue.toml"], ["nocatalogue.toml"]),
+        (["--error-model", "fluoro"], ["error model", "fluoro-planned"]),
+        (["--errors", "noerrors.toml"], ["noerrors.toml"]),
     ],
 )
 def test_unknown_names_and_bad_numbers(

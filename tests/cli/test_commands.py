@@ -71,6 +71,18 @@ def test_both_sides_as_json_hold_the_same_left_side(
     assert done.json["sides"][0] == left
 
 
+def test_plan_file_holds_breach_probabilities(plan_folder: Path) -> None:
+    (side,) = json.loads((plan_folder / "plan.json").read_text(encoding="utf-8"))["sides"]
+    construct = side["construct_breach_probability"]
+    assert construct["error_model"] == "fluoro-planned"
+    assert construct["draws"] == 10_000
+    assert 0 <= construct["low"] <= construct["value"] <= construct["high"] <= 1
+    each = [implant["breach_probability"] for implant in side["implants"]]
+    assert max(p["value"] for p in each) <= construct["value"] <= sum(p["value"] for p in each) + 1e-9
+    for p in each:
+        assert all(own["value"] <= p["value"] for own in p.get("by_structure", {}).values())
+
+
 def test_evaluate_agrees_with_the_plan_file(sjplan: Sjplan, phantom: Path, plan_folder: Path) -> None:
     done = sjplan("evaluate", phantom, plan_folder / "plan.json", "--json")
     assert done.code == 0

@@ -156,6 +156,20 @@ def test_every_implant_and_structure_has_its_row():
     assert [row[0] for row in left_only[1:] if len(row) == 9] == ["1", "2", "3"]
 
 
+def test_breach_probabilities_are_shown_where_there_are_any():
+    document = plan()
+    words = "Probability that any implant breaches anything"
+    assert words not in report_html(full(plan=document))
+    left = document["sides"][0]
+    left["construct_breach_probability"] = {"error_model": "robot", "value": 0.2157, "low": 0.2077, "high": 0.2239}
+    left["implants"][0]["breach_probability"] = {"error_model": "robot", "value": 0.0384, "low": 0.0348, "high": 0.0424}
+    page = report_html(full(plan=document))
+    assert words in page
+    assert "21.6 % (20.8 to 22.4)" in page
+    assert "3.8 % (3.5 to 4.2)" in page
+    assert "<em>robot</em>" in page
+
+
 def test_verdict_reasons_nearest_and_fallback_are_in_words():
     text = " ".join(Page(report_html(full())).text.split())
     assert "✓ ACCEPTED" in text

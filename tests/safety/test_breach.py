@@ -114,6 +114,7 @@ def test_published_means_come_out_of_the_model():
     assert np.degrees(np.arccos(solids[:, 3:6] @ ROW.axis)).mean() == pytest.approx(4.0, abs=0.05)
 
 
+@pytest.mark.slow
 def test_interval_covers_the_truth_in_nineteen_of_twenty_seeds():
     errors, tree, truth = model(tip=2.0), wall((0, 1, 0), 3.0 + 2.5), norm.sf(2.5 / 2.0)
     covered = 0
