@@ -183,16 +183,17 @@ def nearest_point(tree: TriangleTree, x: NDArray[np.float64]) -> tuple[float, fl
 
 @nb.njit(cache=True)
 def _lowest_on_triangle(
-    p: NDArray[np.float64], t: NDArray[np.float64], best: float, tol: float, stack: NDArray[np.float64]
+    p: NDArray[np.float64], t: NDArray[np.float64], best: float, tol: float, enough: float, stack: NDArray[np.float64]
 ) -> tuple[float, NDArray[np.float64]]:
     """Minimum of the solid's signed distance over one triangle if below `best`, by splitting into four.
 
-    The tangent plane at the centroid is a lower bound, because the distance to a convex solid is convex.
+    The tangent plane at the centroid is a lower bound, because the distance to a convex solid is convex. What is below
+    `enough` ends the search.
     """
     point = np.full(3, np.nan)
     stack[0] = t
     top = 1
-    while top > 0:
+    while top > 0 and best >= enough:
         top -= 1
         tri = stack[top].copy()
         c = (tri[0] + tri[1] + tri[2]) / 3.0
@@ -249,7 +250,7 @@ def lowest_solid_distance(tree: TriangleTree, p: NDArray[np.float64], tol: float
                 stack.append(right)
             continue
         for n in range(tree.span[node, 0], tree.span[node, 1]):
-            value, where = _lowest_on_triangle(p, tree.corners[n], best, tol, work)
+            value, where = _lowest_on_triangle(p, tree.corners[n], best, tol, -np.inf, work)
             if value < best:
                 best, point = value, where
     return best, point
@@ -274,7 +275,7 @@ def reaches(tree: TriangleTree, p: NDArray[np.float64], offset: float) -> bool:
             top += 2
             continue
         for n in range(tree.span[node, 0], tree.span[node, 1]):
-            if _lowest_on_triangle(p, tree.corners[n], offset, JUDGE_TOL_MM, work)[0] < offset:
+            if _lowest_on_triangle(p, tree.corners[n], offset, JUDGE_TOL_MM, offset, work)[0] < offset:
                 return True
     return False
 
