@@ -36,7 +36,7 @@ def probability(hits: int, draws: int) -> Probability:
     --------
     >>> p = probability(50, 1000)
     >>> p.value, round(p.low, 4), round(p.high, 4)
-    (0.05, 0.0382, 0.0653)
+    (0.05, 0.0381, 0.0653)
     """
     from scipy.stats import binomtest  # takes a second to import, and most commands never ask
 
