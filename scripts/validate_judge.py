@@ -33,7 +33,7 @@ from sjplan.core.plan import Side, check_side
 from sjplan.core.structures import DANGERS, SURFACE_ID
 from sjplan.core.trajectory import Trajectory
 from sjplan.geometry.solids import implant_solid
-from sjplan.geometry.triangle_tree import lowest_solid_distance, triangle_tree
+from sjplan.geometry.triangle_tree import lowest_solid_distance, point_distances, triangle_tree
 from sjplan.io.atomic import write_text
 from sjplan.io.catalogue import read_implants
 from sjplan.io.limits import read_limits
@@ -168,8 +168,8 @@ class OriginalSurface:
             for danger in DANGERS:
                 if not (label == SURFACE_ID[danger]).any():
                     continue
-                own = SlowMesh(surface.corners_lps_mm()[label == SURFACE_ID[danger]])
-                near = own.unsigned(middle) <= offset + NAME_MM
+                own = triangle_tree(surface.corners_lps_mm()[label == SURFACE_ID[danger]])
+                near = point_distances(own, middle) <= offset + NAME_MM
                 named[danger] += [points[faces[plain & (name[:, 0] == SURFACE_ID[danger])]], parts[near]]
             corners += [points[faces[plain]], parts]
         parts_of = {danger: np.concatenate(given) for danger, given in named.items() if given}

@@ -181,6 +181,15 @@ def nearest_point(tree: TriangleTree, x: NDArray[np.float64]) -> tuple[float, fl
     return best, sign, which, point
 
 
+@nb.njit(cache=True, parallel=True)
+def point_distances(tree: TriangleTree, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Distance of each point (n, 3) to the nearest triangle."""
+    out = np.zeros(len(points))
+    for n in nb.prange(len(points)):
+        out[n] = nearest_point(tree, points[n])[0]
+    return out
+
+
 @nb.njit(cache=True)
 def _lowest_on_triangle(
     p: NDArray[np.float64], t: NDArray[np.float64], best: float, tol: float, enough: float, stack: NDArray[np.float64]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sjplan.core.structures import SURFACE_ID, SURFACE_NAMES
 from sjplan.core.tolerances import DEPTH_TOL_MM
 from sjplan.geometry.solids import Solid, signed_distance, solid_distance
-from sjplan.geometry.triangle_tree import TriangleTree, line_hits, nearest_point
+from sjplan.geometry.triangle_tree import TriangleTree, line_hits, nearest_point, point_distances
 from sjplan.safety.surfaces import MeasuringSurfaces
 
 Cells = NDArray[np.float64]
@@ -83,7 +83,7 @@ def _deepest(surfaces: MeasuringSurfaces, solid: Solid, own: TriangleTree) -> tu
         height, nearest = _heights(surfaces.everything, points)
         kept = height + reach > best + DEPTH_TOL_MM
         cells, points, height, nearest = cells[kept], points[kept], height[kept], nearest[kept]
-        farther = _distances(own, points) - height
+        farther = point_distances(own, points) - height
         # Beyond the edge where two patches meet both are nearest: the structure has it.
         in_gap = _JOINT[surfaces.whole.label[nearest]] & (farther > _TIE_MM)
         depth = np.where((height > 0) & ~in_gap, height - _STEEPNESS * farther, -np.inf)
@@ -92,6 +92,10 @@ def _deepest(surfaces: MeasuringSurfaces, solid: Solid, own: TriangleTree) -> tu
         # Over a cell a height changes by at most its reach, and how much farther a structure is by at most twice that.
         bound = height + reach - _STEEPNESS * np.maximum(farther - 2 * reach, 0.0)
         kept = (bound > best + DEPTH_TOL_MM) & (~in_gap | (step > _GAP_MM))
+        # A cell lies in the gap as a whole where no point of it can be nearer to anything than to the joint.
+        doubtful = np.flatnonzero(kept & in_gap)
+        others = point_distances(surfaces.not_joint, points[doubtful]) - height[doubtful]
+        kept[doubtful] = others <= 2 * reach + _TIE_MM
         cells = (cells[kept, None] + 0.25 * step * _OCTANTS @ axes).reshape(-1, 3)
         step /= 2
         cells = cells[signed_distance(solid, cells) <= 0.5 * np.sqrt(3.0) * step]
@@ -115,15 +119,6 @@ def _heights(tree: TriangleTree, points: NDArray[np.float64]) -> tuple[NDArray[n
         d, sign, nearest, _ = nearest_point(tree, points[n])
         height[n], which[n] = sign * d, nearest
     return height, which
-
-
-@nb.njit(cache=True, parallel=True)
-def _distances(tree: TriangleTree, points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Distance of each point to a surface."""
-    out = np.zeros(len(points))
-    for n in nb.prange(len(points)):
-        out[n] = nearest_point(tree, points[n])[0]
-    return out
 
 
 @nb.njit(cache=True)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+
 from sjplan.anatomy.types import Anatomy
 from sjplan.core.errors import AnatomyError
 from sjplan.core.plan import Side
@@ -77,6 +79,12 @@ class MeasuringSurfaces:
     def any_danger(self) -> TriangleTree:
         """All triangles that belong to a danger structure."""
         return triangle_tree(self.whole.corners_lps_mm()[self.whole.label < len(DANGERS)])
+
+    @cached_property
+    def not_joint(self) -> TriangleTree:
+        """All triangles but those of the joint's faces."""
+        joint = [SURFACE_ID[name] for name in ("joint_articular", "joint_ligamentous")]
+        return triangle_tree(self.whole.corners_lps_mm()[~np.isin(self.whole.label, joint)])
 
 
 def measuring_surfaces(anatomy: Anatomy, side: Side) -> MeasuringSurfaces:
