@@ -1,0 +1,193 @@
+"""What planners share: prepared surfaces, fields and rules; the account of the budget; the exact finish; refusals.
+
+A planner brings sets of axes; here they are placed on surfaces, lengthened, turned and shown to the judge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sjplan.core.errors import GeometryError
+from sjplan.core.plan import Outcome, Plan, Reason
+from sjplan.planning.candidates import NOTHING
+from sjplan.planning.field import PlanningField, SideFrame, planning_field
+from sjplan.planning.finish import (
+    EQUAL_MM,
+    RESERVE,
+    Bench,
+    Placed,
+    choose_rolls,
+    lengthen,
+    make_bench,
+    refine,
+    worst_value,
+)
+from sjplan.planning.joint_map import JointSamples, joint_samples
+from sjplan.planning.protocol import Budget, Problem
+from sjplan.planning.rules import pair_rules, slot_rules
+from sjplan.safety.judge import judge
+from sjplan.safety.surfaces import measuring_surfaces
+from sjplan.safety.types import MarginReport, Violation
+
+Judged = tuple[Plan, MarginReport]
+"""A plan with what the judge measured on it."""
+
+
+def checked_parameters(
+    planner_id: str, defaults: Mapping[str, float | int], given: Mapping[str, float]
+) -> dict[str, float | int]:
+    """Defaults with what was given in their place.
+
+    Raises
+    ------
+    GeometryError
+        For a parameter that is unknown, not positive or not finite.
+    """
+    for name, value in given.items():
+        if name not in defaults:
+            raise GeometryError(f"{planner_id} parameter", found=repr(name), wanted=", ".join(defaults))
+        least = 1.0 if isinstance(defaults[name], int) else 0.0
+        if not (least <= value < np.inf and value > 0):
+            wanted = "a count, 1 or more" if least else "a number > 0"
+            raise GeometryError(f"{planner_id}.{name}", found=f"{value}", wanted=wanted)
+    return {**defaults, **given}
+
+
+@dataclass(slots=True, eq=False)
+class Workshop:
+    """One run of a planner: prepared fields, what has been spent, and whether the budget cut anything short.
+
+    An evaluation is one axis valued on the fields, or one implant measured on the surfaces. `stretch` is where in
+    the whole progress, 0 to 1, the present pass starts, and how long it is. `parameters` hold `slack_cap_mm`,
+    `midline_reserve_mm` and `refinements` where the exact finish is used.
+    """
+
+    problem: Problem
+    parameters: dict[str, float | int]
+    rng: np.random.Generator
+    budget: Budget
+    planner_id: str
+    field: PlanningField
+    joint: JointSamples
+    bench: Bench
+    evaluations: int = 0
+    cut: bool = False
+    stretch: tuple[float, float] = (0.0, 1.0)
+
+    @classmethod
+    def prepare(
+        cls,
+        problem: Problem,
+        parameters: dict[str, float | int],
+        rng: np.random.Generator,
+        budget: Budget,
+        planner_id: str,
+    ) -> Self:
+        """Build surfaces, fields and rules."""
+        budget.report("preparing fields", 0.0)
+        anatomy, side = problem.anatomy, problem.side
+        frame = SideFrame(anatomy.frame, side)
+        rules = tuple(
+            slot_rules(anatomy, side, problem.limits, slot, model) for slot, model in enumerate(problem.models, 1)
+        )
+        bench = make_bench(
+            problem, measuring_surfaces(anatomy, side), frame, rules, pair_rules(problem.limits, problem.models, 0.1)
+        )
+        return cls(
+            problem,
+            parameters,
+            rng,
+            budget,
+            planner_id,
+            planning_field(anatomy, side, problem.limits),
+            joint_samples(anatomy.joints[side], frame),
+            bench,
+        )
+
+    @property
+    def articular_min(self) -> int:
+        """How many articular crossings the judge wants of this many implants."""
+        return self.problem.limits.articular_min_count - (3 - self.problem.count)
+
+    @property
+    def left(self) -> int:
+        """Evaluations that the budget still pays for; none once its time is over."""
+        return 0 if self.budget.spent(self.evaluations) else self.budget.left(self.evaluations)
+
+    def report(self, what: str, fraction: float) -> None:
+        """Progress of one pass, as the stretch of the whole that this pass is."""
+        start, length = self.stretch
+        self.budget.report(what, start + length * fraction)
+
+    def judged(self, placed: Sequence[Placed]) -> Judged:
+        """A plan of placed implants, turned for the widest gap, and the judge's measure of it."""
+        plan = Plan(
+            side=self.problem.side,
+            trajectories=choose_rolls(self.bench, placed),
+            planner=self.planner_id,
+            parameters=dict(self.parameters),
+        )
+        return plan, judge(plan, self.problem.anatomy, self.problem.limits, self.bench.surfaces)
+
+    def timed_out(self, best: Judged | None) -> Outcome:
+        """The answer where the budget ended before any accepted plan."""
+        text = "the budget ended before any accepted plan was found"
+        nearest = None if best is None else best[0]
+        return Outcome("timeout", reasons=(Reason("budget", 0.0, "s", text),), nearest=nearest)
+
+    def refused(self, best: Judged | None, fallback: Plan | None = None) -> Outcome:
+        """The answer where nothing was cut short and nothing is accepted: every limit that the nearest plan breaks."""
+        if best is None:
+            text = "no axis passes ilium, joint and sacrum within the limits on angle and length"
+            reasons: tuple[Reason, ...] = (Reason("passage", float("inf"), "mm", text),)
+        else:
+            ordered = sorted(best[1].violations, key=lambda v: -_in_mm(v))
+            reasons = tuple(Reason(v.constraint, v.missing, v.unit, v.text) for v in ordered)
+        return Outcome("infeasible", reasons=reasons, nearest=None if best is None else best[0], fallback=fallback)
+
+    def finished(self, sets: NDArray[np.float64]) -> list[Judged]:
+        """Exact plans from the first few sets; stops at the first that is accepted."""
+        result: list[Judged] = []
+        cap, reserve = float(self.parameters["slack_cap_mm"]), float(self.parameters["midline_reserve_mm"])
+        placed_sets: list[list[Placed]] = []
+        for n, axes in enumerate(sets[:6]):
+            self.report("measuring on surfaces", 0.5 + 0.05 * n)
+            wanted = int(self.parameters["refinements"])
+            trials = min(wanted, self.budget.left(self.evaluations) - len(axes))
+            self.cut |= trials < wanted
+            if trials < 0 or (placed_sets and self.budget.out_of_time):
+                self.cut = True
+                break
+            placed, measured = refine(self.bench, axes, self.rng, trials, cap)
+            self.evaluations += measured
+            if placed is not None:
+                placed_sets.append(placed)
+            best = max((worst_value(self.bench, p) for p in placed_sets), default=NOTHING)
+            if best >= cap - EQUAL_MM or (n >= 2 and best >= RESERVE):
+                break
+        placed_sets.sort(key=lambda p: -min(worst_value(self.bench, p), cap))
+        for placed in placed_sets[:3]:
+            safe = worst_value(self.bench, placed) >= 0.0
+            longer = [lengthen(self.bench, slot, p, cap, reserve) for slot, p in enumerate(placed)] if safe else []
+            for variant in (longer, placed) if safe else (placed,):
+                result.append(self.judged(variant))
+                if result[-1][1].accepted:
+                    return [result[-1]]
+            if not safe:
+                break
+        return result
+
+
+def missing_mm(report: MarginReport) -> float:
+    """The most that any limit is missed by, in mm."""
+    return max((_in_mm(v) for v in report.violations), default=0.0)
+
+
+def _in_mm(violation: Violation) -> float:
+    """What a violation is worth in mm: an angle as what it moves at 30 mm, a missing articular crossing as 5."""
+    return violation.missing * {"mm": 1.0, "deg": 30.0 * np.pi / 180.0}.get(violation.unit, 5.0)
