@@ -78,7 +78,7 @@ def set_value(
 
 
 @nb.njit(cache=True)
-def _moved(axis: NDArray[np.float64], noise: NDArray[np.float64], size: float) -> NDArray[np.float64]:
+def moved(axis: NDArray[np.float64], noise: NDArray[np.float64], size: float) -> NDArray[np.float64]:
     """The axis shifted by about `size` mm and turned by about `size` / 20 rad."""
     out = axis.copy()
     for d in range(3):
@@ -121,7 +121,7 @@ def _climb(
         which = int(choice[it] * (n + 1))
         for i in range(n):
             if which in (i, n):
-                trial[i] = _moved(axes[i], noise[it, i], size)
+                trial[i] = moved(axes[i], noise[it, i], size)
                 recentre(field, trial[i])
         v, s = set_value(field, joint, rules, pairs, wishes, trial, spans, 0.5, floor)
         better = v > value if it < half else (v >= floor and s > score)

@@ -156,11 +156,12 @@ def worst_value(bench: Bench, placed: Sequence[Placed]) -> float:
 
 
 def refine(
-    bench: Bench, axes: Array, rng: np.random.Generator, trials: int, cap_mm: float
+    bench: Bench, axes: Array, rng: np.random.Generator, trials: int, cap_mm: float, only: int | None = None
 ) -> tuple[list[Placed] | None, int]:
     """Place a set of axes and improve its worst exact value by small moves of the implant that has it.
 
-    Returns the implants (None where an axis cannot be placed) and how many placements were measured.
+    Where `only` names a slot (0 first), the others' implants stay. Returns the implants (None where an axis cannot be
+    placed) and how many placements were measured.
     """
     first = [place(bench, slot, axis) for slot, axis in enumerate(axes)]
     placed = [p for p in first if p is not None]
@@ -172,7 +173,7 @@ def refine(
         if best >= cap_mm:
             break
         measured += 1
-        slot = int(np.argmin([p.value for p in placed])) if rng.random() < 0.7 else int(rng.integers(len(placed)))
+        slot = only if only is not None else _slot_to_move(placed, rng)
         moved = placed[slot].axis + size * np.concatenate([rng.standard_normal(3), rng.standard_normal(3) / 20.0])
         moved[3:] /= np.linalg.norm(moved[3:])
         trial = place(bench, slot, moved)
@@ -186,6 +187,11 @@ def refine(
         if failed > 12:
             size, failed = max(0.6 * size, 0.05), 0
     return placed, measured
+
+
+def _slot_to_move(placed: Sequence[Placed], rng: np.random.Generator) -> int:
+    """Mostly the slot with the worst value."""
+    return int(np.argmin([p.value for p in placed])) if rng.random() < 0.7 else int(rng.integers(len(placed)))
 
 
 def lengthen(bench: Bench, slot: int, placed: Placed, cap_mm: float, midline_reserve_mm: float) -> Placed:

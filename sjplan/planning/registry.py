@@ -6,11 +6,27 @@ from importlib.metadata import entry_points
 from typing import cast
 
 from sjplan.core.errors import InputError, unknown_name
+from sjplan.planning.baselines.evolution import EvolutionPlanner
+from sjplan.planning.baselines.greedy import GreedyPlanner
+from sjplan.planning.baselines.random_search import RandomPlanner
+from sjplan.planning.baselines.rule import RulePlanner
+from sjplan.planning.baselines.weighted import WeightedPlanner
 from sjplan.planning.protocol import Planner, PlannerSpec
 from sjplan.planning.raster import RasterPlanner
 
 GROUP = "sjplan.planners"
 DEFAULT_PLANNER = "raster-v1"
+
+_SHIPPED: tuple[type[Planner], ...] = (
+    RasterPlanner,
+    GreedyPlanner,
+    WeightedPlanner,
+    RulePlanner,
+    RandomPlanner,
+    EvolutionPlanner,
+)
+BUILT_IN: dict[str, type[Planner]] = {planner.spec.id: planner for planner in _SHIPPED}
+"""Planners that ship, by id: found whether or not the package is installed with its entry points."""
 
 
 def planners() -> dict[str, PlannerSpec]:
@@ -21,7 +37,7 @@ def planners() -> dict[str, PlannerSpec]:
     >>> "raster-v1" in planners()
     True
     """
-    specs = {RasterPlanner.spec.id: RasterPlanner.spec}
+    specs = {name: planner.spec for name, planner in BUILT_IN.items()}
     for point in entry_points(group=GROUP):
         if point.name not in specs:
             try:
@@ -41,7 +57,7 @@ def load(planner_id: str = DEFAULT_PLANNER, **parameters: float | int | str | bo
     InputError
         If a registered planner cannot be imported or is none.
     """
-    names = {RasterPlanner.spec.id, *(point.name for point in entry_points(group=GROUP))}
+    names = {*BUILT_IN, *(point.name for point in entry_points(group=GROUP))}
     if planner_id not in names:
         raise unknown_name("planner", planner_id, names)
     made = _class(planner_id)(**parameters)
@@ -51,8 +67,8 @@ def load(planner_id: str = DEFAULT_PLANNER, **parameters: float | int | str | bo
 
 
 def _class(planner_id: str) -> type[Planner]:
-    if planner_id == RasterPlanner.spec.id:
-        return cast("type[Planner]", RasterPlanner)
+    if planner_id in BUILT_IN:
+        return BUILT_IN[planner_id]
     point = next(p for p in entry_points(group=GROUP) if p.name == planner_id)
     try:
         return cast("type[Planner]", point.load())

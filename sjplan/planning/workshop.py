@@ -134,6 +134,14 @@ class Workshop:
         )
         return plan, judge(plan, self.problem.anatomy, self.problem.limits, self.bench.surfaces)
 
+    def answer(self, judged: Sequence[Judged]) -> Outcome:
+        """The first accepted plan; else the nearest one, and whether the budget or the limits are the reason."""
+        for plan, report in judged:
+            if report.accepted:
+                return Outcome("best_effort" if self.cut else "found", plan=plan)
+        nearest = min(judged, key=lambda j: missing_mm(j[1]), default=None)
+        return self.timed_out(nearest) if self.cut else self.refused(nearest)
+
     def timed_out(self, best: Judged | None) -> Outcome:
         """The answer where the budget ended before any accepted plan."""
         text = "the budget ended before any accepted plan was found"
@@ -152,8 +160,7 @@ class Workshop:
 
     def finished(self, sets: NDArray[np.float64]) -> list[Judged]:
         """Exact plans from the first few sets; stops at the first that is accepted."""
-        result: list[Judged] = []
-        cap, reserve = float(self.parameters["slack_cap_mm"]), float(self.parameters["midline_reserve_mm"])
+        cap = float(self.parameters["slack_cap_mm"])
         placed_sets: list[list[Placed]] = []
         for n, axes in enumerate(sets[:6]):
             self.report("measuring on surfaces", 0.5 + 0.05 * n)
@@ -170,6 +177,12 @@ class Workshop:
             best = max((worst_value(self.bench, p) for p in placed_sets), default=NOTHING)
             if best >= cap - EQUAL_MM or (n >= 2 and best >= RESERVE):
                 break
+        return self.completed(placed_sets)
+
+    def completed(self, placed_sets: list[list[Placed]]) -> list[Judged]:
+        """Plans of the best three placed sets, as long as their slack allows; stops at the first that is accepted."""
+        result: list[Judged] = []
+        cap, reserve = float(self.parameters["slack_cap_mm"]), float(self.parameters["midline_reserve_mm"])
         placed_sets.sort(key=lambda p: -min(worst_value(self.bench, p), cap))
         for placed in placed_sets[:3]:
             safe = worst_value(self.bench, placed) >= 0.0

@@ -1,0 +1,1 @@
+"""Planners to compare with: each one idea, small, under the same limits and the same judge."""
