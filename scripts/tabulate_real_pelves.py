@@ -12,12 +12,14 @@ import itertools
 import json
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "real_pelves.md"
 RESULTS = ROOT / "docs" / "results"
+Tables = dict[str, Callable[[], str]]
 
 
 def rows(name: str) -> list[dict[str, Any]]:
@@ -135,7 +137,7 @@ def originals() -> str:
     return words + "\n" + table(head, list(body))
 
 
-TABLES = {
+TABLES: Tables = {
     "plans": plans,
     "anatomy": anatomy,
     "corridors": corridors,
@@ -145,27 +147,28 @@ TABLES = {
 }
 
 
-def rendered(text: str) -> str:
-    """The page with every marked table made anew."""
-    for name, make in TABLES.items():
+def rendered(text: str, page: Path, tables: Tables) -> str:
+    """A page's text with every marked table made anew."""
+    for name, make in tables.items():
         pattern = re.compile(rf"(<!-- table: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
         if not pattern.search(text):
-            raise SystemExit(f"{PAGE.name} has no place for the table {name!r}")
+            raise SystemExit(f"{page.name} has no place for the table {name!r}")
         made = make()
         text = pattern.sub(lambda found, made=made: found.group(1) + made + "\n" + found.group(2), text)
     return text
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main(page: Path, tables: Tables, description: str) -> None:
+    """Write the tables into a page, or with `--check` only say whether they are there."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--check", action="store_true")
     arguments = parser.parse_args()
-    old = PAGE.read_text(encoding="utf-8")
-    new = rendered(old)
+    old = page.read_text(encoding="utf-8")
+    new = rendered(old, page, tables)
     if arguments.check:
-        sys.exit(0 if old == new else f"{PAGE} is out of date: run scripts/tabulate_real_pelves.py")
-    PAGE.write_text(new, encoding="utf-8")
+        sys.exit(0 if old == new else f"{page} is out of date: run scripts/{Path(sys.argv[0]).name}")
+    page.write_text(new, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    main(PAGE, TABLES, __doc__.splitlines()[0])

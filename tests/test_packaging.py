@@ -67,6 +67,7 @@ def test_wheel_metadata(wheel: zipfile.ZipFile) -> None:
     entry_points = wheel.read(f"{info}/entry_points.txt").decode()
     assert "sjplan = sjplan.cli.main:main" in entry_points
     assert "raster-v1 = sjplan.planning.raster:RasterPlanner" in entry_points
+    assert "rule-v1 = sjplan.planning.baselines.rule:RulePlanner" in entry_points
 
 
 def test_source_archive_builds_the_same_wheel(clone: Path, wheel: zipfile.ZipFile, tmp_path: Path) -> None:

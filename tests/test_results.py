@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from sjplan.planning.registry import BUILT_IN
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -18,6 +20,20 @@ def run(script: str, *words: object) -> subprocess.CompletedProcess[str]:
 def test_the_page_on_real_pelves_agrees_with_its_results() -> None:
     done = run("tabulate_real_pelves.py", "--check")
     assert done.returncode == 0, done.stderr
+
+
+def test_the_page_on_planners_agrees_with_its_results() -> None:
+    done = run("tabulate_planners.py", "--check")
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_planner_that_ships_is_in_the_results() -> None:
+    """Every planner on every real side; nobody is called accepted by himself alone."""
+    rows = json.loads((ROOT / "docs/results/planners.json").read_text(encoding="utf-8"))["rows"]
+    asked = [row for row in rows if row["cap"] == "3" and not row["run"].startswith("adults-")]
+    for planner in BUILT_IN:
+        assert sum(row["planner"] == planner for row in asked) == 32, planner
+    assert all(row["accepted"] == (row["status"] in ("found", "best_effort")) for row in rows)
 
 
 def test_every_real_side_is_in_the_results() -> None:

@@ -1,6 +1,8 @@
 """Planners by id: what ships, what other packages register, and what is said when neither will do."""
 
+import tomllib
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -49,6 +51,17 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "entry_points", lambda group: points if group == "sjplan.planners" else [])
 
 
+def test_every_planner_that_ships_is_registered_under_its_id() -> None:
+    """The entry points of the package name the classes that are built in: no reinstall is needed, none is forgotten."""
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
+    points = project["project"]["entry-points"][registry.GROUP]
+    assert points == {name: f"{made.__module__}:{made.__name__}" for name, made in registry.BUILT_IN.items()}
+    for name in points:
+        planner = registry.load(name)
+        assert planner.spec.id == name
+        assert registry.planners()[name] is planner.spec
+
+
 def test_what_ships_is_listed_and_loads() -> None:
     assert registry.planners()["raster-v1"] is RasterPlanner.spec
     planner = registry.load(registry.DEFAULT_PLANNER, starts=3)
@@ -70,7 +83,7 @@ def test_wrong_parameter_reaches_the_planner() -> None:
 
 @pytest.mark.usefixtures("installed")
 def test_planner_of_another_package() -> None:
-    assert set(registry.planners()) == {"raster-v1", "refuser-v1", "none-v1"}
+    assert set(registry.planners()) == {*registry.BUILT_IN, "refuser-v1", "none-v1"}
     planner = registry.load("refuser-v1", politely=True)
     assert isinstance(planner, Planner)
     assert isinstance(planner, Refuser)

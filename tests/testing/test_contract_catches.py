@@ -110,6 +110,21 @@ def test_refusing_an_easy_problem_is_caught() -> None:
         CONTRACT.test_tiny_budget_is_no_error(Canned(refusal), "evaluations")
 
 
+def test_a_rule_may_be_refused_but_has_to_show_its_plan(honest: Outcome, problem: Problem) -> None:
+    """The capability "unsearched" forgives a refusal of an easy problem, and nothing else."""
+    spec = PlannerSpec("raster-v1", "states one plan", frozenset({"unsearched"}))
+    refusal = Outcome("infeasible", reasons=(Reason("mood", 1.0, "mm", "no"),))
+    with pytest.raises(AssertionError, match="an easy problem without a budget ended infeasible: no"):
+        CONTRACT.test_easy_problem_is_solved(Canned(refusal, spec=spec), "left")
+    assert honest.plan is not None
+    first, *rest = honest.plan.trajectories
+    far = replace(first, entry_lps_mm=first.entry_lps_mm - 9 * first.axis, tip_lps_mm=first.tip_lps_mm - 9 * first.axis)
+    shown = replace(refusal, nearest=replace(honest.plan, trajectories=(far, *rest)))
+    CONTRACT.test_easy_problem_is_solved(Canned(shown, spec=spec), "left")
+    with pytest.raises(AssertionError, match="an easy problem without a budget ended infeasible: no"):
+        CONTRACT.test_easy_problem_is_solved(Canned(shown), "left")
+
+
 def test_a_plan_for_the_impossible_is_caught(honest: Outcome) -> None:
     with pytest.raises(AssertionError, match="the plan is called found, but"):
         CONTRACT.test_impossible_problem_is_refused(Canned(honest))

@@ -1,0 +1,133 @@
+"""Render the tables of docs/planners.md from docs/results/planners.json.
+
+python scripts/tabulate_planners.py [--check]
+
+With `--check` nothing is written; exit code 1 says that the page and the results differ.
+"""
+
+from __future__ import annotations
+
+import statistics
+from typing import Any
+
+from tabulate_real_pelves import ROOT, main, rows, table
+
+PAGE = ROOT / "docs" / "planners.md"
+COHORT = "adults-"
+NEAR_CAP_MM = 2.9
+"""The cap of 3 mm less what slacks are not told apart by."""
+
+Row = dict[str, Any]
+
+
+def case_of(row: Row) -> str:
+    """The case and side of a row."""
+    return str(row["run"]).split(f" {row['planner']} ")[0]
+
+
+def real(cap: str, planner: str | None = None) -> list[Row]:
+    """Rows of real pelves with one cap, of one planner or all."""
+    return [
+        r
+        for r in rows("planners")
+        if not r["run"].startswith(COHORT) and r["cap"] == cap and planner in (None, r["planner"])
+    ]
+
+
+def order(found: list[Row]) -> list[str]:
+    """Planners by how many sides they solve, most first."""
+    names = sorted({r["planner"] for r in found})
+    return sorted(names, key=lambda name: -sum(r["accepted"] for r in found if r["planner"] == name))
+
+
+def share(part: int, whole: int) -> str:
+    return f"{part} of {whole} ({100 * part / whole:.1f} %)" if whole else "none"
+
+
+def summary(found: list[Row]) -> str:
+    head = ["planner", "accepted", "worst slack of accepted mm: smallest, median, largest", "within 0.1 mm of the cap"]
+    head += ["lies bare", "median s", "largest s", "median evaluations"]
+    body: list[list[object]] = []
+    for name in order(found):
+        mine = [r for r in found if r["planner"] == name]
+        accepted = [r for r in mine if r["accepted"]]
+        slack = [r["slack_mm"] for r in accepted]
+        spread = f"{min(slack):.2f}, {statistics.median(slack):.2f}, {max(slack):.2f}" if slack else "none"
+        seconds = [r["seconds"] for r in mine]
+        cells: list[object] = [name, f"{len(accepted)} of {len(mine)}", spread, sum(s >= NEAR_CAP_MM for s in slack)]
+        cells += [
+            sum(bool(r["lies_bare"]) for r in accepted),
+            f"{statistics.median(seconds):.1f}",
+            f"{max(seconds):.1f}",
+        ]
+        body.append([*cells, f"{statistics.median(r['evaluations'] for r in mine):.0f}"])
+    return table(head, body)
+
+
+def capped() -> str:
+    return summary(real("3"))
+
+
+def uncapped() -> str:
+    return summary(real("none"))
+
+
+def phantoms() -> str:
+    found = [r for r in rows("planners") if r["run"].startswith(COHORT) and r["cap"] == "3"]
+    return summary(found) if found else "Not run yet: `scripts/validate_planners.py --phantoms N`."
+
+
+def textbook() -> str:
+    """What is known of virtual implants placed by rule, beside every planner's."""
+    head = ["planner", "sides with a plan, accepted or nearest", "distal implant < 10 mm in the sacrum"]
+    head += ["middle implant crosses the articular part"]
+    body: list[list[object]] = [["BMC19, virtual, 144 sides", 144, "38.7 %", "43.4 %"]]
+    found = real("3")
+    for name in order(found):
+        mine = [r for r in found if r["planner"] == name and "sacral_mm" in r]
+        short, middle = (sum(r[key] for r in mine) for key in ("distal_short", "middle_articular"))
+        body.append([name, len(mine), share(short, len(mine)), share(middle, len(mine))])
+    return table(head, body)
+
+
+def broken() -> str:
+    """Which limits the refused plans break, per planner."""
+    head = ["planner", "refused", "limits that its nearest plans break, and how often"]
+    body: list[list[object]] = []
+    found = real("3")
+    for name in order(found):
+        refused = [r for r in found if r["planner"] == name and not r["accepted"]]
+        counts: dict[str, int] = {}
+        for r in refused:
+            for kind in {b.split(":")[0] for b in r.get("broken", ["no plan"])}:
+                counts[kind] = counts.get(kind, 0) + 1
+        words = ", ".join(f"{kind} {n}" for kind, n in sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+        body.append([name, len(refused), words])
+    return table(head, body)
+
+
+def sides() -> str:
+    found = real("3")
+    names = order(found)
+    by_run = {(case_of(r), r["planner"]): r for r in found}
+    body: list[list[object]] = []
+    for case in sorted({case_of(r) for r in found}):
+        cells = [by_run.get((case, name)) for name in names]
+        body.append(
+            [case, *("" if r is None else f"{r['slack_mm']:.2f}" if r["accepted"] else "refused" for r in cells)]
+        )
+    return table(["pelvis, side", *names], body)
+
+
+TABLES = {
+    "capped": capped,
+    "uncapped": uncapped,
+    "textbook": textbook,
+    "broken": broken,
+    "sides": sides,
+    "phantoms": phantoms,
+}
+
+
+if __name__ == "__main__":
+    main(PAGE, TABLES, __doc__.splitlines()[0])

@@ -1,0 +1,80 @@
+"""What random-v1 and evolution-v1 draw from, and the value that both maximise."""
+
+import numpy as np
+import pytest
+
+from sjplan.planning.baselines.evolution import AxisCoding, EvolutionPlanner
+from sjplan.planning.baselines.random_search import random_sets
+from sjplan.planning.baselines.shared import LOST_MM, value_sets, widest_angle_deg
+from sjplan.planning.candidates import NOTHING
+from sjplan.planning.climb import Wishes, set_value
+from sjplan.planning.joint_map import crossings
+from sjplan.planning.protocol import Budget, Problem
+from sjplan.planning.workshop import Workshop
+
+
+@pytest.fixture
+def shop(problem: Problem) -> Workshop:
+    return Workshop.prepare(problem, EvolutionPlanner().parameters, np.random.default_rng(0), Budget(), "any-v1")
+
+
+@pytest.fixture
+def drawn(shop: Workshop) -> np.ndarray:
+    """Five hundred random sets of three axes."""
+    joint = shop.problem.anatomy.joints[shop.problem.side]
+    points = crossings(joint, shop.bench.frame, 1.0)
+    mean = shop.bench.frame.side_from_vector(joint.mean_normal)
+    return random_sets(np.random.default_rng(5), points, mean, 30.0, 500, 3)
+
+
+def test_random_sets_are_ordered_and_fill_the_cone(shop: Workshop, drawn: np.ndarray) -> None:
+    assert drawn.shape == (500, 3, 6)
+    assert (np.diff(drawn[:, :, 2], axis=1) <= 0).all()
+    assert np.linalg.norm(drawn[..., 3:], axis=-1) == pytest.approx(1.0)
+    mean = shop.bench.frame.side_from_vector(shop.problem.anatomy.joints[shop.problem.side].mean_normal)
+    cosine = drawn[..., 3:] @ mean
+    assert cosine.min() >= np.cos(np.deg2rad(30.0)) - 1e-9
+    middle = 0.5 * (1.0 + np.cos(np.deg2rad(30.0)))
+    assert (cosine < middle).mean() == pytest.approx(0.5, abs=0.05), "even over the cap: height is even"
+
+
+def test_penalised_value_agrees_with_the_joint_value_of_raster(shop: Workshop, drawn: np.ndarray) -> None:
+    """Where no axis is lost both say the same; a lost axis costs more than any slack is worth."""
+    sets = drawn.copy()
+    value = value_sets(shop, sets)
+    assert shop.evaluations == 1500
+    rules = np.stack([r.packed() for r in shop.bench.rules])
+    wishes = Wishes(22.0, shop.articular_min)
+    compared = 0
+    for axes, mine in zip(sets, value, strict=True):
+        theirs, _ = set_value(
+            shop.field, shop.joint, rules, shop.bench.pairs, wishes, axes, np.zeros((3, 2)), 1.0, -99.0
+        )
+        if theirs > NOTHING:
+            assert mine == pytest.approx(theirs, abs=1e-9)
+            compared += 1
+        elif axes[0, 2] >= axes[1, 2] >= axes[2, 2]:
+            assert mine <= -LOST_MM
+    assert compared > 20
+
+
+def test_a_floor_changes_nothing_above_it(shop: Workshop, drawn: np.ndarray) -> None:
+    whole = value_sets(shop, drawn.copy())
+    quick = value_sets(shop, drawn.copy(), -5.0)
+    assert quick[whole >= -5.0].tolist() == whole[whole >= -5.0].tolist()
+    assert (quick[whole < -5.0] < -5.0).all()
+
+
+def test_coding_of_axes(shop: Workshop) -> None:
+    """Twelve numbers give three axes over the joint, leaning as told, cranial to caudal."""
+    coding = AxisCoding(shop)
+    low, high = np.array(coding.bounds).T
+    middle = coding.axes(np.array([0.5 * (low + high)]))
+    assert middle.shape == (1, 3, 6)
+    assert middle[0, :, 3:] == pytest.approx(np.tile(coding.mean_normal, (3, 1)))
+    points = shop.joint.point
+    assert np.linalg.norm(points - middle[0, 0, :3], axis=1).min() < 8.0
+    some = coding.axes(np.random.default_rng(0).uniform(low, high, (200, 12)))
+    assert (np.diff(some[:, :, 2], axis=1) <= 0).all()
+    angle = np.degrees(np.arccos(np.clip(some[..., 3:] @ coding.mean_normal, -1.0, 1.0)))
+    assert angle.max() > widest_angle_deg(shop) - 5.0, "the cone is reached"
