@@ -61,13 +61,8 @@ class RulePlanner(Baseline):
             shop.cut = True
             return shop.timed_out(None)
         shop.report("placing by rule", 0.5)
-        seen = lateral_view(problem.anatomy, problem.side)
         shop.evaluations += problem.count
-        placed = [
-            _placed(shop.bench, slot, np.concatenate([point, _MEDIAL]))
-            for slot, point in enumerate(entry_points(seen)[: problem.count])
-        ]
-        found = [p for p in placed if p is not None]
+        found = [p for p in by_rule(shop.bench) if p is not None]
         return shop.answer([shop.judged(found)] if len(found) == problem.count else [])
 
 
@@ -142,6 +137,13 @@ def entry_points(seen: LateralView) -> Array:
         z += spacing * float(way[1]) / float(np.linalg.norm(way))
         points.append((seen.joint_lateral_mm, seen.wall_at(z) - before_wall - anterior, z))
     return np.array(points)
+
+
+def by_rule(bench: Bench) -> list[Placed | None]:
+    """The implants that the rules give, cranial to caudal; None where an axis passes no joint."""
+    points = entry_points(lateral_view(bench.problem.anatomy, bench.problem.side))
+    axes = (np.concatenate([point, _MEDIAL]) for point in points[: bench.problem.count])
+    return [_placed(bench, slot, axis) for slot, axis in enumerate(axes)]
 
 
 def _placed(bench: Bench, slot: int, axis: Array) -> Placed | None:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sjplan.core.arrays import Array
+from sjplan.core.limits import Limits
 from sjplan.core.plan import Outcome
 from sjplan.planning.baselines.shared import CAPABILITIES, Baseline
 from sjplan.planning.candidates import SlotRules, envelope_slack, passage
@@ -101,7 +102,7 @@ class WeightedPlanner(Baseline):
         head = shop.problem.limits.protrusion_target_mm
         slack, sacral, cosine, start = measured(shop.field, shop.joint, rules.packed(), pool.axes, lengths, head)
         shop.evaluations += slack.size
-        sums = self._sums(shop, rules, slack, sacral, cosine)
+        sums = self.sums(shop.problem.limits, rules, slack, sacral, cosine)
         sums += (self.parameters["density"] * density(shop, pool.axes) + self.parameters["place"] * pool.articular)[
             :, None
         ]
@@ -109,9 +110,9 @@ class WeightedPlanner(Baseline):
         rows = np.arange(len(best))
         return Options(sums[rows, best], lengths[best], np.stack([start, start + lengths[best]], axis=1))
 
-    def _sums(self, shop: Workshop, rules: SlotRules, slack: Array, sacral: Array, cosine: Array) -> Array:
-        """What safety, length and angle are worth, (n, lengths)."""
-        limits, p = shop.problem.limits, self.parameters
+    def sums(self, limits: Limits, rules: SlotRules, slack: Array, sacral: Array, cosine: Array) -> Array:
+        """What safety, length and angle of measured implants are worth, (n, lengths)."""
+        p = self.parameters
         safety = traded(np.minimum(slack, sacral - limits.sacral_min_mm), p["slack_cap_mm"])
         length = np.clip(sacral, 0.0, None) / max(rules.lengths_mm)
         angle = 1.0 - np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0))) / limits.joint_normal_angle_max_deg

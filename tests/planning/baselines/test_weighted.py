@@ -25,6 +25,25 @@ def test_a_missed_limit_has_the_price_of_its_millimetres() -> None:
     assert worth[-3:] == pytest.approx([1.0] * 3)
 
 
+@pytest.mark.parametrize("start", range(3))
+def test_dear_length_is_longer_and_nearer(
+    start: int, field: PlanningField, joint: JointSamples, bench: Bench, axes: np.ndarray
+) -> None:
+    """On one axis: the dearer length is, the longer the implant that has the largest sum, and the less its slack."""
+    rules, limits = bench.rules[0], bench.problem.limits
+    lengths = np.array(rules.lengths_mm)
+    slack, sacral, cosine, _ = measured(field, joint, rules.packed(), axes[start : start + 1], lengths, 3.0)
+    best = []
+    for price in (0.01, 1.0, 10.0, 100.0):
+        sums = WeightedPlanner(length=price, safety=0.5).sums(limits, rules, slack, sacral, cosine)
+        best.append(int(np.argmax(sums[0])))
+    assert best == sorted(best)
+    assert best[-1] == len(lengths) - 1, "at last any limit is sold"
+    assert (np.diff(slack[0, best]) <= 1e-6).all()
+    assert slack[0, best[-1]] < 0.0 <= slack[0, best[0]] + 1.0
+
+
+@pytest.mark.slow
 def test_length_buys_nearness(problem: Problem) -> None:
     """With length dear and safety cheap the same search takes longer implants, nearer to danger."""
     coarse = {"crossing_step_mm": 4.0, "direction_step_deg": 8.0, "pool": 600, "starts": 6}
