@@ -29,8 +29,8 @@ from sjplan.safety.types import MarginReport
 from sjplan.testing.problems import dishonesty, fingerprint, impossible_problem, phantom_problem
 
 SEED = 20
-UNSEARCHED = "unsearched"
-"""Capability of a planner that states one plan by rule, which need not be accepted where another would be."""
+SOFT_LIMITS = "soft-limits"
+"""Capability of a planner that gives limits no priority: its plan may break one where another plan keeps all."""
 
 Heard = list[tuple[str, float]]
 """What a listener to progress was told."""
@@ -51,8 +51,9 @@ print(fingerprint(planner.plan(problem, rng=np.random.default_rng(seed), budget=
 class PlannerContract:
     """Tests that a planner passes, whoever wrote it.
 
-    A planner that names the capability "unsearched" states one plan by rule and looks for no other: the judge may
-    refuse it where a plan exists, and then it has to say `infeasible` with reasons and that plan as `nearest`.
+    A planner that names the capability "soft-limits" does not look for a plan that keeps all limits (it trades them, or
+    states one plan by rule): the judge may refuse it on an easy problem, and then it has to say `infeasible` with
+    reasons and that plan as `nearest`. Everything else is asked of it as of any other.
 
     A subclass gives a fixture `planner`; each test asks it for a planner, and answers to the same question are
     kept within a process, so a contract costs about ten plans of the phantom at 2 mm. A planner has to be picklable:
@@ -107,7 +108,7 @@ class PlannerContract:
         outcome = self.solve(planner, problem)
         self.require_honest(planner, problem, outcome)
         because = "; ".join(reason.text for reason in outcome.reasons)
-        may_be_refused = UNSEARCHED in planner.spec.capabilities and outcome.nearest is not None
+        may_be_refused = SOFT_LIMITS in planner.spec.capabilities and outcome.nearest is not None
         assert outcome.status == "found" or (may_be_refused and outcome.status == "infeasible"), (
             f"an easy problem without a budget ended {outcome.status}: {because}"
         )

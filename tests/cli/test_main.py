@@ -118,7 +118,7 @@ def test_version(sjplan: Sjplan) -> None:
 
 def test_lists_as_json(sjplan: Sjplan) -> None:
     assert "tri-7" in sjplan("implants", "--json").json["implants"]
-    assert "raster-v1" in sjplan("planners", "--json").json["planners"]
+    assert {"raster-v1", "greedy-v1", "rule-v1"} <= set(sjplan("planners", "--json").json["planners"])
     assert sjplan("phantom", "list", "--json").json["presets"]
     assert json.loads(sjplan("implants", "--json").out)["implants"]["tri-7"]["circumscribed_radius_mm"] == 6.0
 

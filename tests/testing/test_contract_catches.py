@@ -110,9 +110,9 @@ def test_refusing_an_easy_problem_is_caught() -> None:
         CONTRACT.test_tiny_budget_is_no_error(Canned(refusal), "evaluations")
 
 
-def test_a_rule_may_be_refused_but_has_to_show_its_plan(honest: Outcome, problem: Problem) -> None:
-    """The capability "unsearched" forgives a refusal of an easy problem, and nothing else."""
-    spec = PlannerSpec("raster-v1", "states one plan", frozenset({"unsearched"}))
+def test_soft_limits_may_be_refused_but_have_to_show_the_plan(honest: Outcome, problem: Problem) -> None:
+    """The capability "soft-limits" forgives a refusal of an easy problem, and nothing else."""
+    spec = PlannerSpec("raster-v1", "states one plan", frozenset({"soft-limits"}))
     refusal = Outcome("infeasible", reasons=(Reason("mood", 1.0, "mm", "no"),))
     with pytest.raises(AssertionError, match="an easy problem without a budget ended infeasible: no"):
         CONTRACT.test_easy_problem_is_solved(Canned(refusal, spec=spec), "left")

@@ -51,7 +51,7 @@ class RulePlanner(Baseline):
     spec = PlannerSpec(
         id="rule-v1",
         summary="the textbook: parallel implants from lateral-view landmarks, nothing searched for",
-        capabilities=CAPABILITIES | {"unsearched"},
+        capabilities=CAPABILITIES | {"soft-limits"},
     )
 
     def search(self, shop: Workshop) -> Outcome:

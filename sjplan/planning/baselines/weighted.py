@@ -49,7 +49,7 @@ class WeightedPlanner(Baseline):
     spec = PlannerSpec(
         id="weighted-v1",
         summary="one weighted sum of safety, bone density, length, angle and spacing; no limit has priority",
-        capabilities=CAPABILITIES,
+        capabilities=CAPABILITIES | {"soft-limits"},
         parameters={
             "crossing_step_mm": 2.0,
             "direction_step_deg": 4.0,
