@@ -54,11 +54,45 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
+class Certificate:
+    """What is proved about a plan: no plan of its kind has a worst slack above `upper_bound_mm`, as the judge measures.
+
+    Its kind: the same side, number of implants, models and limits. `slack_mm` is the plan's own worst slack; both
+    numbers are cut at `cap_mm`, beyond which slack is not asked for (infinite: no cap). `given` names the other side
+    where its implants were obstacles.
+
+    Examples
+    --------
+    >>> Certificate(slack_mm=2.6, upper_bound_mm=3.0, cap_mm=3.0).gap_mm
+    0.4
+    """
+
+    slack_mm: float
+    upper_bound_mm: float
+    cap_mm: float
+    given: Side | None = None
+
+    def __post_init__(self) -> None:
+        if not self.slack_mm <= self.upper_bound_mm <= self.cap_mm:
+            raise GeometryError(
+                "certificate",
+                found=f"slack {self.slack_mm}, bound {self.upper_bound_mm}, cap {self.cap_mm}",
+                wanted="slack <= bound <= cap",
+            )
+
+    @property
+    def gap_mm(self) -> float:
+        """By how much a better plan could at most have more slack."""
+        return round(self.upper_bound_mm - self.slack_mm, 9)
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What a planner answers: a status, and the plans and reasons that go with it.
 
     `plan` is set for `found` and `best_effort` only. Where nothing is accepted, `nearest` is the plan with the
     largest worst slack (not accepted) and `fallback` an accepted plan with two implants, if there is one.
+    `pareto` holds accepted plans on the same axes, from most slack to most length in the sacrum, none better in both.
     """
 
     status: Status
@@ -66,6 +100,8 @@ class Outcome:
     reasons: tuple[Reason, ...] = ()
     nearest: Plan | None = None
     fallback: Plan | None = None
+    certificate: Certificate | None = None
+    pareto: tuple[Plan, ...] = ()
     evaluations: int = 0
     seconds: float = 0.0
 

@@ -66,7 +66,7 @@ class PlanningField(NamedTuple):
     step: float
 
 
-class _Sites(NamedTuple):
+class Sites(NamedTuple):
     """Triangles as points: centroid, outward unit normal, label."""
 
     point: Array
@@ -81,8 +81,8 @@ def planning_field(anatomy: Anatomy, side: Side, limits: Limits) -> PlanningFiel
     low = joint.min(axis=0) - np.array([_REACH_MEDIAL_MM, _REACH_AROUND_MM, _REACH_AROUND_MM])
     high = joint.max(axis=0) + np.array([_REACH_LATERAL_MM, _REACH_AROUND_MM, _REACH_AROUND_MM])
     shape = np.ceil((high - low) / FIELD_STEP_MM).astype(int) + 1
-    sacrum, ilium = _sites(frame, anatomy.sacrum), _sites(frame, anatomy.ilium[side])
-    both = _sites(frame, joined(anatomy.sacrum, anatomy.ilium[side]))
+    sacrum, ilium = surface_sites(frame, anatomy.sacrum), surface_sites(frame, anatomy.ilium[side])
+    both = surface_sites(frame, joined(anatomy.sacrum, anatomy.ilium[side]))
     signed_sacrum, _ = _signed(sacrum, low, shape)
     signed_ilium, _ = _signed(ilium, low, shape)
     nearest, which = _signed(both, low, shape)
@@ -90,7 +90,7 @@ def planning_field(anatomy: Anatomy, side: Side, limits: Limits) -> PlanningFiel
     limit_of = np.array([limits.clearance_of(name) for name in DANGERS])
     for limit in np.unique(limit_of):
         chosen = np.isin(both.label, np.flatnonzero(limit_of == limit))
-        distance = _unsigned(_Sites(both.point[chosen], both.normal[chosen], both.label[chosen]), low, shape)
+        distance, _ = nearest_sites(Sites(both.point[chosen], both.normal[chosen], both.label[chosen]), low, shape)
         np.minimum(slack, distance - np.float32(limit), out=slack)
     label = both.label[which]
     out = (nearest > 0) & (label < _N_DANGERS) & ~_beside_entry(both, low, shape, joint)
@@ -99,15 +99,16 @@ def planning_field(anatomy: Anatomy, side: Side, limits: Limits) -> PlanningFiel
     return PlanningField(slack, signed_sacrum, signed_ilium, low, FIELD_STEP_MM)
 
 
-def _sites(frame: SideFrame, surface: LabelledSurface) -> _Sites:
+def surface_sites(frame: SideFrame, surface: LabelledSurface) -> Sites:
+    """Every triangle of a surface as a point in the side frame."""
     corners = surface.vertices_lps_mm[surface.triangles]
     normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     size = np.linalg.norm(normal, axis=1, keepdims=True)
     normal = normal / np.maximum(size, 1e-12)
-    return _Sites(frame.side_from_lps(corners.mean(axis=1)), frame.side_from_vector(normal), surface.label)
+    return Sites(frame.side_from_lps(corners.mean(axis=1)), frame.side_from_vector(normal), surface.label)
 
 
-def _seeds(sites: _Sites, low: Array, shape: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.int32]]:
+def _seeds(sites: Sites, low: Array, shape: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.int32]]:
     """Mark the node nearest to each site; where several share one, the site nearest to the node stays."""
     index = np.rint((sites.point - low) / FIELD_STEP_MM).astype(np.int64)
     inside = ((index >= 0) & (index < shape)).all(axis=1)
@@ -155,7 +156,7 @@ def _measure(
     return out, which
 
 
-def _signed(sites: _Sites, low: Array, shape: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+def _signed(sites: Sites, low: Array, shape: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     mask, owner = _seeds(sites, low, shape)
     site = nearest_site(mask, (FIELD_STEP_MM,) * 3)
     measured: tuple[NDArray[np.float32], NDArray[np.int32]] = _measure(
@@ -164,21 +165,27 @@ def _signed(sites: _Sites, low: Array, shape: NDArray[np.int64]) -> tuple[NDArra
     return measured
 
 
-def _unsigned(sites: _Sites, low: Array, shape: NDArray[np.int64]) -> NDArray[np.float32]:
+def nearest_sites(
+    sites: Sites, low: Array, shape: NDArray[np.int64]
+) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """Distance of every node of a grid to a site near it, and which; the nearest one, or nearly so.
+
+    `low` is the centre of the first node; nodes are `FIELD_STEP_MM` apart.
+    """
     mask, owner = _seeds(sites, low, shape)
     if not mask.any():
-        return np.full(tuple(shape), np.float32(_FAR_MM))
+        return np.full(tuple(shape), np.float32(_FAR_MM)), np.zeros(tuple(shape), np.int32)
     site = nearest_site(mask, (FIELD_STEP_MM,) * 3)
     measured: tuple[NDArray[np.float32], NDArray[np.int32]] = _measure(
         site, owner, sites.point, sites.normal, low, FIELD_STEP_MM, False
     )
-    return measured[0]
+    return measured
 
 
-def _beside_entry(both: _Sites, low: Array, shape: NDArray[np.int64], joint: Array) -> NDArray[np.bool_]:
+def _beside_entry(both: Sites, low: Array, shape: NDArray[np.int64], joint: Array) -> NDArray[np.bool_]:
     """Nodes in front of the gluteal surface, where an implant's head may stand: not out of the bone."""
     chosen = both.label == SURFACE_ID["lateral"]
-    lateral = _Sites(both.point[chosen], both.normal[chosen], both.label[chosen])
+    lateral = Sites(both.point[chosen], both.normal[chosen], both.label[chosen])
     signed, _ = _signed(lateral, low, shape)
     x = low[0] + np.arange(shape[0]) * FIELD_STEP_MM
     beyond = x > np.median(joint[:, 0])

@@ -16,7 +16,7 @@ from sjplan.planning.workshop import Workshop
 _FLOOR_MM = -3.0
 """Axes worse than this are not measured to the end in the scan (mm)."""
 
-_BEYOND_LIMIT_DEG = 8.0
+BEYOND_LIMIT_DEG = 8.0
 """Directions reach so far beyond the limit on the angle to the joint: that one is about the footprint's normal."""
 
 _PER_CROSSING = 8
@@ -45,12 +45,18 @@ class AxisPool:
     values: NDArray[np.float32]
 
 
-def scanned_pool(shop: Workshop, crossing_step_mm: float, direction_step_deg: float, most: int) -> AxisPool:
+def scanned_pool(
+    shop: Workshop,
+    crossing_step_mm: float,
+    direction_step_deg: float,
+    most: int,
+    beyond_limit_deg: float = BEYOND_LIMIT_DEG,
+) -> AxisPool:
     """At most so many axes of one joint; what the budget does not pay for is left out, and the run marked as cut."""
     joint = shop.problem.anatomy.joints[shop.problem.side]
     points = crossings(joint, shop.bench.frame, crossing_step_mm)
     mean = shop.bench.frame.side_from_vector(joint.mean_normal)
-    widest = shop.problem.limits.joint_normal_angle_max_deg + _BEYOND_LIMIT_DEG
+    widest = shop.problem.limits.joint_normal_angle_max_deg + beyond_limit_deg
     ways = directions(mean, widest, direction_step_deg)
     points = _affordable(shop, points, len(ways) * len(set(shop.problem.models)))
     value = _scan(shop, points, ways)

@@ -16,7 +16,7 @@ from sjplan.core.plan import Outcome, Plan
 from sjplan.planning.candidates import SlotRules
 from sjplan.planning.climb import Wishes, climb_all
 from sjplan.planning.finish import EQUAL_MM, RESERVE
-from sjplan.planning.pool import scanned_pool
+from sjplan.planning.pool import BEYOND_LIMIT_DEG, scanned_pool
 from sjplan.planning.protocol import Budget, PlannerSpec, Problem
 from sjplan.planning.triples import PairRules, below, best_sets
 from sjplan.planning.workshop import Judged, Workshop, checked_parameters, missing_mm
@@ -71,23 +71,20 @@ class RasterPlanner:
     def plan(self, problem: Problem, *, rng: np.random.Generator, budget: Budget) -> Outcome:
         """Plan one side; see `sjplan.planning.protocol.Planner`."""
         started = time.monotonic()
-        search = _Search.prepare(problem, self.parameters, rng, budget, self.spec.id)
+        search = RasterSearch.prepare(problem, self.parameters, rng, budget, self.spec.id)
         outcome = search.solve()
         return replace(outcome, seconds=time.monotonic() - started, evaluations=search.evaluations)
 
 
 @dataclass(slots=True, eq=False)
-class _Search(Workshop):
+class RasterSearch(Workshop):
     """One run of the planner."""
 
     def solve(self) -> Outcome:
         """Search, polish, finish, judge."""
         best: Judged | None = None
         for buried_mm, self.stretch in ((BURIED_MM, (0.0, 0.6)), (np.inf, (0.4, 0.5))):
-            self.bench = replace(self.bench, rules=tuple(replace(r, buried_mm=buried_mm) for r in self.bench.rules))
-            sets = self._sets()
-            self.report("polishing", 0.4)
-            for plan, report in self.finished(self._polished(sets)):
+            for plan, report in self.tried(buried_mm):
                 if report.accepted:
                     return Outcome("best_effort" if self.cut else "found", plan=plan)
                 if best is None or missing_mm(report) < missing_mm(best[1]):
@@ -96,9 +93,16 @@ class _Search(Workshop):
                 break
         if self.cut:
             return self.timed_out(best)
-        return self.refused(best, self._two_implants() if self.problem.count == 3 else None)
+        return self.refused(best, self.two_implants() if self.problem.count == 3 else None)
 
-    def _two_implants(self) -> Plan | None:
+    def tried(self, buried_mm: float, beyond_limit_deg: float = BEYOND_LIMIT_DEG) -> list[Judged]:
+        """Judged plans of one pass; see `SlotRules` and `scanned_pool` for what it is told."""
+        self.bench = replace(self.bench, rules=tuple(replace(r, buried_mm=buried_mm) for r in self.bench.rules))
+        sets = self._sets(beyond_limit_deg)
+        self.report("polishing", 0.4)
+        return self.finished(self._polished(sets))
+
+    def two_implants(self) -> Plan | None:
         """An accepted plan for slots 1 and 2 alone, from what is left of the budget."""
         if self.budget.spent(self.evaluations):
             return None
@@ -113,11 +117,11 @@ class _Search(Workshop):
         self.evaluations += outcome.evaluations
         return outcome.plan
 
-    def _sets(self) -> NDArray[np.float64]:
+    def _sets(self, beyond_limit_deg: float) -> NDArray[np.float64]:
         """Sets of axes (m, count, 6) from the raster, best first."""
         self.report("scanning axes", 0.1)
         steps = self.parameters["crossing_step_mm"], self.parameters["direction_step_deg"]
-        pool = scanned_pool(self, *steps, int(self.parameters["pool"]))
+        pool = scanned_pool(self, *steps, int(self.parameters["pool"]), beyond_limit_deg)
         if not len(pool.axes):
             return np.zeros((0, self.problem.count, 6))
         most = int(self.parameters["starts"])

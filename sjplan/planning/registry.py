@@ -11,13 +11,15 @@ from sjplan.planning.baselines.greedy import GreedyPlanner
 from sjplan.planning.baselines.random_search import RandomPlanner
 from sjplan.planning.baselines.rule import RulePlanner
 from sjplan.planning.baselines.weighted import WeightedPlanner
+from sjplan.planning.certified import CertifiedPlanner
 from sjplan.planning.protocol import Planner, PlannerSpec
 from sjplan.planning.raster import RasterPlanner
 
 GROUP = "sjplan.planners"
-DEFAULT_PLANNER = "raster-v1"
+DEFAULT_PLANNER = "certified-v1"
 
 _SHIPPED: tuple[type[Planner], ...] = (
+    CertifiedPlanner,
     RasterPlanner,
     GreedyPlanner,
     WeightedPlanner,

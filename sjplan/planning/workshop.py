@@ -34,6 +34,9 @@ from sjplan.safety.judge import judge
 from sjplan.safety.surfaces import measuring_surfaces
 from sjplan.safety.types import MarginReport, Violation
 
+_MAY_BE_INFINITE = frozenset({"slack_cap_mm"})
+"""No cap: slack is asked for without end."""
+
 Judged = tuple[Plan, MarginReport]
 """A plan with what the judge measured on it."""
 
@@ -46,13 +49,14 @@ def checked_parameters(
     Raises
     ------
     GeometryError
-        For a parameter that is unknown, not positive or not finite.
+        For a parameter that is unknown, not positive or not finite (a cap may be infinite).
     """
     for name, value in given.items():
         if name not in defaults:
             raise GeometryError(f"{planner_id} parameter", found=repr(name), wanted=", ".join(defaults))
         least = 1.0 if isinstance(defaults[name], int) else 0.0
-        if not (least <= value < np.inf and value > 0):
+        finite = value < np.inf or name in _MAY_BE_INFINITE
+        if not (least <= value and value > 0 and finite):
             wanted = "a count, 1 or more" if least else "a number > 0"
             raise GeometryError(f"{planner_id}.{name}", found=f"{value}", wanted=wanted)
     return {**defaults, **given}

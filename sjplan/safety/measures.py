@@ -30,7 +30,7 @@ _SKIN_LINES = 12
 FOOTPRINT_DEPTH_MM = 25.0
 """Joint farther than this along the axis from the crossing does not belong to a footprint."""
 
-_OVERLAP_TOL_MM = 2.0
+OVERLAP_TOL_MM = 2.0
 """Labels of ilium and sacrum may overlap by this much along an axis and still count as one crossing (mm)."""
 
 _NUDGES_MM = (0.0, 1e-7, -2e-7, 5e-7)
@@ -144,11 +144,11 @@ def axis_passage(surfaces: MeasuringSurfaces, trajectory: Trajectory) -> AxisPas
 
     met = [span for span in ilium if span[1] > 0]
     lateral = met[0][0] if met else None
-    entered = [s for s in sacrum if s[1] > 0 and any(e[1] <= s[0] + _OVERLAP_TOL_MM for e in met)]
+    entered = [s for s in sacrum if s[1] > 0 and any(e[1] <= s[0] + OVERLAP_TOL_MM for e in met)]
     if not entered:
         return AxisPassage(lateral, None, None, within(ilium), within(sacrum))
     start = entered[0][0]
-    left = max(e[1] for e in met if e[1] <= start + _OVERLAP_TOL_MM)
+    left = max(e[1] for e in met if e[1] <= start + OVERLAP_TOL_MM)
     return AxisPassage(lateral, left, start, within(ilium), within(sacrum))
 
 

@@ -1,0 +1,326 @@
+"""An upper bound of the slack of every implant whose axis lies in a box, and where such axes may cross the joint.
+
+A box is every axis that enters the sacrum within `radius` mm of a point of its joint face and runs within `angle`
+of a direction. Moving a flat-ended cylinder that rigidly moves none of its points farther than `radius` plus what the
+turn moves it; a danger's point that lies d from the cylinder on the box's own axis is at most d plus that from any.
+The rules that are not distances are relaxed: a box is dropped only where no axis in it can keep them.
+
+The bounds hold for slacks of zero and more: an axis with such a slack enters the sacrum through the joint.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numba as nb
+import numpy as np
+from numpy.typing import NDArray
+
+from sjplan.geometry.triangle_tree import TriangleTree, nearest_point
+from sjplan.planning.danger_sites import DangerSites
+from sjplan.safety.measures import FOOTPRINT_DEPTH_MM
+
+DROPPED = -99.0
+"""Bound of a box in which no axis keeps the rules on tip and joint angle."""
+
+WIDEST_GAP_MM = 20.0
+"""No axis of a plan runs farther than this between the bones: joints are 1 to 8 mm wide, implants stand square."""
+
+_FAR_MM = 60.0
+_LEAST_SAMPLES = 3
+_NEAR_MM = 0.7
+_NARROW_RAD = 0.06
+"""Boxes smaller than these two are looked at more closely: rings and steps lie closer together."""
+
+_SQUARE_RAD = 0.25
+"""Boxes with a wider angle are not tried for the angle to the joint: it would not drop them."""
+
+
+class BoxRules(NamedTuple):
+    """What every implant of a plan keeps at least, whatever its slot: mm and cosines; `tip_lateral_mm` by slot.
+
+    An implant reaches at least `sacral_mm` beyond the point where it enters the sacrum and begins at least
+    `iliac_mm` before it; `normal_cosine` is that of the largest angle to the joint's normal.
+    """
+
+    radius_mm: float
+    inscribed_mm: float
+    sacral_mm: float
+    iliac_mm: float
+    normal_cosine: float
+    tip_lateral_mm: NDArray[np.float64]
+    lowest_mm: float
+
+
+class JointCells(NamedTuple):
+    """The joint's samples in the side frame, in cells: rows start[n] to start[n + 1] lie within radius of centre."""
+
+    point: NDArray[np.float64]
+    normal: NDArray[np.float64]
+    start: NDArray[np.int64]
+    centre: NDArray[np.float64]
+    radius: NDArray[np.float64]
+
+
+class Scene(NamedTuple):
+    """What boxes are measured against; `inward` is -1 or 1: times a sign of `ilium`, positive inside the bone.
+
+    Kernels take its parts one by one: a tuple of tuples cannot be handed to a parallel loop.
+    """
+
+    sites: DangerSites
+    ilium: TriangleTree
+    inward: float
+    joint: JointCells
+
+
+@nb.njit(cache=True)
+def _site_bound(
+    sites: DangerSites,
+    x: float,
+    y: float,
+    z: float,
+    centre: NDArray[np.float64],
+    way: NDArray[np.float64],
+    start: float,
+    stop: float,
+    radius: float,
+    shift: float,
+    turn: float,
+) -> float:
+    """Bound from the site of the node at a point: its distance from the cylinder, the displacement, less its limit."""
+    i, j, k = int(x - sites.low[0] + 0.5), int(y - sites.low[1] + 0.5), int(z - sites.low[2] + 0.5)
+    shape = sites.site.shape
+    if i < 0 or j < 0 or k < 0 or i >= shape[0] or j >= shape[1] or k >= shape[2]:
+        return np.inf
+    p0 = sites.site[i, j, k, 0] - centre[0]
+    p1 = sites.site[i, j, k, 1] - centre[1]
+    p2 = sites.site[i, j, k, 2] - centre[2]
+    along = p0 * way[0] + p1 * way[1] + p2 * way[2]
+    across = np.sqrt(max(0.0, p0 * p0 + p1 * p1 + p2 * p2 - along * along))
+    beyond, beside = max(start - along, along - stop), across - radius
+    if beyond <= 0.0 and beside <= 0.0:
+        distance = max(beyond, beside)
+    else:
+        distance = np.sqrt(max(beyond, 0.0) ** 2 + max(beside, 0.0) ** 2)
+    nearest_along, nearest_across = min(max(along, start), stop), min(across, radius)
+    moved = shift + np.sqrt(nearest_along * nearest_along + nearest_across * nearest_across) * turn
+    return float(distance + moved - sites.site[i, j, k, 3])
+
+
+@nb.njit(cache=True)
+def _certain_start(
+    ilium: TriangleTree,
+    inward: float,
+    centre: NDArray[np.float64],
+    way: NDArray[np.float64],
+    shift: float,
+    turn: float,
+    least: float,
+    close: bool,
+) -> float:
+    """How far back along the axis every implant of the box reaches: an unbroken stretch that is surely in the ilium."""
+    t, x = -least, np.empty(3)
+    reached = t
+    while t > -_FAR_MM:
+        for d in range(3):
+            x[d] = centre[d] + t * way[d]
+        distance, sign, _, _ = nearest_point(ilium, x)
+        depth = distance * sign * inward - shift + t * turn
+        if depth <= 0.0:
+            break
+        reached = t
+        if depth < (0.05 if close else 0.5):
+            break
+        t -= depth / (1.0 + turn)
+    return reached
+
+
+@nb.njit(cache=True)
+def slack_bound(
+    sites: DangerSites,
+    ilium: TriangleTree,
+    inward: float,
+    rules: BoxRules,
+    centre: NDArray[np.float64],
+    shift: float,
+    way: NDArray[np.float64],
+    angle: float,
+    floor: float,
+) -> float:
+    """Upper bound of the worst slack of any implant of the box; below `floor` it may stop early, still a bound."""
+    turn, radius, stop = 2.0 * np.sin(0.5 * angle), rules.radius_mm, rules.sacral_mm
+    start, best = -rules.iliac_mm, np.inf
+    c, w = centre, way
+    for n in range(9):
+        t = (0.0, 1.0, 0.5, -0.5, 0.8, 0.25, -0.25, 0.7, -0.1)[n] * stop
+        bound = _site_bound(
+            sites, c[0] + t * w[0], c[1] + t * w[1], c[2] + t * w[2], c, w, start, stop, radius, shift, turn
+        )
+        best = min(best, bound)
+        if best < floor:
+            return best
+    h0, h1, h2 = (0.0, 0.0, 1.0) if abs(w[2]) < 0.9 else (0.0, 1.0, 0.0)
+    u0, u1, u2 = w[1] * h2 - w[2] * h1, w[2] * h0 - w[0] * h2, w[0] * h1 - w[1] * h0
+    size = np.sqrt(u0 * u0 + u1 * u1 + u2 * u2)
+    u0, u1, u2 = u0 / size, u1 / size, u2 / size
+    v0, v1, v2 = w[1] * u2 - w[2] * u1, w[2] * u0 - w[0] * u2, w[0] * u1 - w[1] * u0
+    close = shift < _NEAR_MM and angle < _NARROW_RAD
+    turns = 12 if close else 8
+    for ring in range(6 if close else 3):
+        if ring == 1:
+            start = _certain_start(ilium, inward, centre, way, shift, turn, rules.iliac_mm, close)
+        t = (stop, start, 0.0, stop - 4.0, start + 4.0, 0.5 * start)[ring]
+        for n in range(turns):
+            a, b = radius * np.cos(n * 2.0 * np.pi / turns), radius * np.sin(n * 2.0 * np.pi / turns)
+            x = c[0] + t * w[0] + a * u0 + b * v0
+            y = c[1] + t * w[1] + a * u1 + b * v1
+            z = c[2] + t * w[2] + a * u2 + b * v2
+            best = min(best, _site_bound(sites, x, y, z, c, w, start, stop, radius, shift, turn))
+            if best < floor:
+                return best
+    t = stop
+    while t > start:
+        bound = _site_bound(
+            sites, c[0] + t * w[0], c[1] + t * w[1], c[2] + t * w[2], c, w, start, stop, radius, shift, turn
+        )
+        best = min(best, bound)
+        if best < floor:
+            return best
+        t -= 1.0 if close else 2.5
+    return best
+
+
+@nb.njit(cache=True)
+def may_stand_square(
+    joint: JointCells,
+    rules: BoxRules,
+    centre: NDArray[np.float64],
+    shift: float,
+    way: NDArray[np.float64],
+    angle: float,
+    apart: float,
+) -> bool:
+    """False only where every axis of the box stands too oblique to the mean normal over its footprint.
+
+    An axis w keeps the angle only if (sum of normals) . (w - k a) >= 0 for every unit vector a, k the cosine. Here a
+    is one such vector; samples that may or may not lie in the footprint count where they help. An axis crosses the
+    joint at most `apart` mm from where it enters the sacrum.
+    """
+    turn, c, w = 2.0 * np.sin(0.5 * angle), centre, way
+    a0 = a1 = a2 = 0.0
+    for cell in range(len(joint.radius)):
+        x, y, z = joint.centre[cell, 0] - c[0], joint.centre[cell, 1] - c[1], joint.centre[cell, 2] - c[2]
+        along = x * w[0] + y * w[1] + z * w[2]
+        if np.sqrt(max(0.0, x * x + y * y + z * z - along * along)) > rules.radius_mm + joint.radius[cell]:
+            continue
+        for n in range(joint.start[cell], joint.start[cell + 1]):
+            x, y, z = joint.point[n, 0] - c[0], joint.point[n, 1] - c[1], joint.point[n, 2] - c[2]
+            along = x * w[0] + y * w[1] + z * w[2]
+            if x * x + y * y + z * z - along * along < rules.radius_mm**2 and abs(along) < FOOTPRINT_DEPTH_MM:
+                a0, a1, a2 = a0 + joint.normal[n, 0], a1 + joint.normal[n, 1], a2 + joint.normal[n, 2]
+    size = np.sqrt(a0 * a0 + a1 * a1 + a2 * a2)
+    if size < _LEAST_SAMPLES:
+        return True
+    k = np.cos(min(np.arccos(rules.normal_cosine) + angle, np.pi))
+    if k <= 0.0:
+        return True
+    g0, g1, g2 = w[0] - k * a0 / size, w[1] - k * a1 / size, w[2] - k * a2 / size
+    total, sure = 0.0, 0
+    for cell in range(len(joint.radius)):
+        x, y, z = joint.centre[cell, 0] - c[0], joint.centre[cell, 1] - c[1], joint.centre[cell, 2] - c[2]
+        along = x * w[0] + y * w[1] + z * w[2]
+        near = rules.radius_mm + joint.radius[cell] + shift + (abs(along) + joint.radius[cell]) * turn
+        if np.sqrt(max(0.0, x * x + y * y + z * z - along * along)) > near:
+            continue
+        for n in range(joint.start[cell], joint.start[cell + 1]):
+            x, y, z = joint.point[n, 0] - c[0], joint.point[n, 1] - c[1], joint.point[n, 2] - c[2]
+            far = np.sqrt(x * x + y * y + z * z)
+            along = x * w[0] + y * w[1] + z * w[2]
+            across = np.sqrt(max(0.0, far * far - along * along))
+            moved = shift + far * turn
+            if across > rules.radius_mm + moved or abs(along) > FOOTPRINT_DEPTH_MM + apart + moved:
+                continue
+            gain = joint.normal[n, 0] * g0 + joint.normal[n, 1] * g1 + joint.normal[n, 2] * g2
+            if across < rules.radius_mm - moved and abs(along) < FOOTPRINT_DEPTH_MM - apart - moved:
+                total += gain
+                sure += 1
+            elif gain > 0.0:
+                total += gain
+    return sure == 0 or total >= 0.0
+
+
+@nb.njit(cache=True)
+def joint_interval(
+    ilium: TriangleTree,
+    inward: float,
+    centre: NDArray[np.float64],
+    shift: float,
+    way: NDArray[np.float64],
+    angle: float,
+    overlap: float,
+) -> tuple[float, float]:
+    """How far back from the sacrum any axis of the box leaves the ilium: least and most, in mm.
+
+    Labels may overlap by `overlap` mm and still count as one crossing; no gap is wider than `WIDEST_GAP_MM`.
+    """
+    turn, x, t, before, least = 2.0 * np.sin(0.5 * angle), np.empty(3), -overlap, -overlap, np.inf
+    while t < WIDEST_GAP_MM:
+        for d in range(3):
+            x[d] = centre[d] - t * way[d]
+        distance, sign, _, _ = nearest_point(ilium, x)
+        outside = -distance * sign * inward
+        moved = shift + abs(t) * turn
+        if least == np.inf and outside <= moved:
+            least = before
+        if outside <= -moved and t >= 0.0:
+            return least, t
+        before = t
+        t += max(0.1, 0.2 * shift, 0.8 * (outside - moved)) if least == np.inf else max(0.2, 0.7 * (outside + moved))
+    return min(least, WIDEST_GAP_MM), WIDEST_GAP_MM
+
+
+@nb.njit(cache=True, parallel=True)
+def measure_boxes(
+    sites: DangerSites,
+    ilium: TriangleTree,
+    inward: float,
+    joint: JointCells,
+    rules: BoxRules,
+    overlap: float,
+    floor: float,
+    centre: NDArray[np.float64],
+    shift: NDArray[np.float64],
+    way: NDArray[np.float64],
+    angle: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.uint8], NDArray[np.float64], NDArray[np.float64]]:
+    """Bound of each box, the slots it may stand in (bits), and a ball in which its axes cross the joint.
+
+    Slots are 0 and the ball is empty where the bound is below `floor` or no axis keeps the rules.
+    """
+    n = len(centre)
+    bound, slots = np.full(n, DROPPED), np.zeros(n, np.uint8)
+    middle, error = np.zeros((n, 3)), np.zeros(n)
+    for m in nb.prange(n):
+        c, w, turn = centre[m], way[m], 2.0 * np.sin(0.5 * angle[m])
+        moved = shift[m] + rules.sacral_mm * turn
+        lateral, height = c[0] + rules.sacral_mm * w[0] + moved, c[2] + rules.sacral_mm * w[2] + moved
+        medial = w[0] + turn < 0.0
+        if (medial and lateral < rules.tip_lateral_mm[0]) or (w[2] + turn < 0.0 and height < rules.lowest_mm):
+            continue
+        bound[m] = slack_bound(sites, ilium, inward, rules, c, shift[m], w, angle[m], floor)
+        if bound[m] < floor:
+            continue
+        least, most = joint_interval(ilium, inward, c, shift[m], w, angle[m], overlap)
+        apart = 0.5 * max(abs(least), abs(most))
+        if angle[m] < _SQUARE_RAD and not may_stand_square(joint, rules, c, shift[m], w, angle[m], apart):
+            bound[m] = DROPPED
+            continue
+        for slot in range(len(rules.tip_lateral_mm)):
+            if not medial or lateral >= rules.tip_lateral_mm[slot]:
+                slots[m] |= np.uint8(1 << slot)
+        half = 0.25 * (least + most)
+        for d in range(3):
+            middle[m, d] = c[d] - half * w[d]
+        error[m] = shift[m] + 0.25 * (most - least) + apart * turn
+    return bound, slots, middle, error

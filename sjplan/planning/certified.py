@@ -1,0 +1,165 @@
+"""certified-v1: implants chosen jointly, and a proof of how much better any other plan could be.
+
+The search is that of raster-v1, repeated with wider directions and more starts where it does not reach the cap. The
+proof is `upper_bound`: it knows nothing of how the plan was found. Where the plan reaches the cap there is nothing
+left to prove.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from sjplan.core.plan import Certificate, Outcome, Plan, Reason
+from sjplan.planning.finish import EQUAL_MM, RESERVE, Placed, lengthen, place
+from sjplan.planning.protocol import Budget, PlannerSpec, Problem
+from sjplan.planning.raster import BURIED_MM, DEFAULTS, RasterSearch
+from sjplan.planning.upper_bound import UpperBound
+from sjplan.planning.workshop import Judged, checked_parameters, missing_mm
+
+CERTIFIED_DEFAULTS: dict[str, float | int] = {
+    **DEFAULTS,
+    "wide_beyond_deg": 30.0,
+    "wide_starts": 48,
+    "gap_mm": 0.25,
+    "bound_boxes": 200_000,
+}
+"""Those of raster-v1; how far beyond the limit on the joint's angle directions reach, and how many sets are polished,
+in the second search; the gap aimed at; and how many boxes of axes the proof may look at."""
+
+_BOXES_PER_SECOND = 25_000
+"""About so many boxes are measured in a second on two cores; less time than that for a look is not begun."""
+
+_PARETO_SHARES = (0.75, 0.5, 0.25, 0.0)
+"""Slack given away for length, as what is left of the plan's own."""
+
+
+class CertifiedPlanner:
+    """The planner that proves its plan; parameters as in `CERTIFIED_DEFAULTS`, `slack_cap_mm` may be infinite.
+
+    Raises
+    ------
+    GeometryError
+        For a parameter that is unknown, not positive or not finite (but for the cap).
+    """
+
+    spec = PlannerSpec(
+        id="certified-v1",
+        summary="joint search on exact surfaces, with a proved bound on how much better any plan could be",
+        capabilities=frozenset({"deterministic", "two-implants", "nearest", "fallback", "certificate"}),
+        parameters=CERTIFIED_DEFAULTS,
+    )
+
+    def __init__(self, **parameters: float) -> None:
+        self.parameters = checked_parameters(self.spec.id, CERTIFIED_DEFAULTS, parameters)
+
+    def plan(self, problem: Problem, *, rng: np.random.Generator, budget: Budget) -> Outcome:
+        """Plan one side; see `sjplan.planning.protocol.Planner`."""
+        started = time.monotonic()
+        search = _CertifiedSearch.prepare(problem, self.parameters, rng, budget, self.spec.id)
+        outcome = search.solve()
+        return replace(outcome, seconds=time.monotonic() - started, evaluations=search.evaluations)
+
+
+@dataclass(slots=True, eq=False)
+class _CertifiedSearch(RasterSearch):
+    """One run of the planner. A box that the proof looks at counts as an evaluation."""
+
+    def solve(self) -> Outcome:
+        """Search until the cap is reached or all passes are done; prove; lay out what slack could be traded for."""
+        judged: list[Judged] = []
+        for buried_mm, wide, stretch in (
+            (BURIED_MM, False, (0.0, 0.4)),
+            (math.inf, False, (0.3, 0.3)),
+            (math.inf, True, (0.5, 0.3)),
+        ):
+            if judged and (self.cut or self._worst(judged) >= self._cap - EQUAL_MM):
+                break
+            self.stretch = stretch
+            judged += self._pass(buried_mm, wide)
+        accepted = [j for j in judged if j[1].accepted]
+        if not accepted:
+            return self._none_accepted(min(judged, key=lambda j: missing_mm(j[1]), default=None))
+        plan, report = max(accepted, key=lambda j: math.floor(min(j[1].slack_mm, self._cap) / EQUAL_MM))
+        certificate = self._certificate(report.slack_mm)
+        self.budget.report("laying out slack against length", 0.97)
+        return Outcome(
+            "best_effort" if self.cut else "found",
+            plan=plan,
+            certificate=certificate,
+            pareto=self._pareto((plan, report)),
+        )
+
+    @property
+    def _cap(self) -> float:
+        return float(self.parameters["slack_cap_mm"])
+
+    def _worst(self, judged: list[Judged]) -> float:
+        return max((report.slack_mm for _, report in judged if report.accepted), default=-math.inf)
+
+    def _pass(self, buried_mm: float, wide: bool) -> list[Judged]:
+        """One search; the wide one starts from more sets, with directions farther from the joint's mean normal."""
+        if not wide:
+            return self.tried(buried_mm)
+        known = self.parameters
+        self.parameters = {**known, "starts": int(known["wide_starts"])}
+        try:
+            found = self.tried(buried_mm, float(known["wide_beyond_deg"]))
+        finally:
+            self.parameters = known
+        return [(replace(plan, parameters=dict(known)), report) for plan, report in found]
+
+    def _certificate(self, slack_mm: float) -> Certificate:
+        """What is proved about a plan of so much slack."""
+        cap = self._cap
+        if slack_mm >= cap - EQUAL_MM:
+            return Certificate(min(slack_mm, cap), cap, cap)
+        upper = min(self._upper(slack_mm, slack_mm + float(self.parameters["gap_mm"])), cap)
+        return Certificate(slack_mm, max(upper, slack_mm), cap)
+
+    def _upper(self, floor_mm: float, target_mm: float) -> float:
+        """An upper bound of the worst slack of any plan, from what is left of the budget; infinite if none is left."""
+        most = min(int(self.parameters["bound_boxes"]), self.left)
+        if self.budget.seconds is not None:
+            most = min(most, int((self.budget.seconds - self.budget.elapsed_s) * _BOXES_PER_SECOND))
+        if most <= 0:
+            return math.inf
+        self.budget.report("proving", 0.8)
+        proof = UpperBound(self.problem, max(floor_mm, 0.0), self.bench.frame)
+        bound = proof.prove(target_mm, most, lambda _: self.budget.out_of_time)
+        self.evaluations += bound.boxes
+        return bound.upper_mm
+
+    def _none_accepted(self, best: Judged | None) -> Outcome:
+        """A refusal with reasons; where no plan can have any slack at all, that is the first reason."""
+        if self.cut:
+            return self.timed_out(best)
+        refusal = self.refused(best, self.two_implants() if self.problem.count == 3 else None)
+        if self._upper(0.0, 0.0) <= 2.0 * RESERVE:
+            text = "proved: no plan of this kind keeps all limits on distance"
+            return replace(refusal, reasons=(*refusal.reasons, Reason("proof", 0.0, "mm", text)))
+        return refusal
+
+    def _pareto(self, best: Judged) -> tuple[Plan, ...]:
+        """The plan, and longer ones on its axes for less slack, none better than another in slack and length."""
+        reserve = float(self.parameters["midline_reserve_mm"])
+        placed = [self._placed(slot, best[0]) for slot in range(self.problem.count)]
+        front = [best]
+        for share in _PARETO_SHARES:
+            if any(p is None for p in placed):
+                break
+            floor = max(share * min(best[1].slack_mm, self._cap), RESERVE)
+            longer = [lengthen(self.bench, n, p, floor, reserve) for n, p in enumerate(placed) if p is not None]
+            candidate = self.judged(longer)
+            sacral = sum(i.sacral_mm for i in candidate[1].implants)
+            if candidate[1].accepted and sacral > sum(i.sacral_mm for i in front[-1][1].implants) + EQUAL_MM:
+                front.append(candidate)
+        return tuple(plan for plan, _ in front)
+
+    def _placed(self, slot: int, plan: Plan) -> Placed | None:
+        trajectory = plan.trajectories[slot]
+        point = self.bench.frame.side_from_lps(trajectory.entry_lps_mm)
+        return place(self.bench, slot, np.concatenate([point, self.bench.frame.side_from_vector(trajectory.axis)]))

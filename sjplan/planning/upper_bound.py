@@ -1,0 +1,310 @@
+"""The largest worst slack that any plan of a kind can have, bounded from above by branch and bound over axes.
+
+Boxes of axes (`axis_box`) are split where they may still belong to a plan better than a threshold (`joint_support`);
+once none does, the threshold is proved, and a lower one is tried. Whenever the work ends, the last threshold proved
+is a bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numba as nb
+import numpy as np
+from numpy.typing import NDArray
+
+from sjplan.anatomy.types import Anatomy
+from sjplan.core.arrays import Array
+from sjplan.core.frames import SIDE_SIGN
+from sjplan.core.plan import Side
+from sjplan.core.structures import SURFACE_ID
+from sjplan.core.tolerances import JUDGE_TOL_MM
+from sjplan.geometry.triangle_tree import triangle_tree
+from sjplan.planning.axis_box import BoxRules, JointCells, Scene, measure_boxes
+from sjplan.planning.danger_sites import danger_sites
+from sjplan.planning.field import SideFrame
+from sjplan.planning.joint_support import common_angle, supported_boxes
+from sjplan.planning.protocol import Problem
+from sjplan.safety.judge import TIP_LATERAL_OF
+from sjplan.safety.measures import OVERLAP_TOL_MM
+
+_PATCH_MM, _CELL_MM = 2.5, 6.0
+_ROOT_LEVEL, _COMMON_LEVEL, _LEVELS = 2, 3, 9
+_LEVER_MM = 14.0
+"""A box is split where it is wider: its place, or its angle times this lever."""
+
+_FIRST_MM, _STEP = 4.0, 0.7
+"""The first threshold tried lies so far above the best plan; each next one so far up to the last one proved."""
+
+_LAST_MM = 0.1
+"""A threshold so near the target is the target."""
+
+_FLOAT_MM = 1e-3
+_TIP_MM = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """An upper bound of the worst slack in mm, how many boxes it took, and whether the search for it was cut short."""
+
+    upper_mm: float
+    boxes: int
+    cut: bool
+
+
+def _split_triangles(corners: Array) -> Array:
+    """Each triangle (n, 3, 3) as the four between its corners and the middles of its edges, (4 n, 3, 3)."""
+    a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
+    ab, bc, ca = (a + b) / 2, (b + c) / 2, (c + a) / 2
+    four = [np.stack(t, axis=1) for t in ((a, ab, ca), (ab, b, bc), (ca, bc, c), (ab, bc, ca))]
+    return np.asarray(np.stack(four, axis=1).reshape(-1, 3, 3))
+
+
+def direction_cells(levels: int) -> list[tuple[Array, Array]]:
+    """Cells that cover the sphere, coarse to fine: centres (n, 3) and half angles in rad; cell n has children 4n to 4n + 3.
+
+    Examples
+    --------
+    >>> [len(centre) for centre, _ in direction_cells(3)]
+    [8, 32, 128]
+    """  # noqa: E501
+    signs = np.array([(a, b, c) for a in (1.0, -1.0) for b in (1.0, -1.0) for c in (1.0, -1.0)])
+    corners = np.eye(3)[None] * signs[:, None, :]
+    result = []
+    for _ in range(levels):
+        centre = corners.sum(axis=1)
+        centre /= np.linalg.norm(centre, axis=1, keepdims=True)
+        cosine = np.einsum("nkd,nd->nk", corners, centre).min(axis=1)
+        result.append((centre, np.arccos(np.clip(cosine, -1.0, 1.0))))
+        corners = _split_triangles(corners)
+        corners /= np.linalg.norm(corners, axis=2, keepdims=True)
+    return result
+
+
+@dataclass(slots=True, eq=False)
+class _Places:
+    """Pieces of the sacral joint face that axes enter through: patches first, then triangles, split as needed."""
+
+    corners: Array
+    centre: Array
+    radius: Array
+    child: NDArray[np.int64]
+    children: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, anatomy: Anatomy, side: Side, frame: SideFrame) -> _Places:
+        face = [SURFACE_ID[name] for name in ("joint_articular", "joint_ligamentous")]
+        corners = anatomy.sacrum.corners_lps_mm()[np.isin(anatomy.sacrum.label, face)]
+        corners = corners[(anatomy.frame.frame_from_lps(corners.mean(axis=1))[:, 0] * SIDE_SIGN[side]) > 0.0]
+        corners = frame.side_from_lps(corners)
+        cell = np.floor(corners.mean(axis=1) / _PATCH_MM).astype(int)
+        _, which = np.unique(cell, axis=0, return_inverse=True)
+        order = np.argsort(which.ravel(), kind="stable")
+        corners, which = corners[order], which.ravel()[order]
+        first = np.searchsorted(which, np.arange(which[-1] + 2))
+        boxes = [corners[a:b].reshape(-1, 3) for a, b in zip(first[:-1], first[1:], strict=True)]
+        centre = np.array([0.5 * (p.min(axis=0) + p.max(axis=0)) for p in boxes])
+        radius = np.array([np.linalg.norm(p - c, axis=1).max() for p, c in zip(boxes, centre, strict=True)])
+        n = len(centre)
+        places = cls(np.zeros((n, 3, 3)), centre, radius, first[:-1] + n, np.diff(first))
+        places._add(corners)
+        return places
+
+    def _add(self, corners: Array) -> None:
+        centre = corners.mean(axis=1)
+        self.corners = np.concatenate([self.corners, corners])
+        self.centre = np.concatenate([self.centre, centre])
+        self.radius = np.concatenate([self.radius, np.linalg.norm(corners - centre[:, None], axis=2).max(axis=1)])
+        self.child = np.concatenate([self.child, np.full(len(corners), -1)])
+        self.children = np.concatenate([self.children, np.full(len(corners), 4)])
+
+    def split(self, which: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Children of places: for each child, the row of `which` it belongs to, and its own number."""
+        new = np.unique(which[self.child[which] < 0])
+        if len(new):
+            self.child[new] = len(self.centre) + 4 * np.arange(len(new))
+            self._add(_split_triangles(self.corners[new]))
+        row = np.repeat(np.arange(len(which)), self.children[which])
+        start = np.concatenate([[0], np.cumsum(self.children[which])[:-1]])
+        return row, self.child[which][row] + np.arange(len(row)) - start[row]
+
+
+@dataclass(slots=True, eq=False)
+class _Boxes:
+    """Boxes in columns: place, direction (level and cell), bound in mm, slots, ball of crossings."""
+
+    place: NDArray[np.int64]
+    level: NDArray[np.int64]
+    cell: NDArray[np.int64]
+    bound: Array
+    slots: NDArray[np.uint8]
+    middle: Array
+    error: Array
+
+    def __len__(self) -> int:
+        return len(self.place)
+
+    def __getitem__(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> _Boxes:
+        return _Boxes(*(getattr(self, name)[rows] for name in self.__slots__))
+
+    def joined(self, other: _Boxes) -> _Boxes:
+        return _Boxes(*(np.concatenate([getattr(self, n), getattr(other, n)]) for n in self.__slots__))
+
+
+@dataclass(slots=True, eq=False)
+class UpperBound:
+    """A branch and bound for one problem; `floor_mm` is the slack of the best plan known, 0 or more."""
+
+    problem: Problem
+    floor_mm: float
+    frame: SideFrame
+    scene: Scene = field(init=False)
+    rules: BoxRules = field(init=False)
+    places: _Places = field(init=False)
+    ways: list[tuple[Array, Array]] = field(init=False)
+    evaluated: int = 0
+
+    def __post_init__(self) -> None:
+        anatomy, side, limits, frame = self.problem.anatomy, self.problem.side, self.problem.limits, self.frame
+        corners = np.ascontiguousarray(frame.side_from_lps(anatomy.ilium[side].corners_lps_mm()))
+        inward = -1.0 if SIDE_SIGN[side] > 0 else 1.0
+        self.scene = Scene(
+            danger_sites(anatomy, side, limits), triangle_tree(corners), inward, _joint_cells(anatomy, side, frame)
+        )
+        self.rules = box_rules(self.problem)
+        self.places = _Places.of(anatomy, side, frame)
+        self.ways = direction_cells(_LEVELS)
+
+    def prove(self, target_mm: float, most_boxes: int, stop: Callable[[float], bool]) -> Bound:
+        """Lower the bound until it is `target_mm` or the work is over; `stop` is asked with the bound so far."""
+        boxes = self._root()
+        upper = float(boxes.bound.max(initial=-np.inf))
+        while upper > target_mm:
+            threshold = self.floor_mm + min(_FIRST_MM, _STEP * (upper - self.floor_mm))
+            threshold = target_mm if threshold < target_mm + _LAST_MM else threshold
+            while True:
+                active = np.flatnonzero(boxes.bound >= threshold)
+                supported = active[self._supported(boxes[active])] if len(active) else active
+                if not len(supported):
+                    upper = threshold
+                    break
+                if stop(upper) or self.evaluated >= most_boxes:
+                    return Bound(self._as_slack(upper), self.evaluated, cut=True)
+                rest = np.ones(len(boxes), np.bool_)
+                rest[supported] = False
+                boxes = boxes[rest].joined(self._children(boxes[supported]))
+        return Bound(self._as_slack(max(upper, target_mm)), self.evaluated, cut=False)
+
+    def _as_slack(self, upper_mm: float) -> float:
+        return max(upper_mm, self.floor_mm) + _FLOAT_MM + JUDGE_TOL_MM
+
+    def _root(self) -> _Boxes:
+        patches = np.flatnonzero(self.places.child >= 0)
+        cells = np.arange(len(self.ways[_ROOT_LEVEL][0]))
+        place, cell = np.repeat(patches, len(cells)), np.tile(cells, len(patches))
+        return self._measured(place, np.full(len(place), _ROOT_LEVEL), cell, np.full(len(place), np.inf))
+
+    def _directions(self, level: NDArray[np.int64], cell: NDArray[np.int64]) -> tuple[Array, Array]:
+        way, angle = np.zeros((len(level), 3)), np.zeros(len(level))
+        for n in np.unique(level):
+            rows = level == n
+            way[rows], angle[rows] = self.ways[n][0][cell[rows]], self.ways[n][1][cell[rows]]
+        return way, angle
+
+    def _measured(
+        self, place: NDArray[np.int64], level: NDArray[np.int64], cell: NDArray[np.int64], most: Array
+    ) -> _Boxes:
+        """Boxes whose bound is not below the floor; none has a larger one than its parent, `most`."""
+        way, angle = self._directions(level, cell)
+        bound, slots, middle, error = measure_boxes(
+            *self.scene, self.rules, OVERLAP_TOL_MM, self.floor_mm,
+            self.places.centre[place], self.places.radius[place], way, angle,
+        )  # fmt: skip
+        self.evaluated += len(place)
+        boxes = _Boxes(place, level, cell, np.minimum(bound, most), slots, middle, error)
+        return boxes[boxes.slots > 0]
+
+    def _supported(self, boxes: _Boxes) -> NDArray[np.bool_]:
+        """Which boxes belong to a possible plan; asked again of those that do until little changes."""
+        count, limits = self.problem.count, self.problem.limits
+        kept = np.arange(len(boxes))
+        centre, width = self.ways[_COMMON_LEVEL]
+        spread = common_angle(np.deg2rad(limits.mutual_angle_max_deg), count)
+        reach = spread + float(width.max())
+        slots = boxes.slots.copy()
+        while len(kept):
+            some = boxes[kept]
+            order = np.argsort(some.place, kind="stable")
+            some, kept = some[order], kept[order]
+            way, angle = self._directions(some.level, some.cell)
+            _, first, place = np.unique(some.place, return_index=True, return_inverse=True)
+            around = way.mean(axis=0)
+            turned = np.argsort(-(centre @ around), kind="stable")
+            good = supported_boxes(
+                np.ascontiguousarray(centre[turned]), reach, place, np.append(first, len(some)), way, angle,
+                slots[kept], some.middle, some.error, limits.crossing_spacing_min_mm, count, nb.get_num_threads(),
+            )  # fmt: skip
+            slots[kept] = good
+            left = kept[good > 0]
+            if len(left) > 0.9 * len(kept):
+                kept = left
+                break
+            kept = left
+        result = np.zeros(len(boxes), np.bool_)
+        result[kept] = True
+        return result
+
+    def _children(self, boxes: _Boxes) -> _Boxes:
+        """Every box split where it is wider."""
+        _, angle = self._directions(boxes.level, boxes.cell)
+        by_place = self.places.radius[boxes.place] > _LEVER_MM * angle
+        by_place |= boxes.level >= _LEVELS - 1
+        moved, turned = boxes[by_place], boxes[~by_place]
+        row, place = self.places.split(moved.place)
+        cell = (4 * turned.cell[:, None] + np.arange(4)).ravel()
+        return self._measured(
+            np.concatenate([place, np.repeat(turned.place, 4)]),
+            np.concatenate([moved.level[row], np.repeat(turned.level + 1, 4)]),
+            np.concatenate([moved.cell[row], cell]),
+            np.concatenate([moved.bound[row], np.repeat(turned.bound, 4)]),
+        )
+
+
+def box_rules(problem: Problem) -> BoxRules:
+    """The rules of a problem, as loose as the loosest slot's."""
+    anatomy, limits = problem.anatomy, problem.limits
+    lateral = np.zeros(problem.count)
+    for slot in range(problem.count):
+        for level in TIP_LATERAL_OF[slot + 1]:
+            foramen = anatomy.foramen(level, problem.side)
+            if foramen is not None:
+                lateral[slot] = max(lateral[slot], foramen.most_lateral_mm - _TIP_MM)
+    lowest, levels = -1e6, anatomy.levels(problem.side)
+    last = anatomy.foramen(levels[-1], problem.side) if levels and "S4" not in levels else None
+    if last is not None:
+        lowest = float(anatomy.frame.frame_from_lps(last.lumen_lps_mm)[:, 2].mean()) - _TIP_MM
+    return BoxRules(
+        radius_mm=min(m.circumscribed_radius_mm for m in problem.models),
+        inscribed_mm=min(m.inscribed_radius_mm for m in problem.models),
+        sacral_mm=limits.sacral_min_mm,
+        iliac_mm=max(limits.iliac_min_mm - OVERLAP_TOL_MM, 0.0),
+        normal_cosine=float(np.cos(np.deg2rad(limits.joint_normal_angle_max_deg))),
+        tip_lateral_mm=lateral,
+        lowest_mm=lowest,
+    )
+
+
+def _joint_cells(anatomy: Anatomy, side: Side, frame: SideFrame) -> JointCells:
+    joint = anatomy.joints[side]
+    point = np.asarray(frame.side_from_lps(0.5 * (joint.sacral_lps_mm + joint.iliac_lps_mm)))
+    normal = frame.side_from_vector(joint.normal)
+    cell = np.floor(point / _CELL_MM).astype(int)
+    _, which = np.unique(cell, axis=0, return_inverse=True)
+    order = np.argsort(which.ravel(), kind="stable")
+    point, normal, which = point[order], normal[order], which.ravel()[order]
+    start = np.searchsorted(which, np.arange(which[-1] + 2))
+    centre = np.array([point[a:b].mean(axis=0) for a, b in zip(start[:-1], start[1:], strict=True)])
+    radius = np.linalg.norm(point - centre[which], axis=1)
+    widest = np.array([radius[a:b].max() for a, b in zip(start[:-1], start[1:], strict=True)])
+    return JointCells(np.ascontiguousarray(point), np.ascontiguousarray(normal), start, centre, widest)
