@@ -45,7 +45,7 @@ def share(part: int, whole: int) -> str:
 
 
 def summary(found: list[Row]) -> str:
-    head = ["planner", "accepted", "worst slack of accepted mm: smallest, median, largest", "within 0.1 mm of the cap"]
+    head = ["planner", "accepted", "worst slack of accepted mm: smallest, median, largest", "with 2.9 mm or more"]
     head += ["lies bare", "median s", "largest s", "median evaluations"]
     body: list[list[object]] = []
     for name in order(found):

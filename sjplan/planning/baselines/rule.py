@@ -12,8 +12,9 @@ Nothing is searched for. The rules, as a surgeon reads them off the true lateral
   20 mm apart: 13 mm is clearly weaker than 22 on the bench (FREEMAN), and a pin guide sets about 20 (recalled).
 - **Implant 3** lies 3 mm more anterior than that ("a little", recalled).
 - **Direction**: all along the left-right axis (BMC19 advanced its implants perpendicular to the sagittal plane).
-- **Length**: head at the wished protrusion; the longest in the catalogue whose tip stays 5 mm lateral of the S1 foramen
-  (implant 3: of S1 and S2), the medial stop of POLLY20 with the margin of BMC19; else the shortest there is.
+- **Length**: head at the wished protrusion; the longest in the catalogue whose tip stays lateral of the S1 foramen
+  (implant 3: of S1 and S2) by `foramen_margin_mm`; else the shortest there is. The medial stop is that of POLLY20, the
+  default of 5 mm the margin of BMC19.
 
 The keys of sources are those of docs/planners.md. A plan that breaks a limit is refused, and given as `nearest`.
 """
@@ -26,7 +27,7 @@ import numpy as np
 
 from sjplan.anatomy.types import Anatomy
 from sjplan.core.arrays import Array
-from sjplan.core.plan import Outcome, Side
+from sjplan.core.plan import Outcome, Reason, Side
 from sjplan.planning.baselines.shared import CAPABILITIES, Baseline
 from sjplan.planning.field import SideFrame
 from sjplan.planning.finish import Bench, Placed, place
@@ -37,7 +38,6 @@ BELOW_ICD_MM = 10.0
 BODY_DEPTH_SHARE = 0.625
 SPACING_MM = (15.0, 20.0)
 ANTERIOR_MM = 3.0
-LATERAL_OF_FORAMEN_MM = 5.0
 
 _ICD_WINDOW_MM = 3.0
 _WALL_WINDOW_MM = 4.0
@@ -46,12 +46,13 @@ _TIP_BESIDE = (("S1",), ("S1",), ("S1", "S2"))
 
 
 class RulePlanner(Baseline):
-    """One plan by rule, without a parameter; an evaluation is one implant measured on surfaces."""
+    """One plan by rule; an evaluation is one implant measured on surfaces."""
 
     spec = PlannerSpec(
         id="rule-v1",
         summary="the textbook: parallel implants from lateral-view landmarks, nothing searched for",
         capabilities=CAPABILITIES | {"soft-limits"},
+        parameters={"foramen_margin_mm": 5.0},
     )
 
     def search(self, shop: Workshop) -> Outcome:
@@ -62,8 +63,12 @@ class RulePlanner(Baseline):
             return shop.timed_out(None)
         shop.report("placing by rule", 0.5)
         shop.evaluations += problem.count
-        found = [p for p in by_rule(shop.bench) if p is not None]
-        return shop.answer([shop.judged(found)] if len(found) == problem.count else [])
+        placed = by_rule(shop.bench, float(self.parameters["foramen_margin_mm"]))
+        found = [p for p in placed if p is not None]
+        if len(found) < len(placed):
+            texts = [f"implant {n}: the axis by rule passes no joint" for n, p in enumerate(placed, 1) if p is None]
+            return Outcome("infeasible", reasons=tuple(Reason("passage", float("inf"), "mm", t) for t in texts))
+        return shop.answer([shop.judged(found)])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,14 +144,14 @@ def entry_points(seen: LateralView) -> Array:
     return np.array(points)
 
 
-def by_rule(bench: Bench) -> list[Placed | None]:
+def by_rule(bench: Bench, foramen_margin_mm: float) -> list[Placed | None]:
     """The implants that the rules give, cranial to caudal; None where an axis passes no joint."""
     points = entry_points(lateral_view(bench.problem.anatomy, bench.problem.side))
     axes = (np.concatenate([point, _MEDIAL]) for point in points[: bench.problem.count])
-    return [_placed(bench, slot, axis) for slot, axis in enumerate(axes)]
+    return [_placed(bench, slot, axis, foramen_margin_mm) for slot, axis in enumerate(axes)]
 
 
-def _placed(bench: Bench, slot: int, axis: Array) -> Placed | None:
+def _placed(bench: Bench, slot: int, axis: Array, foramen_margin_mm: float) -> Placed | None:
     """The implant of a slot, its length by rule; None where the axis passes no joint."""
     found = place(bench, slot, axis)
     if found is None:
@@ -155,6 +160,6 @@ def _placed(bench: Bench, slot: int, axis: Array) -> Placed | None:
     lengths = sorted(problem.models[slot].lengths_mm)
     start = found.lateral - problem.limits.protrusion_target_mm
     edges = [f.most_lateral_mm for level in _TIP_BESIDE[slot] if (f := problem.anatomy.foramen(level, problem.side))]
-    stop_at = max(edges, default=0.0) + LATERAL_OF_FORAMEN_MM
+    stop_at = max(edges, default=0.0) + foramen_margin_mm
     fitting = [length for length in lengths if found.axis[0] + (start + length) * found.axis[3] >= stop_at]
     return replace(found, start=start, stop=start + (max(fitting) if fitting else lengths[0]))

@@ -11,7 +11,6 @@ from sjplan.planning.baselines.rule import (
     ANTERIOR_MM,
     BELOW_ICD_MM,
     BODY_DEPTH_SHARE,
-    LATERAL_OF_FORAMEN_MM,
     SPACING_MM,
     LateralView,
     by_rule,
@@ -20,6 +19,8 @@ from sjplan.planning.baselines.rule import (
 )
 from sjplan.planning.finish import Bench
 from sjplan.testing.problems import phantom_anatomy
+
+MARGIN_MM = 5.0
 
 
 def view(**changed: object) -> LateralView:
@@ -73,7 +74,7 @@ def test_landmarks_of_the_phantom(side: Side) -> None:
 @pytest.fixture(scope="module")
 def stated(bench: Bench) -> list[Trajectory]:
     """The three implants on the left of the phantom; not judged."""
-    placed = by_rule(bench)
+    placed = by_rule(bench, MARGIN_MM)
     assert all(placed)
     return [bench.trajectory(slot, p.axis, p.start, p.stop) for slot, p in enumerate(placed) if p is not None]
 
@@ -88,6 +89,6 @@ def test_lengths_are_the_longest_that_stop_short_of_the_foramina(stated: list[Tr
     for slot, (trajectory, levels) in enumerate(zip(stated, (("S1",), ("S1",), ("S1", "S2")), strict=True), 1):
         assert trajectory.in_catalogue
         edge = max(f.most_lateral_mm for level in levels if (f := anatomy.foramen(level, "left")))
-        reserve = float(anatomy.frame.frame_from_lps(trajectory.tip_lps_mm)[0]) - edge - LATERAL_OF_FORAMEN_MM
+        reserve = float(anatomy.frame.frame_from_lps(trajectory.tip_lps_mm)[0]) - edge - MARGIN_MM
         if trajectory.length_mm > min(trajectory.model.lengths_mm):
             assert 0.0 <= reserve < 5.0, f"implant {slot}: lengths come in steps of 5 mm"
