@@ -117,7 +117,7 @@ def _box_gap(
 def tube_radius(
     tree: TriangleTree, line: NDArray[np.float64], start: float, stop: float, enough: float
 ) -> tuple[float, int]:
-    """Radius of the widest flat-ended cylinder about a stretch of a line that no triangle enters, and which one stops it.
+    """Radius of the widest flat-ended cylinder about a stretch of a line that no triangle enters; which one stops it.
 
     Parameters
     ----------

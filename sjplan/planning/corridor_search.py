@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from sjplan.anatomy.types import Anatomy
 from sjplan.core.arrays import Array
+from sjplan.core.frames import SIDES
+from sjplan.core.plan import check_side
 from sjplan.core.structures import DANGERS
 from sjplan.geometry.fields import distance_mm
-from sjplan.geometry.surface import LabelledSurface
 from sjplan.planning.corridor_walls import (
     REFERENCE_MM,
     Gates,
@@ -39,8 +40,11 @@ SLOPE_MAX = {1: 0.96, 2: 0.48}
 """Steepest axes that are looked at, by the number of ilia passed: 44 and 26 degrees. Oblique S1 corridors of dysmorphic
 sacra run 20 to 22 degrees forwards and 28 to 30 degrees upwards [F: BMC23]."""
 
-STARTS, STEPS, FINAL_STEPS = 16, 400, 2500
-"""Axes that climb, moves tried on each, and moves tried on the best of them."""
+NARROW_MM = 4.0
+"""Where the raster's best radius is smaller, a narrow way may lie between its axes: one twice as fine is asked too."""
+
+STARTS, STEPS, FINALISTS, FINAL_STEPS = 32, 400, 4, 2500
+"""Axes that climb, moves tried on each, how many of them climb on, and moves tried on those."""
 
 _APART_MM = 5.0
 _STEP_MM, _SMALLEST_MM, _PATIENCE = 2.0, 0.002, 12
@@ -63,30 +67,32 @@ def corridor_field(anatomy: Anatomy) -> CorridorField:
     joints = np.concatenate([frame.frame_from_lps(joint.sacral_lps_mm) for joint in anatomy.joints.values()])
     wide = np.ceil(np.abs(joints[:, 0]).max() + _REACH_LATERAL_MM)
     low = np.array([-wide, *np.floor(joints[:, 1:].min(axis=0) - _REACH_AROUND_MM)])
-    high = np.array([wide, *(joints[:, 1:].max(axis=0) + (_REACH_AROUND_MM, _REACH_CRANIAL_MM))])
+    high = np.array([wide, *(joints[:, 1:].max(axis=0) + np.array([_REACH_AROUND_MM, _REACH_CRANIAL_MM]))])
+    bones = (anatomy.sacrum, *anatomy.ilium.values())
+    danger = np.concatenate([bone.corners_lps_mm(*DANGERS) for bone in bones])
+    left, right = (anatomy.ilium[check_side(side)].corners_lps_mm("lateral") for side in SIDES)
+    danger, left, right = (frame.frame_from_lps(corners) for corners in (danger, left, right))
+    return field_of(danger, left, right, low, high)
+
+
+def field_of(danger: Array, left: Array, right: Array, low: Array, high: Array) -> CorridorField:
+    """Fields in a box, of triangles given by their corners (m, 3, 3); edges no longer than some 2 mm."""
     shape = np.ceil((high - low) / FIELD_STEP_MM).astype(int) + 1
 
-    def field(*parts: tuple[LabelledSurface, tuple[str, ...]]) -> NDArray[np.float32]:
+    def distance(corners: Array) -> NDArray[np.float32]:
+        points = np.concatenate([corners.mean(axis=1), *(corners[:, c] for c in range(3))])
+        index = np.rint((points - low) / FIELD_STEP_MM).astype(int)
         mask = np.zeros(tuple(shape), dtype=bool)
-        for surface, names in parts:
-            corners = frame.frame_from_lps(surface.corners_lps_mm(*names))
-            points = np.concatenate([corners.mean(axis=1), *(corners[:, c] for c in range(3))])
-            index = np.rint((points - low) / FIELD_STEP_MM).astype(int)
-            mask[tuple(index[((index >= 0) & (index < shape)).all(axis=1)].T)] = True
+        mask[tuple(index[((index >= 0) & (index < shape)).all(axis=1)].T)] = True
         return distance_mm(mask, (FIELD_STEP_MM,) * 3)
 
-    bones = (anatomy.sacrum, *anatomy.ilium.values())
-    return CorridorField(
-        danger=field(*((bone, DANGERS) for bone in bones)),
-        left=field((anatomy.ilium["left"], ("lateral",))),
-        right=field((anatomy.ilium["right"], ("lateral",))),
-        origin=low,
-        step=FIELD_STEP_MM,
-    )
+    return CorridorField(distance(danger), distance(left), distance(right), low, FIELD_STEP_MM)
 
 
 @nb.njit(cache=True)
-def march(field: CorridorField, point: NDArray[np.float64], axis: NDArray[np.float64], sign: float, least: float) -> float:
+def march(
+    field: CorridorField, point: NDArray[np.float64], axis: NDArray[np.float64], sign: float, least: float
+) -> float:
     """Smallest danger distance from a point along a ray to the gluteal surface; -1 below `least`, or never there."""
     worst = np.inf
     t = 0.0
@@ -125,9 +131,7 @@ def scan(
 
 
 @nb.njit(cache=True)
-def axis_through(
-    q: NDArray[np.float64], left: bool, right: bool
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def axis_through(q: NDArray[np.float64], left: bool, right: bool) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Midline point and unit direction to the left of four numbers: (y, z) at two places.
 
     The places are the midline and `REFERENCE_MM` beside it on the one side that is passed, or, where both are, that
@@ -193,12 +197,14 @@ def climb(
     return best
 
 
-def midline_points(anatomy: Anatomy, walls: Walls) -> Array:
+def midline_points(walls: Walls, step_mm: float) -> Array:
     """Points of the mid-sagittal plane in the sacrum and ventral of the canal, on a raster, (n, 3) pelvic frame."""
-    sacrum = anatomy.frame.frame_from_lps(anatomy.sacrum.vertices_lps_mm)
-    middle = sacrum[np.abs(sacrum[:, 0]) < POINT_STEP_MM]
+    middle = walls.sacrum.corners.reshape(-1, 3)
+    middle = middle[np.abs(middle[:, 0]) < POINT_STEP_MM]
+    if not len(middle):
+        return np.zeros((0, 3))
     lines = [
-        np.arange(np.ceil(low / POINT_STEP_MM), high / POINT_STEP_MM) * POINT_STEP_MM
+        np.arange(np.ceil(low / step_mm), high / step_mm) * step_mm
         for low, high in zip(middle[:, 1:].min(axis=0), middle[:, 1:].max(axis=0), strict=True)
     ]
     y, z = (x.ravel() for x in np.meshgrid(*lines, indexing="ij"))
@@ -207,7 +213,7 @@ def midline_points(anatomy: Anatomy, walls: Walls) -> Array:
 
 
 def widest_axis(
-    field: CorridorField, walls: Walls, gate: Gates, points: Array, sides: Collection[str], least_mm: float
+    field: CorridorField, walls: Walls, gate: Gates, sides: Collection[str], least_mm: float
 ) -> tuple[Array, Array, float] | None:
     """Find the axis with the largest exact inscribed radius.
 
@@ -215,12 +221,10 @@ def widest_axis(
     ----------
     field, walls, gate : CorridorField, Walls, Gates
         What to search in.
-    points : (n, 3) float
-        Midline points to start from, pelvic frame.
     sides : collection of str
         Ilia to pass.
     least_mm : float
-        Narrower than this radius is not looked for.
+        Radius that is looked for; what is found may be narrower.
 
     Returns
     -------
@@ -228,26 +232,31 @@ def widest_axis(
         Midline point, unit direction to the left, exact radius in mm.
     """
     left, right = "left" in sides, "right" in sides
-    steepest = SLOPE_MAX[len(sides)]
-    slopes = np.arange(-steepest, steepest + 0.5 * SLOPE_STEP, SLOPE_STEP)
-    a, b = (x.ravel() for x in np.meshgrid(slopes, slopes, indexing="ij"))
-    if right and not left:
-        a, b = -a, -b
-    ways = np.column_stack([np.ones(len(a)), a, b])
-    ways /= np.linalg.norm(ways, axis=1, keepdims=True)
-    value = scan(field, gate, points, ways, left, right, least_mm)
-    first = _apart(value, points, ways, left, right)
+    first = np.zeros((0, 4))
+    for finer, least in ((1, least_mm), (2, 0.5 * least_mm)):
+        points = midline_points(walls, POINT_STEP_MM / finer)
+        ways = _directions(SLOPE_STEP / finer, SLOPE_MAX[len(sides)], -1.0 if right and not left else 1.0)
+        value = scan(field, gate, points, ways, left, right, least)
+        first = _apart(value, points, ways, left, right)
+        if value.max(initial=-1.0) >= NARROW_MM:
+            break
     if not len(first):
         return None
     draws = np.random.default_rng(0).standard_normal((FINAL_STEPS, 4))
     with ThreadPoolExecutor() as threads:
         radius = list(threads.map(lambda q: climb(walls, gate, q, draws[:STEPS], left, right, _STEP_MM), first))
-    chosen = first[int(np.argmax(radius))]
-    widest = climb(walls, gate, chosen, draws, left, right, 0.25 * _STEP_MM)
-    if widest < least_mm:
-        return None
-    point, axis = axis_through(chosen, left, right)
-    return point, axis, float(widest)
+        best = first[np.argsort(-np.array(radius), kind="stable")[:FINALISTS]]
+        radius = list(threads.map(lambda q: climb(walls, gate, q, draws, left, right, 0.25 * _STEP_MM), best))
+    point, axis = axis_through(best[int(np.argmax(radius))], left, right)
+    return point, axis, float(max(radius))
+
+
+def _directions(step: float, steepest: float, sign: float) -> Array:
+    """Unit vectors to the left on a raster of slopes, (n, 3); `sign` -1 lists them as the mirrored side sees them."""
+    slopes = sign * np.arange(-steepest, steepest + 0.5 * step, step)
+    y, z = (x.ravel() for x in np.meshgrid(slopes, slopes, indexing="ij"))
+    ways = np.column_stack([np.ones(len(y)), y, z])
+    return np.asarray(ways / np.linalg.norm(ways, axis=1, keepdims=True))
 
 
 def _apart(value: NDArray[np.float32], points: Array, ways: Array, left: bool, right: bool) -> Array:

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from sjplan.anatomy.types import Anatomy, Foramen
 from sjplan.core.arrays import Array
-from sjplan.core.frames import SIDE_SIGN
 from sjplan.core.plan import Side
 from sjplan.core.structures import DANGERS, SURFACE_NAMES
 from sjplan.geometry.triangle_tree import TriangleTree, first_hit, nearest_point, triangle_tree
@@ -139,10 +138,10 @@ def height_over(line: NDArray[np.float64], point: NDArray[np.float64], axis: NDA
 @nb.njit(cache=True)
 def passes(gate: Gates, point: NDArray[np.float64], axis: NDArray[np.float64]) -> bool:
     """Whether an axis passes every foramen on the side that is asked for."""
+    worst = np.inf
     for n in range(len(gate.lines)):
-        if gate.wanted[n] * height_over(gate.lines[n], point, axis) <= 0.0:
-            return False
-    return True
+        worst = min(worst, gate.wanted[n] * height_over(gate.lines[n], point, axis))
+    return bool(worst > 0.0)
 
 
 @nb.njit(cache=True)
@@ -160,7 +159,7 @@ def in_body(walls: Walls, point: NDArray[np.float64]) -> bool:
 
 @nb.njit(cache=True)
 def lateral_end(walls: Walls, point: NDArray[np.float64], axis: NDArray[np.float64], sign: float) -> float:
-    """Where a ray from the sacrum leaves the ilium of one side (sign 1: left) through its gluteal surface, mm or inf."""
+    """Where a ray from the sacrum leaves one ilium (sign 1: left) through its gluteal surface, mm or infinite."""
     tree, corners = (walls.left, walls.left_corners) if sign > 0 else (walls.right, walls.right_corners)
     which = first_hit(tree, point, axis)
     if which < 0:
@@ -174,7 +173,7 @@ def lateral_end(walls: Walls, point: NDArray[np.float64], axis: NDArray[np.float
 def exact_radius(
     walls: Walls, line: NDArray[np.float64], start: float, stop: float, right: bool, left: bool, enough: float
 ) -> tuple[float, int]:
-    """Inscribed radius over a stretch of a line to the left, and the danger triangle that stops it (-1: none, or gluteal).
+    """Inscribed radius over a stretch of a line to the left, and the danger that stops it (-1: none, or gluteal).
 
     `right` and `left` say at which end the line leaves through an ilium's gluteal surface.
     """
@@ -192,7 +191,7 @@ def exact_radius(
 
 
 def ends_of(walls: Walls, point: Array, axis: Array, sides: tuple[Side, ...]) -> tuple[float, float]:
-    """Stretch of an axis to the left, mm from its point in the midline: to one ilium's end, or to both; inf: not met."""
+    """Stretch of an axis to the left, mm from its midline point: to one ilium's end, or to both (infinite: none)."""
     stop = lateral_end(walls, point, axis, 1.0) if "left" in sides else 0.0
     start = -lateral_end(walls, point, -axis, -1.0) if "right" in sides else 0.0
     return start, stop
@@ -236,8 +235,3 @@ def measure(walls: WallSet, point: Array, axis: Array, sides: tuple[Side, ...], 
         craniocaudal_diameter_mm=sum(reach),
         wall=wall,
     )
-
-
-def side_axis(axis: Array, side: Side) -> Array:
-    """The axis turned so that it points to a side."""
-    return axis * np.sign(axis[0]) * SIDE_SIGN[side]

@@ -16,7 +16,7 @@ from sjplan.anatomy.types import Anatomy
 from sjplan.core.arrays import Array, check_vector, unit
 from sjplan.core.errors import GeometryError
 from sjplan.core.plan import Side
-from sjplan.planning.corridor_search import corridor_field, midline_points, widest_axis
+from sjplan.planning.corridor_search import corridor_field, widest_axis
 from sjplan.planning.corridor_walls import WallSet, corridor_walls, ends_of, gates, measure, passes
 
 Kind = Literal["midline", "transsacral"]
@@ -135,7 +135,6 @@ def find_corridors(anatomy: Anatomy, *, progress: Callable[[str, float], None] |
     tell("walls", 0.0)
     walls = corridor_walls(anatomy)
     field = corridor_field(anatomy)
-    points = midline_points(anatomy, walls.packed)
     found = []
     for n, (level, side) in enumerate(wanted):
         tell(f"{level} {side if side != 'both' else 'trans-sacral'}", 0.3 + 0.7 * n / len(wanted))
@@ -148,8 +147,8 @@ def find_corridors(anatomy: Anatomy, *, progress: Callable[[str, float], None] |
         if reason:
             found.append(_none(level, side, reason))
             continue
-        best = widest_axis(field, walls.packed, gate, points, sides, 0.5 * LEAST_DIAMETER_MM)
-        if best is None:
+        best = widest_axis(field, walls.packed, gate, sides, 0.5 * LEAST_DIAMETER_MM)
+        if best is None or 2.0 * best[2] < LEAST_DIAMETER_MM:
             found.append(_none(level, side, f"no straight way of at least {LEAST_DIAMETER_MM:g} mm was found"))
             continue
         found.append(_measured(walls, level, side, best[0], best[1]))
