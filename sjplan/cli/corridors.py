@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
+from rich.table import Column, Table
 
 from sjplan.cli.intake import CaseArguments, plannable_anatomy, read_case
 from sjplan.cli.options import AsJson, Case, Labels, Names, Series, Untrusted
@@ -97,7 +97,7 @@ def _name(corridor: Corridor) -> str:
 
 def _table(found: tuple[Corridor, ...]) -> Table:
     heads = ("inscribed\nmm", "area\nmm", "cranio-\ncaudal mm", "length\nmm", "coronal\ndeg", "axial\ndeg")
-    table = Table("corridor", *heads, "stopped by", box=None)
+    table = Table(Column("corridor", no_wrap=True), *heads, Column("stopped by", no_wrap=True), box=None)
     for c in found:
         if not c.found:
             table.add_row(_name(c), "none")

@@ -41,5 +41,5 @@ def slow_tube_section(
     u, v = np.meshgrid(place, place, indexing="ij")
     seen = seen_along(points, line, start, stop)
     free = cKDTree(seen).query(np.stack([u, v], axis=-1))[0] > 0.5 * pixel_mm
-    part: NDArray[np.int32] = np.asarray(ndi.label(free)[0])
-    return (part == part[half, half]) & free
+    part = np.asarray(ndi.label(free)[0])
+    return np.asarray((part == part[half, half]) & free, dtype=np.bool_)
