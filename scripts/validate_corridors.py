@@ -1,6 +1,6 @@
 """The widest corridors of every real pelvis, beside the corridors that experts drew (JHU).
 
-    python scripts/validate_corridors.py [--data FOLDER] [--only vsd-z001 jhu-41 ...] [--out docs/results/corridors.json]
+    python scripts/validate_corridors.py [--data FOLDER] [--only vsd-z001 jhu-41 ...] [--out FILE.json]
 
 Goes on where an interrupted run stopped; `--fresh` starts over. The tables in docs/corridors.md are rendered from the
 file by scripts/tabulate_corridors.py.

@@ -40,8 +40,8 @@ SLOPE_MAX = {1: 0.96, 2: 0.48}
 """Steepest axes that are looked at, by the number of ilia passed: 44 and 26 degrees. Oblique S1 corridors of dysmorphic
 sacra run 20 to 22 degrees forwards and 28 to 30 degrees upwards [F: BMC23]."""
 
-NARROW_MM = 4.0
-"""Where the raster's best radius is smaller, a narrow way may lie between its axes: one twice as fine is asked too."""
+NARROW_MM = (4.0, 2.0, 0.0)
+"""Where a raster's best radius is smaller, a narrow way may lie between its axes: one twice as fine is asked."""
 
 STARTS, STEPS, FINALISTS, FINAL_STEPS = 32, 400, 4, 2500
 """Axes that climb, moves tried on each, how many of them climb on, and moves tried on those."""
@@ -233,12 +233,12 @@ def widest_axis(
     """
     left, right = "left" in sides, "right" in sides
     first = np.zeros((0, 4))
-    for finer, least in ((1, least_mm), (2, 0.5 * least_mm)):
-        points = midline_points(walls, POINT_STEP_MM / finer)
-        ways = _directions(SLOPE_STEP / finer, SLOPE_MAX[len(sides)], -1.0 if right and not left else 1.0)
-        value = scan(field, gate, points, ways, left, right, least)
+    for finer, narrow in enumerate(NARROW_MM):
+        points = midline_points(walls, POINT_STEP_MM / min(2**finer, 2))
+        ways = _directions(SLOPE_STEP / 2**finer, SLOPE_MAX[len(sides)], -1.0 if right and not left else 1.0)
+        value = scan(field, gate, points, ways, left, right, least_mm / 2**finer)
         first = _apart(value, points, ways, left, right)
-        if value.max(initial=-1.0) >= NARROW_MM:
+        if value.max(initial=-1.0) >= narrow:
             break
     if not len(first):
         return None
@@ -247,6 +247,8 @@ def widest_axis(
         radius = list(threads.map(lambda q: climb(walls, gate, q, draws[:STEPS], left, right, _STEP_MM), first))
         best = first[np.argsort(-np.array(radius), kind="stable")[:FINALISTS]]
         radius = list(threads.map(lambda q: climb(walls, gate, q, draws, left, right, 0.25 * _STEP_MM), best))
+    if max(radius) <= 0.0:
+        return None
     point, axis = axis_through(best[int(np.argmax(radius))], left, right)
     return point, axis, float(max(radius))
 
