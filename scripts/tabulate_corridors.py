@@ -27,7 +27,7 @@ KONIG = {"S1": "16.5 (men), 13.7 (women)", "S2": "13.6 (men), 12.0 (women)"}
 """Diameter of the circle with the published mean cross-section (Konig et al., Eur Spine J 2016;25:1800), mm."""
 
 KONIG_SCREW_MM, TRAUMA_SCREW_MM = 8.0, 7.3
-"""Screws that published shares are about: Konig et al.; BMC Musculoskelet Disord 2023;24:536 and a study of 40 sacra."""
+"""Screws that published shares are about: Konig et al.; BMC Musculoskelet Disord 2023;24:536 and 40 cadaver sacra."""
 
 
 def rows() -> list[dict[str, Any]]:

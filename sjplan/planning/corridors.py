@@ -17,7 +17,7 @@ from sjplan.core.arrays import Array, check_vector, unit
 from sjplan.core.errors import GeometryError
 from sjplan.core.plan import Side
 from sjplan.planning.corridor_search import corridor_field, widest_axis
-from sjplan.planning.corridor_walls import WallSet, corridor_walls, ends_of, gates, measure, passes
+from sjplan.planning.corridor_walls import WallSet, corridor_walls, ends_of, gates, in_body, measure, passes
 
 Kind = Literal["midline", "transsacral"]
 Sides = Literal["left", "right", "both"]
@@ -183,6 +183,8 @@ def measure_corridor(walls: WallSet, level: str, side: Sides, start_lps_mm: Arra
         return _none(level, side, str(error.args[0]))
     if not passes(gate, point, axis):
         return _none(level, side, f"the axis does not pass the foramina as {level} does")
+    if not in_body(walls.packed, np.ascontiguousarray(point)):
+        return _none(level, side, "the axis does not meet the mid-sagittal plane in the sacrum ventral of the canal")
     return _measured(walls, level, side, point, axis)
 
 

@@ -275,6 +275,16 @@ def test_levels_are_told_apart() -> None:
         assert "does not pass the foramina" in wrong.reason
 
 
+def test_an_axis_behind_the_sacrum_is_refused() -> None:
+    """Through S1's height, but dorsal of the canal; and one that never crosses the midline."""
+    anatomy, walls = phantom_anatomy(), corridor_walls(phantom_anatomy())
+    c = corridors_of()[2]
+    back = [end + 60.0 * anatomy.frame.posterior for end in (c.start_lps_mm, c.end_lps_mm)]
+    assert "ventral of the canal" in measure_corridor(walls, "S1", "both", *back).reason
+    along = [c.start_lps_mm, c.start_lps_mm + 10.0 * anatomy.frame.cranial]
+    assert "does not cross" in measure_corridor(walls, "S1", "both", *along).reason
+
+
 def test_closed_foramen_is_a_plain_reason() -> None:
     labels = build_phantom(read_preset("closed-foramen"), spacing_mm=2.0).labels
     found = {(c.level, c.side): c for c in find_corridors(anatomy_from_labels(labels))}
