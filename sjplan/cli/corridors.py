@@ -96,8 +96,9 @@ def _name(corridor: Corridor) -> str:
 
 
 def _table(found: tuple[Corridor, ...]) -> Table:
-    heads = ("inscribed\nmm", "area\nmm", "cranio-\ncaudal mm", "length\nmm", "coronal\ndeg", "axial\ndeg")
-    table = Table(Column("corridor", no_wrap=True), *heads, Column("stopped by", no_wrap=True), box=None)
+    heads = ("inscribed", "area", "cranio-\ncaudal", "length", "coronal", "axial")
+    first, last = (Column(name, no_wrap=True) for name in ("mm, degrees", "stopped by"))
+    table = Table(first, *heads, last, box=None, pad_edge=False)
     for c in found:
         if not c.found:
             table.add_row(_name(c), "none")

@@ -177,14 +177,14 @@ def measure_corridor(walls: WallSet, level: str, side: Sides, start_lps_mm: Arra
         return _none(level, side, "the axis does not cross the mid-sagittal plane")
     point = ends[0] - ends[0, 0] / way[0] * way
     axis = unit(way * np.sign(way[0]))
+    if not in_body(walls.packed, np.ascontiguousarray(point)):
+        return _none(level, side, "the axis does not meet the mid-sagittal plane in the sacrum ventral of the canal")
     try:
         gate = gates(walls.anatomy, level, _passed(side))
     except KeyError as error:
         return _none(level, side, str(error.args[0]))
     if not passes(gate, point, axis):
         return _none(level, side, f"the axis does not pass the foramina as {level} does")
-    if not in_body(walls.packed, np.ascontiguousarray(point)):
-        return _none(level, side, "the axis does not meet the mid-sagittal plane in the sacrum ventral of the canal")
     return _measured(walls, level, side, point, axis)
 
 
