@@ -98,7 +98,7 @@ def _name(corridor: Corridor) -> str:
 def _table(found: tuple[Corridor, ...]) -> Table:
     heads = ("inscribed", "area", "cranio-\ncaudal", "length", "coronal", "axial")
     first, last = (Column(name, no_wrap=True) for name in ("mm, degrees", "stopped by"))
-    table = Table(first, *heads, last, box=None, pad_edge=False)
+    table = Table(first, *heads, last, box=None, padding=(0, 1, 0, 0))
     for c in found:
         if not c.found:
             table.add_row(_name(c), "none")
