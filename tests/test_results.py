@@ -44,6 +44,34 @@ def test_every_real_side_is_in_the_results() -> None:
             assert row["slow_search"]["status"] != "found", f"{row['case']} was refused, a finer search finds a plan"
 
 
+def test_the_page_on_corridors_agrees_with_its_results() -> None:
+    done = run("tabulate_corridors.py", "--check")
+    assert done.returncode == 0, done.stderr
+
+
+def test_corridors_of_every_pelvis_and_every_expert_are_in_the_results() -> None:
+    rows = json.loads((ROOT / "docs/results/corridors.json").read_text(encoding="utf-8"))["rows"]
+    assert len({row["case"] for row in rows}) == 16
+    assert all(len(row["corridors"]) == 6 for row in rows)
+    assert all(c["found"] or c["reason"] for row in rows for c in row["corridors"])
+    assert sum(len(row.get("experts", [])) for row in rows) == 12
+
+
+@pytest.mark.slow
+@pytest.mark.real
+def test_corridors_of_one_pelvis_again_are_the_tabled_ones(real_data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "again.json"
+    done = run("validate_corridors.py", "--data", real_data, "--only", "jhu-03", "--out", out)
+    assert done.returncode == 0, done.stderr
+    tabled = json.loads((ROOT / "docs/results/corridors.json").read_text(encoding="utf-8"))["rows"]
+    (before,) = (row for row in tabled if row["case"] == "jhu-03")
+    (again,) = json.loads(out.read_text(encoding="utf-8"))["rows"]
+    for a, b in zip(again["corridors"], before["corridors"], strict=True):
+        assert a["inscribed_diameter_mm"] == pytest.approx(b["inscribed_diameter_mm"], abs=0.1)
+    for a, b in zip(again["experts"], before["experts"], strict=True):
+        assert a["measured"]["inscribed_diameter_mm"] == pytest.approx(b["measured"]["inscribed_diameter_mm"], abs=0.01)
+
+
 @pytest.mark.slow
 @pytest.mark.real
 def test_one_pelvis_planned_again_gives_the_tabled_answer(real_data: Path, tmp_path: Path) -> None:

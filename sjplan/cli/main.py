@@ -14,6 +14,7 @@ from typing import Final
 from cyclopts import App, CycloptsError
 
 from sjplan import NOT_FOR_CLINICAL_USE, __version__
+from sjplan.cli.corridors import corridors
 from sjplan.cli.demo import demo
 from sjplan.cli.doctor import doctor
 from sjplan.cli.evaluate import evaluate
@@ -36,7 +37,7 @@ app = App(
     version=__version__,
     suppress_keyboard_interrupt=False,
 )
-for _command in (demo, plan, evaluate, fluoro, views, phantom, export, implants, planners, doctor):
+for _command in (demo, plan, evaluate, fluoro, views, corridors, phantom, export, implants, planners, doctor):
     app.command(_command)
 
 
