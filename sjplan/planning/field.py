@@ -165,9 +165,7 @@ def _signed(sites: Sites, low: Array, shape: NDArray[np.int64]) -> tuple[NDArray
     return measured
 
 
-def nearest_sites(
-    sites: Sites, low: Array, shape: NDArray[np.int64]
-) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+def nearest_sites(sites: Sites, low: Array, shape: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     """Distance of every node of a grid to a site near it, and which; the nearest one, or nearly so.
 
     `low` is the centre of the first node; nodes are `FIELD_STEP_MM` apart.

@@ -100,7 +100,7 @@ class RasterSearch(Workshop):
         self.bench = replace(self.bench, rules=tuple(replace(r, buried_mm=buried_mm) for r in self.bench.rules))
         sets = self._sets(beyond_limit_deg)
         self.report("polishing", 0.4)
-        return self.finished(self._polished(sets))
+        return self.finished(self.polished(sets))
 
     def two_implants(self) -> Plan | None:
         """An accepted plan for slots 1 and 2 alone, from what is left of the budget."""
@@ -132,7 +132,7 @@ class RasterSearch(Workshop):
                 break
         return np.ascontiguousarray(pool.axes[sets]) if len(sets) else np.zeros((0, self.problem.count, 6))
 
-    def _polished(self, sets: NDArray[np.float64]) -> NDArray[np.float64]:
+    def polished(self, sets: NDArray[np.float64]) -> NDArray[np.float64]:
         """Climb from every set; best worst value (up to the cap) first, then purchase, then the other wishes.
 
         Purchase is asked of the sets already polished, the most first: what costs no slack below the cap is taken.

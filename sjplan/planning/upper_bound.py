@@ -7,6 +7,7 @@ is a bound.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -103,7 +104,7 @@ class _Places:
         order = np.argsort(which.ravel(), kind="stable")
         corners, which = corners[order], which.ravel()[order]
         first = np.searchsorted(which, np.arange(which[-1] + 2))
-        boxes = [corners[a:b].reshape(-1, 3) for a, b in zip(first[:-1], first[1:], strict=True)]
+        boxes = [corners[a:b].reshape(-1, 3) for a, b in itertools.pairwise(first)]
         centre = np.array([0.5 * (p.min(axis=0) + p.max(axis=0)) for p in boxes])
         radius = np.array([np.linalg.norm(p - c, axis=1).max() for p, c in zip(boxes, centre, strict=True)])
         n = len(centre)
@@ -304,7 +305,7 @@ def _joint_cells(anatomy: Anatomy, side: Side, frame: SideFrame) -> JointCells:
     order = np.argsort(which.ravel(), kind="stable")
     point, normal, which = point[order], normal[order], which.ravel()[order]
     start = np.searchsorted(which, np.arange(which[-1] + 2))
-    centre = np.array([point[a:b].mean(axis=0) for a, b in zip(start[:-1], start[1:], strict=True)])
+    centre = np.array([point[a:b].mean(axis=0) for a, b in itertools.pairwise(start)])
     radius = np.linalg.norm(point - centre[which], axis=1)
-    widest = np.array([radius[a:b].max() for a, b in zip(start[:-1], start[1:], strict=True)])
+    widest = np.array([radius[a:b].max() for a, b in itertools.pairwise(start)])
     return JointCells(np.ascontiguousarray(point), np.ascontiguousarray(normal), start, centre, widest)

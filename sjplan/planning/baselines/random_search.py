@@ -6,7 +6,8 @@ import numpy as np
 
 from sjplan.core.arrays import Array
 from sjplan.core.plan import Outcome
-from sjplan.planning.baselines.shared import CAPABILITIES, FINISHING, Baseline, in_order, value_sets, widest_angle_deg
+from sjplan.planning.baselines.shared import CAPABILITIES, FINISHING, Baseline
+from sjplan.planning.evolve import in_order, value_sets, widest_angle_deg
 from sjplan.planning.joint_map import crossings
 from sjplan.planning.protocol import PlannerSpec
 from sjplan.planning.workshop import Workshop

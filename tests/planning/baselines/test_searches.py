@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from sjplan.planning.baselines.evolution import AxisCoding, EvolutionPlanner
+from sjplan.planning.baselines.evolution import EvolutionPlanner
 from sjplan.planning.baselines.random_search import random_sets
-from sjplan.planning.baselines.shared import LOST_MM, value_sets, widest_angle_deg
 from sjplan.planning.candidates import NOTHING
 from sjplan.planning.climb import Wishes, set_value
+from sjplan.planning.evolve import LOST_MM, AxisCoding, value_sets, widest_angle_deg
 from sjplan.planning.joint_map import crossings
 from sjplan.planning.protocol import Budget, Problem
 from sjplan.planning.workshop import Workshop
