@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sjplan.cli.intake import CaseArguments, error_model_for, models_for, plannable_anatomy, read_case
 from sjplan.cli.progress import Report, part_of
-from sjplan.cli.sides import SideResult, chosen_sides, plan_side, plannable, refused, with_breach
+from sjplan.cli.sides import (
+    SideResult,
+    chosen_sides,
+    explained,
+    kept_apart,
+    plan_side,
+    plannable,
+    refused,
+    with_breach,
+)
 from sjplan.cli.views import carm_numbers
+from sjplan.core.errors import InputError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,6 +56,8 @@ class PlanRequest:
     budget_s: float | None = None
     error_model: str = DEFAULT_ERROR_MODEL
     errors: Path | None = None
+    slack_cap: str | None = None
+    robust: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,19 +98,57 @@ def run_plan(request: PlanRequest, report: Report) -> PlanRun:
     from sjplan.io.cases import require_labels
     from sjplan.io.catalogue import read_implants
     from sjplan.io.limits import read_limits
-    from sjplan.planning import registry
 
     # Whatever can be wrong with the words is found out before any volume is read.
     catalogue, limits = read_implants(request.catalogue), read_limits(request.limits)
     models = models_for(request.implant, request.count, catalogue)
     error_model = error_model_for(request.error_model, request.errors)
-    planner = registry.load(request.planner or registry.DEFAULT_PLANNER)
+    planner = planner_for(request)
+    for model in models:
+        limits.check_lengths(model.id, model.lengths_mm)
     case = read_case(request.case, part_of(report, 0.0, 0.1))
     anatomy = plannable_anatomy(require_labels(case), part_of(report, 0.1, INTAKE_SHARE))
     views = views_of_anatomy(anatomy)
-    results = _plan_sides(request, case, anatomy, models, limits, planner, error_model, report)
+    results = _plan_sides(request, case, anatomy, models, limits, catalogue, planner, error_model, report)
     plan_file = _plan_file(request, case, anatomy, limits, views, planner, results)
     return PlanRun(request.case.name, case, anatomy, views, limits, catalogue, results, plan_file)
+
+
+def planner_for(request: PlanRequest) -> Planner:
+    """The planner asked for, with the cap asked for.
+
+    Raises
+    ------
+    SjplanError
+        For a planner that does not exist, one that has no cap or cannot make robust plans where that is asked for,
+        and for a cap that is neither a length nor none.
+    """
+    from sjplan.planning import registry
+
+    name, parameters = request.planner or registry.DEFAULT_PLANNER, dict[str, float]()
+    if request.slack_cap is not None:
+        parameters["slack_cap_mm"] = _cap_mm(request.slack_cap)
+    planner = registry.load(name)
+    for option, asked, able in (
+        ("--slack-cap", request.slack_cap is not None, "slack_cap_mm" in planner.spec.parameters),
+        ("--robust", request.robust, "robust" in planner.spec.capabilities),
+    ):
+        if asked and not able:
+            fix = f"leave out {option} or --planner"
+            raise InputError(option, found=f"planner {name}", wanted="a planner that can (certified-v1)", fix=fix)
+    return registry.load(name, **parameters) if parameters else planner
+
+
+def _cap_mm(text: str) -> float:
+    if text == "none":
+        return math.inf
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0.0 < value < math.inf:
+        raise InputError("--slack-cap", found=repr(text), wanted="a length in mm above 0, or none")
+    return value
 
 
 def _plan_sides(
@@ -106,6 +157,7 @@ def _plan_sides(
     anatomy: Anatomy,
     models: tuple[ImplantModel, ...],
     limits: Limits,
+    catalogue: dict[str, ImplantModel],
     planner: Planner,
     error_model: ErrorModel,
     report: Report,
@@ -116,18 +168,24 @@ def _plan_sides(
     refusals = {side: error for side in sides if (error := plannable(anatomy, side)) is not None}
     if len(refusals) == len(sides):
         raise next(iter(refusals.values()))
-    results = []
-    for n, side in enumerate(sides):
-        if side in refusals:
-            results.append(refused(side, refusals[side]))
-            continue
-        start, end = (INTAKE_SHARE + (1 - INTAKE_SHARE) * m / len(sides) for m in (n, n + 1))
-        budget = Budget(seconds=request.budget_s, progress=part_of(report, start, end, f"{side}: "))
-        problem = Problem(anatomy, side, models, limits, case.ct)
-        sha256 = case.sha256.get("labels", "")
-        result = plan_side(planner, problem, seed=request.seed, budget=budget, input_sha256=sha256)
-        results.append(with_breach(result, anatomy, error_model, request.seed))
-    return tuple(results)
+    sha256, robust_to = case.sha256.get("labels", ""), error_model if request.robust else None
+    problems = {
+        side: Problem(anatomy, side, models, limits, case.ct, robust_to=robust_to)
+        for side in sides
+        if side not in refusals
+    }
+    shares = {side: (n / len(sides), (n + 1) / len(sides)) for n, side in enumerate(sides)}
+
+    def planned(problem: Problem) -> SideResult:
+        start, end = (INTAKE_SHARE + (1 - INTAKE_SHARE) * share for share in shares[problem.side])
+        budget = Budget(seconds=request.budget_s, progress=part_of(report, start, end, f"{problem.side}: "))
+        return plan_side(planner, problem, seed=request.seed, budget=budget, input_sha256=sha256)
+
+    results = {side: planned(problem) for side, problem in problems.items()}
+    results = kept_apart(results, problems, planned)
+    done = {side: explained(result, problems[side], catalogue, planned) for side, result in results.items()}
+    done = {side: with_breach(result, anatomy, error_model, request.seed) for side, result in done.items()}
+    return tuple(done[side] if side in done else refused(side, refusals[side]) for side in sides)
 
 
 def _plan_file(

@@ -58,10 +58,17 @@ def plan(
         str | None, Parameter(help="Model, or one a slot from cranial to caudal: ID[,ID[,ID]] (sjplan implants).")
     ] = None,
     planner: Annotated[str | None, Parameter(help="Planner (sjplan planners).")] = None,
+    slack_cap: Annotated[
+        str | None, Parameter(help="Slack beyond which no more is asked for, in mm, or none (planner's default: 3).")
+    ] = None,
     limits: LimitsFile = None,
     catalogue: CatalogueFile = None,
     error_model: ErrorModelName = DEFAULT_ERROR_MODEL,
     errors: ErrorsFile = None,
+    robust: Annotated[
+        bool,
+        Parameter(negative="", help="Make the plan as insensitive to errors of the error model as limits allow."),
+    ] = False,
     seed: Annotated[int, Parameter(help="Seed of all randomness: the same seed gives the same plan.")] = 0,
     budget: Annotated[float | None, Parameter(help="Seconds that the search of one side may take.")] = None,
     pictures: Annotated[bool, Parameter(help="Make pictures and report.html as well as plan.json.")] = True,
@@ -86,6 +93,8 @@ def plan(
         budget,
         error_model,
         errors,
+        slack_cap,
+        robust,
     )
     if pictures:
         require_opengl()

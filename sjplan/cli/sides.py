@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sjplan.core.errors import AnatomyError, SjplanError
-from sjplan.core.plan import Outcome, Plan, Reason, Side
+from sjplan.core.plan import Outcome, Plan, Reason, Side, other_side
 
 if TYPE_CHECKING:
     from sjplan.anatomy.types import Anatomy
     from sjplan.core.error_model import ErrorModel
+    from sjplan.core.implant import ImplantModel
     from sjplan.planning.protocol import Budget, Planner, Problem
     from sjplan.safety.types import BreachReport, MarginReport
 
@@ -86,6 +88,44 @@ def plan_side(planner: Planner, problem: Problem, *, seed: int, budget: Budget, 
     if fallback is not None and not fallback.accepted:
         outcome, fallback = replace(outcome, fallback=None), None
     return SideResult(problem.side, outcome, margins, nearest, fallback)
+
+
+def kept_apart(
+    results: dict[Side, SideResult], problems: Mapping[Side, Problem], planned: Callable[[Problem], SideResult]
+) -> dict[Side, SideResult]:
+    """The results; where implants of the two sides come too near, the side with more slack is planned again.
+
+    It then has the other side's implants as obstacles. Where that gives no accepted plan, both stay as they were.
+    """
+    from sjplan.safety.judge import side_conflicts
+
+    left, right = (results[side].margins if side in results else None for side in ("left", "right"))
+    if left is None or right is None or not side_conflicts(left, right, problems["left"].limits):
+        return results
+    again: Side = "left" if left.slack_mm >= right.slack_mm else "right"
+    kept = results[other_side(again)].outcome.plan
+    assert kept is not None
+    answer = planned(replace(problems[again], obstacles=kept.trajectories))
+    return {**results, again: answer} if answer.margins is not None else results
+
+
+def explained(
+    result: SideResult,
+    problem: Problem,
+    catalogue: Mapping[str, ImplantModel],
+    planned: Callable[[Problem], SideResult],
+) -> SideResult:
+    """A refusal with what would do: limits to relax, slimmer models that fit, the shape of the way into S1."""
+    if result.outcome.status != "infeasible":
+        return result
+    from sjplan.planning.refusal import dysmorphism, models_that_fit, relaxations
+
+    reasons = [*result.outcome.reasons]
+    if result.nearest_margins is not None:
+        reasons += relaxations(result.nearest_margins)
+    reasons += models_that_fit(problem, catalogue, lambda other: planned(other).outcome)
+    shape = dysmorphism(problem.anatomy, problem.side)
+    return replace(result, outcome=replace(result.outcome, reasons=(*reasons, *([shape] if shape else []))))
 
 
 def with_breach(result: SideResult, anatomy: Anatomy, error_model: ErrorModel, seed: int) -> SideResult:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sjplan.core.errors import GeometryError, unknown_name
@@ -62,6 +62,23 @@ class Limits:
                 "limits.protrusion",
                 found=f"{self.protrusion_min_mm}, {self.protrusion_target_mm}, {self.protrusion_max_mm}",
                 wanted="min <= target <= max",
+            )
+
+    def check_lengths(self, model_id: str, lengths_mm: Sequence[float]) -> None:
+        """Refuse limits on length that no length of a model can keep.
+
+        Raises
+        ------
+        GeometryError
+            If the ilium, the sacrum and the protrusion asked for are together longer than the longest one.
+        """
+        wanted = self.iliac_min_mm + self.sacral_min_mm + self.protrusion_min_mm
+        if wanted > max(lengths_mm):
+            raise GeometryError(
+                f"limits on length for {model_id}",
+                found=f"{wanted:g} mm in ilium, sacrum and protrusion together",
+                wanted=f"at most the longest length, {max(lengths_mm):g} mm",
+                fix="lower iliac_min_mm, sacral_min_mm or protrusion_min_mm, or choose another model",
             )
 
     def clearance_of(self, structure: str) -> float:

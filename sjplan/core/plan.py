@@ -22,6 +22,17 @@ def check_side(side: str) -> Side:
     raise unknown_name("side", side, SIDES)
 
 
+def other_side(side: Side) -> Side:
+    """The opposite side.
+
+    Examples
+    --------
+    >>> other_side("left")
+    'right'
+    """
+    return "right" if side == "left" else "left"
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Implants of one side, cranial to caudal, and who planned them with what.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from sjplan.core.errors import GeometryError, InputError
 from sjplan.core.implant import ImplantModel
-from sjplan.io.tables import read_shipped, read_toml, validated
+from sjplan.io.tables import shipped_and_own
 
 Length = Annotated[float, Field(gt=0, lt=300, allow_inf_nan=False)]
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$")]
@@ -80,7 +80,7 @@ def read_implants(extra: str | Path | None = None) -> dict[str, ImplantModel]:
     """
     return {
         id_: _implant(what, id_, entry)
-        for what, catalogue in _catalogues(extra)
+        for what, catalogue in shipped_and_own(_Catalogue, "implants.toml", extra)
         for id_, entry in catalogue.implants.items()
     }
 
@@ -95,16 +95,9 @@ def read_pins(extra: str | Path | None = None) -> dict[str, PinModel]:
     """
     return {
         id_: PinModel(id_, entry.summary, entry.radius_mm, tuple(entry.sources), tuple(entry.recalled))
-        for _, catalogue in _catalogues(extra)
+        for _, catalogue in shipped_and_own(_Catalogue, "implants.toml", extra)
         for id_, entry in catalogue.pins.items()
     }
-
-
-def _catalogues(extra: str | Path | None) -> list[tuple[str, _Catalogue]]:
-    tables: list[tuple[str, dict[str, Any]]] = [("implants.toml", read_shipped("implants.toml"))]
-    if extra is not None:
-        tables.append((str(extra), read_toml(extra)))
-    return [(what, validated(_Catalogue, table, what)) for what, table in tables]
 
 
 def _implant(what: str, id_: str, entry: _Implant) -> ImplantModel:

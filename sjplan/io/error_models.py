@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sjplan.core.error_model import COMPONENTS, ErrorModel
 from sjplan.core.errors import GeometryError, InputError
 from sjplan.io.catalogue import Id
-from sjplan.io.tables import read_shipped, read_toml, validated
+from sjplan.io.tables import shipped_and_own
 
 Deviation = Annotated[float, Field(ge=0, lt=50, allow_inf_nan=False)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -58,13 +58,10 @@ def read_error_models(extra: str | Path | None = None) -> dict[str, ErrorModel]:
     >>> round(model.mean_tip_error_mm, 2), round(model.mean_angle_deg, 2)
     (4.9, 4.0)
     """
-    tables: list[tuple[str, dict[str, Any]]] = [("errors.toml", read_shipped("errors.toml"))]
-    if extra is not None:
-        tables.append((str(extra), read_toml(extra)))
     return {
         id_: _model(what, id_, entry)
-        for what, table in tables
-        for id_, entry in validated(_Errors, table, what).errors.items()
+        for what, table in shipped_and_own(_Errors, "errors.toml", extra)
+        for id_, entry in table.errors.items()
     }
 
 
@@ -83,6 +80,10 @@ def _model(what: str, id_: str, entry: _Error) -> ErrorModel:
             raise InputError(f"{place}.covariance", found=f"rows of {[len(row) for row in entry.covariance]} numbers",
                              wanted="five rows of five: " + ", ".join(COMPONENTS))  # fmt: skip
         covariance = np.array(entry.covariance)
+        scale = max(float(np.abs(covariance).max()), 1.0)
+        if np.array_equal(covariance, covariance.T) and abs(np.linalg.eigvalsh(covariance)[0]) < 1e-9 * scale:
+            raise InputError(f"{place}.covariance", found="a matrix that is not positive definite",
+                             wanted="a positive definite one (0 deviations: leave out covariance)")  # fmt: skip
     try:
         return ErrorModel(id_, entry.summary, covariance, entry.label_sigma_mm, tuple(entry.sources))
     except GeometryError as error:

@@ -45,6 +45,14 @@ def read_shipped(name: str) -> dict[str, Any]:
     return tomllib.loads(resources.files("sjplan.data").joinpath(name).read_text("utf-8"))
 
 
+def shipped_and_own(model: type[Model], name: str, extra: str | Path | None) -> list[tuple[str, Model]]:
+    """A shipped table, then a user's own of the same kind if there is one: what each is called, and what it holds."""
+    tables = [(name, read_shipped(name))]
+    if extra is not None:
+        tables.append((str(extra), read_toml(extra)))
+    return [(what, validated(model, table, what)) for what, table in tables]
+
+
 def validated(model: type[Model], value: Any, what: str) -> Model:
     """Build `model` from plain values; the first complaint becomes one line that names the field.
 

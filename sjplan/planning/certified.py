@@ -14,11 +14,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sjplan.core.plan import Certificate, Outcome, Plan, Reason
+from sjplan.core.arrays import Array
+from sjplan.core.error_model import ErrorModel
+from sjplan.core.plan import Certificate, Outcome, Plan, Reason, other_side
+from sjplan.core.trajectory import Trajectory
 from sjplan.planning.evolve import evolved, value_sets
 from sjplan.planning.finish import EQUAL_MM, RESERVE, Placed, lengthen, place
 from sjplan.planning.protocol import Budget, PlannerSpec, Problem
 from sjplan.planning.raster import BURIED_MM, DEFAULTS, RasterSearch
+from sjplan.planning.robust import plan_z_score, steadied
 from sjplan.planning.upper_bound import UpperBound
 from sjplan.planning.workshop import Judged, checked_parameters, missing_mm
 
@@ -27,11 +31,12 @@ CERTIFIED_DEFAULTS: dict[str, float | int] = {
     "evolutions": 8,
     "population": 6,
     "generations": 400,
+    "steadying": 300,
     "gap_mm": 0.25,
     "bound_boxes": 200_000,
 }
-"""Those of raster-v1; how often evolution is started, with how many members a number and generations; the gap aimed
-at; and how many boxes of axes the proof may look at."""
+"""Those of raster-v1; how often evolution is started, with how many members a number and generations; moves tried for
+a robust plan; the gap aimed at; and how many boxes of axes the proof may look at."""
 
 _BOXES_PER_SECOND = 25_000
 """About so many boxes are measured in a second on two cores; less time than that for a look is not begun."""
@@ -55,7 +60,7 @@ class CertifiedPlanner:
     spec = PlannerSpec(
         id="certified-v1",
         summary="joint search on exact surfaces, with a proved bound on how much better any plan could be",
-        capabilities=frozenset({"deterministic", "two-implants", "nearest", "fallback", "certificate"}),
+        capabilities=frozenset({"deterministic", "two-implants", "nearest", "fallback", "certificate", "robust"}),
         parameters=CERTIFIED_DEFAULTS,
     )
 
@@ -84,8 +89,11 @@ class _CertifiedSearch(RasterSearch):
         accepted = [j for j in judged if j[1].accepted]
         if not accepted:
             return self._none_accepted(min(judged, key=lambda j: missing_mm(j[1]), default=None))
+        if self.problem.robust_to is not None:
+            return self._robust(accepted, self.problem.robust_to)
         plan, report = max(accepted, key=lambda j: math.floor(min(j[1].slack_mm, self._cap) / EQUAL_MM))
-        certificate = self._certificate(report.slack_mm)
+        given = other_side(self.problem.side) if self.problem.obstacles else None
+        certificate = replace(self._certificate(report.slack_mm), given=given)
         self.budget.report("laying out slack against length", 0.97)
         return Outcome(
             "best_effort" if self.cut else "found",
@@ -115,6 +123,25 @@ class _CertifiedSearch(RasterSearch):
             return []
         best = np.argsort(-value_sets(self, starts.copy()), kind="stable")[:_EVOLVED]
         return self.finished(self.polished(np.ascontiguousarray(starts[best])))
+
+    def _robust(self, accepted: list[Judged], model: ErrorModel) -> Outcome:
+        """The accepted plan with the largest worst z-score, after each has been moved for it; nothing is certified."""
+        best, best_z = accepted[0], -math.inf
+        for n, (plan, report) in enumerate(accepted):
+            self.budget.report("steadying against errors", 0.7 + 0.25 * n / len(accepted))
+            trials = min(int(self.parameters["steadying"]), self.left)
+            axes = [self._axis(trajectory) for trajectory in plan.trajectories]
+            moved = steadied(self.bench, model, axes, self.rng, trials) if trials > 0 else None
+            candidates = [(plan, report)]
+            if moved is not None:
+                self.evaluations += moved.measured
+                candidates.append(self.judged(moved.placed))
+            for candidate in candidates:
+                z = plan_z_score(self.bench, model, candidate[0].trajectories)
+                if candidate[1].accepted and z > best_z:
+                    best, best_z = candidate, z
+        plan = replace(best[0], parameters={**best[0].parameters, "robust_to": model.id})
+        return Outcome("best_effort" if self.cut else "found", plan=plan)
 
     def _certificate(self, slack_mm: float) -> Certificate:
         """What is proved about a plan of so much slack."""
@@ -164,6 +191,9 @@ class _CertifiedSearch(RasterSearch):
         return tuple(plan for plan, _ in front)
 
     def _placed(self, slot: int, plan: Plan) -> Placed | None:
-        trajectory = plan.trajectories[slot]
+        return place(self.bench, slot, self._axis(plan.trajectories[slot]))
+
+    def _axis(self, trajectory: Trajectory) -> Array:
+        """An implant's axis in the side frame: its entry and its medial direction."""
         point = self.bench.frame.side_from_lps(trajectory.entry_lps_mm)
-        return place(self.bench, slot, np.concatenate([point, self.bench.frame.side_from_vector(trajectory.axis)]))
+        return np.concatenate([point, self.bench.frame.side_from_vector(trajectory.axis)])

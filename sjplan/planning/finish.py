@@ -12,7 +12,7 @@ from sjplan.core.arrays import Array
 from sjplan.core.structures import DANGERS
 from sjplan.core.tolerances import JUDGE_TOL_MM
 from sjplan.core.trajectory import Trajectory
-from sjplan.geometry.solids import envelope_solid, implant_solid
+from sjplan.geometry.solids import envelope_solid, implant_solid, solid_mesh
 from sjplan.geometry.triangle_tree import TriangleTree, lowest_solid_distance, solid_to_surface, triangle_tree
 from sjplan.planning.candidates import NOTHING, SlotRules, shortest_span
 from sjplan.planning.field import SideFrame
@@ -65,7 +65,7 @@ def make_bench(
     rules: tuple[SlotRules, ...],
     pairs: PairRules,
 ) -> Bench:
-    """Join the danger surfaces that share a limit."""
+    """Join the danger surfaces that share a limit; obstacles count as one more."""
     by_limit: dict[float, list[str]] = {}
     for name in DANGERS:
         if name in surfaces.dangers:
@@ -74,6 +74,10 @@ def make_bench(
         (limit, triangle_tree(np.concatenate([surfaces.dangers[name].corners for name in names])))
         for limit, names in by_limit.items()
     )
+    if problem.obstacles:
+        meshes = [solid_mesh(envelope_solid(o), outer=True) for o in problem.obstacles]
+        skins = np.concatenate([vertices[triangles] for vertices, triangles in meshes])
+        trees += ((problem.limits.solid_gap_min_mm, triangle_tree(skins)),)
     return Bench(problem, surfaces, frame, rules, pairs, trees)
 
 

@@ -11,10 +11,12 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from sjplan.anatomy.types import Anatomy
+from sjplan.core.error_model import ErrorModel
 from sjplan.core.errors import GeometryError
 from sjplan.core.implant import ImplantModel
 from sjplan.core.limits import Limits
 from sjplan.core.plan import Outcome, Side, check_side
+from sjplan.core.trajectory import Trajectory
 from sjplan.core.volume import CtVolume
 
 
@@ -32,7 +34,9 @@ class PlannerSpec:
 class Problem:
     """What is to be planned: anatomy, side, how many implants, the model of each slot, limits. No truth inside.
 
-    `models` holds one model per slot, cranial to caudal; `ct` may be given for bone quality.
+    `models` holds one model per slot, cranial to caudal; `ct` may be given for bone quality. `obstacles` are implants
+    of the other side, from which solids keep the distance that two implants keep. With `robust_to` a planner that can
+    makes plans as insensitive as it can to errors of that model, in place of giving them slack.
     """
 
     anatomy: Anatomy
@@ -40,11 +44,15 @@ class Problem:
     models: tuple[ImplantModel, ...]
     limits: Limits
     ct: CtVolume | None = None
+    obstacles: tuple[Trajectory, ...] = ()
+    robust_to: ErrorModel | None = None
 
     def __post_init__(self) -> None:
         check_side(self.side)
         if len(self.models) not in (2, 3):
             raise GeometryError("count", found=f"{len(self.models)}", wanted="2 or 3 implants")
+        for model in self.models:
+            self.limits.check_lengths(model.id, model.lengths_mm)
 
     @property
     def count(self) -> int:

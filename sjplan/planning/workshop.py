@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from sjplan.core.errors import GeometryError
 from sjplan.core.plan import Outcome, Plan, Reason
+from sjplan.geometry.solids import envelope_solid, signed_distance
 from sjplan.planning.candidates import NOTHING
 from sjplan.planning.field import PlanningField, SideFrame, planning_field
 from sjplan.planning.finish import (
@@ -62,6 +63,17 @@ def checked_parameters(
     return {**defaults, **given}
 
 
+def without(field: PlanningField, frame: SideFrame, problem: Problem) -> PlanningField:
+    """The field with less slack near the problem's obstacles: their envelopes less the gap that solids keep."""
+    slack = field.slack
+    if problem.obstacles:
+        index = np.moveaxis(np.indices(slack.shape), 0, -1).reshape(-1, 3)
+        points = frame.lps_from_side(field.origin + field.step * index)
+        near = np.min([signed_distance(envelope_solid(o), points) for o in problem.obstacles], axis=0)
+        slack = np.minimum(slack, (near - problem.limits.solid_gap_min_mm).reshape(slack.shape).astype(np.float32))
+    return field._replace(slack=slack)
+
+
 @dataclass(slots=True, eq=False)
 class Workshop:
     """One run of a planner: prepared fields, what has been spent, and whether the budget cut anything short.
@@ -108,7 +120,7 @@ class Workshop:
             rng,
             budget,
             planner_id,
-            planning_field(anatomy, side, problem.limits),
+            without(planning_field(anatomy, side, problem.limits), frame, problem),
             joint_samples(anatomy.joints[side], frame),
             bench,
         )

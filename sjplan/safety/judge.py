@@ -10,15 +10,20 @@ import numpy as np
 
 from sjplan.anatomy.types import Anatomy
 from sjplan.core.findings import Finding
+from sjplan.core.frames import SIDE_SIGN
 from sjplan.core.limits import Limits
 from sjplan.core.plan import Plan
 from sjplan.core.structures import limit_kind
+from sjplan.core.trajectory import Trajectory
 from sjplan.safety.measures import implant_margins, pair_measures, solid_gap_mm
 from sjplan.safety.surfaces import MeasuringSurfaces, measuring_surfaces
 from sjplan.safety.types import ImplantMargins, MarginReport, PairMeasure, Violation
 
 BARE_FINDING_MM = 10.0
 """A default, not a fact: a circle of 3.5 mm that enters 70 degrees off the normal lies bare for so long."""
+
+DIRECTION_WINDOWS_DEG = ((-5.0, 30.0), (-10.0, 20.0))
+"""Usual directions in the outlet view (cranially) and the inlet view (ventrally); a default, from ANGLES40."""
 
 TIP_LATERAL_OF = {1: (), 2: ("S1",), 3: ("S1", "S2")}
 """Foramina that the tip of each slot stays lateral of (POLLY20: medial stop lateral to the neural foramina)."""
@@ -56,7 +61,8 @@ def judge(plan: Plan, anatomy: Anatomy, limits: Limits, surfaces: MeasuringSurfa
         implants=implants,
         pairs=pairs,
         violations=tuple(violations),
-        findings=tuple(f for implant in implants for f in _implant_findings(implant, limits, plan.side)),
+        findings=tuple(f for implant in implants for f in _implant_findings(implant, limits, plan.side))
+        + tuple(f for implant in implants for f in _direction_findings(implant, anatomy, plan.side)),
     )
 
 
@@ -164,6 +170,30 @@ def _plan_violations(implants: tuple[ImplantMargins, ...], anatomy: Anatomy, lim
         if upper < lower:
             text = f"implants {n} and {n + 1} are not in order from cranial to caudal"
             yield Violation("order", (n, n + 1), upper - lower, 0.0, lower - upper, "mm", text)
+
+
+def view_angles_deg(trajectory: Trajectory, anatomy: Anatomy, side: str) -> tuple[float, float]:
+    """How an implant runs on its way medially: cranially (seen in the outlet view), ventrally (in the inlet view).
+
+    Degrees in the coronal and the axial plane of the pelvic frame, whose cranial axis follows the upper canal.
+    """
+    across, back, up = anatomy.frame.axes @ trajectory.axis
+    medial = -SIDE_SIGN[side] * across
+    return math.degrees(math.atan2(up, medial)), math.degrees(math.atan2(-back, medial))
+
+
+def _direction_findings(implant: ImplantMargins, anatomy: Anatomy, side: str) -> Iterator[Finding]:
+    angles = view_angles_deg(implant.trajectory, anatomy, side)
+    for view, angle, (low, high), ways in zip(
+        ("outlet", "inlet"), angles, DIRECTION_WINDOWS_DEG, (("caudally", "cranially"), ("dorsally", "ventrally")),
+        strict=True,
+    ):  # fmt: skip
+        if not low <= angle <= high:
+            text = (
+                f"implant {implant.slot} runs {abs(angle):.0f} deg {ways[angle > 0]} in the {view} view; "
+                f"{abs(low):g} deg {ways[0]} to {high:g} deg {ways[1]} is usual"
+            )
+            yield Finding(f"direction-{view}", "note", text, side)
 
 
 def _implant_findings(implant: ImplantMargins, limits: Limits, side: str) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ import pytest
 from sjplan.core.errors import GeometryError, InputError, UnknownNameError
 from sjplan.core.plan import Outcome, Reason
 from sjplan.planning import registry
+from sjplan.planning.certified import CertifiedPlanner
 from sjplan.planning.protocol import Budget, Planner, PlannerSpec, Problem
 from sjplan.planning.raster import RasterPlanner
 
@@ -65,7 +66,7 @@ def test_every_planner_that_ships_is_registered_under_its_id() -> None:
 def test_what_ships_is_listed_and_loads() -> None:
     assert registry.planners()["raster-v1"] is RasterPlanner.spec
     planner = registry.load(registry.DEFAULT_PLANNER, starts=3)
-    assert isinstance(planner, RasterPlanner)
+    assert isinstance(planner, CertifiedPlanner)
     assert planner.parameters["starts"] == 3
 
 
