@@ -20,7 +20,7 @@ from sjplan.core.plan import Certificate, Outcome, Plan, Reason, other_side
 from sjplan.core.trajectory import Trajectory
 from sjplan.planning.evolve import evolved, value_sets
 from sjplan.planning.finish import EQUAL_MM, RESERVE, Placed, lengthen, place
-from sjplan.planning.protocol import Budget, PlannerSpec, Problem
+from sjplan.planning.protocol import Budget, Planner, PlannerSpec, Problem
 from sjplan.planning.raster import BURIED_MM, DEFAULTS, RasterSearch
 from sjplan.planning.robust import plan_z_score, steadied
 from sjplan.planning.upper_bound import UpperBound
@@ -84,7 +84,6 @@ class _CertifiedSearch(RasterSearch):
         self.stretch = 0.0, 0.5
         judged = self.tried(BURIED_MM)
         if not self.cut and self._worst(judged) < self._cap - EQUAL_MM:
-            self.stretch = 0.3, 0.4
             judged += self._evolved()
         accepted = [j for j in judged if j[1].accepted]
         if not accepted:
@@ -113,14 +112,17 @@ class _CertifiedSearch(RasterSearch):
         """Plans that need not lie buried in the ilium, from evolution started a few times."""
         self.bench = replace(self.bench, rules=tuple(replace(r, buried_mm=math.inf) for r in self.bench.rules))
         p, sets = self.parameters, []
-        for _ in range(int(p["evolutions"])):
+        share = 0.12 / int(p["evolutions"])
+        for n in range(int(p["evolutions"])):
             if self.cut:
                 break
+            self.stretch = 0.38 + share * n, share
             members = evolved(self, int(p["population"]), int(p["generations"]), self._cap)
             sets.append(members[:_EVERY_EVOLUTION])
         starts = np.concatenate(sets)
         if not len(starts):
             return []
+        self.stretch = 0.3, 0.5
         best = np.argsort(-value_sets(self, starts.copy()), kind="stable")[:_EVOLVED]
         return self.finished(self.polished(np.ascontiguousarray(starts[best])))
 
@@ -164,12 +166,17 @@ class _CertifiedSearch(RasterSearch):
         self.evaluations += bound.boxes
         return bound.upper_mm
 
+    def alike(self) -> Planner:
+        """A planner of the same kind and parameters, for a smaller problem; what it answers need not be proved."""
+        return CertifiedPlanner(**{**self.parameters, "bound_boxes": 1})
+
     def _none_accepted(self, best: Judged | None) -> Outcome:
         """A refusal with reasons; where no plan can have any slack at all, that is the first reason."""
         if self.cut:
             return self.timed_out(best)
+        proved = self._upper(0.0, 0.0) <= 2.0 * RESERVE
         refusal = self.refused(best, self.two_implants() if self.problem.count == 3 else None)
-        if self._upper(0.0, 0.0) <= 2.0 * RESERVE:
+        if proved:
             text = "proved: no plan of this kind keeps all limits on distance"
             return replace(refusal, reasons=(*refusal.reasons, Reason("proof", 0.0, "mm", text)))
         return refusal

@@ -17,7 +17,7 @@ from sjplan.planning.candidates import SlotRules
 from sjplan.planning.climb import Wishes, climb_all
 from sjplan.planning.finish import EQUAL_MM, RESERVE
 from sjplan.planning.pool import BEYOND_LIMIT_DEG, scanned_pool
-from sjplan.planning.protocol import Budget, PlannerSpec, Problem
+from sjplan.planning.protocol import Budget, Planner, PlannerSpec, Problem
 from sjplan.planning.triples import PairRules, below, best_sets
 from sjplan.planning.workshop import Judged, Workshop, checked_parameters, missing_mm
 
@@ -102,6 +102,10 @@ class RasterSearch(Workshop):
         self.report("polishing", 0.4)
         return self.finished(self.polished(sets))
 
+    def alike(self) -> Planner:
+        """A planner of the same kind and parameters, for a smaller problem."""
+        return RasterPlanner(**self.parameters)
+
     def two_implants(self) -> Plan | None:
         """An accepted plan for slots 1 and 2 alone, from what is left of the budget."""
         if self.budget.spent(self.evaluations):
@@ -113,7 +117,7 @@ class RasterSearch(Workshop):
             progress=lambda what, fraction: self.budget.report(f"two implants: {what}", 0.8 + 0.2 * fraction),
         )
         fewer = replace(self.problem, models=self.problem.models[:2])
-        outcome = RasterPlanner(**self.parameters).plan(fewer, rng=self.rng, budget=rest)
+        outcome = self.alike().plan(fewer, rng=self.rng, budget=rest)
         self.evaluations += outcome.evaluations
         return outcome.plan
 
