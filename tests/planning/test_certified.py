@@ -60,7 +60,7 @@ def planned(problem: Problem, **parameters: float) -> Outcome:
 
 def test_a_certificate_that_contradicts_itself_is_refused() -> None:
     for slack, upper, cap in ((3.0, 2.0, 4.0), (1.0, 5.0, 4.0), (math.nan, 2.0, 3.0)):
-        with pytest.raises(GeometryError, match="certificate: found .*; wanted slack <= bound <= cap"):
+        with pytest.raises(GeometryError, match=r"certificate: found .*; wanted slack <= bound <= cap"):
             Certificate(slack, upper, cap)
 
 
@@ -164,7 +164,7 @@ def test_a_robust_plan_has_the_better_z_score(bench: Bench) -> None:
 
 @pytest.mark.slow
 def test_obstacles_of_the_other_side_are_kept_clear_of() -> None:
-    """An implant of the other side across this side's best place moves the plan away from it, and it is certified so."""
+    """An implant of the other side across this side's best place moves the plan away; the certificate says so."""
     problem = phantom_problem()
     free = planned(problem)
     assert free.plan is not None
