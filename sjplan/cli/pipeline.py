@@ -151,6 +151,7 @@ def _plan_file(
             r.nearest_margins,
             r.fallback_margins,
             breach=r.breach,
+            pareto_reports=r.pareto_margins,
             views={name: carm_numbers(carm) for name, carm in views.items()},
             parameters=getattr(planner, "parameters", None),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import Parameter
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sjplan.cli.sides import SideResult
+    from sjplan.core.plan import Certificate, Plan
     from sjplan.safety.types import BreachReport, MarginReport
 
 KERNEL_ROOMS: Final = ("anatomy", "geometry", "planning", "safety")
@@ -141,7 +143,8 @@ def side_lines(result: SideResult) -> list[Text]:
     """The verdict of one side and its implants, line by line."""
     if result.margins is not None:
         head = Text(f"{result.side}: {result.outcome.status}, accepted", style="bold green")
-        return [head, *margin_lines(result.margins), *breach_lines(result.breach)]
+        certified = certificate_lines(result.outcome.certificate, result.outcome.plan)
+        return [head, *margin_lines(result.margins), *certified, *breach_lines(result.breach)]
     lines = [Text(f"{result.side}: {result.outcome.status}, no accepted plan", style="bold red")]
     reasons = result.outcome.reasons
     lines += [Text(f"  {reason.text}") for reason in reasons[:SHOWN_REASONS]]
@@ -154,6 +157,26 @@ def side_lines(result: SideResult) -> list[Text]:
         slack = result.fallback_margins.slack_mm
         lines.append(Text(f"  two implants would do: worst slack {slack:+.1f} mm (see fallback in plan.json)"))
     return lines
+
+
+def certificate_lines(certificate: Certificate | None, plan: Plan | None) -> list[Text]:
+    """What is proved about a side's worst slack, and where the proof ended early; numbers rounded so that they hold."""
+    if certificate is None:
+        return []
+    slack, upper = math.floor(100 * certificate.slack_mm + 1e-6) / 100, certificate.upper_bound_mm
+    cap = f"cap {certificate.cap_mm:g} mm" if math.isfinite(certificate.cap_mm) else "no cap"
+    given = f", given the implants of the {certificate.given} side" if certificate.given else ""
+    if slack >= certificate.cap_mm:
+        text = f"certified: worst slack reaches the {cap}, beyond which more is not asked for"
+        return [Text(f"  {text}{given}")]
+    if not upper < certificate.cap_mm:
+        return [Text(f"  not certified: worst slack {slack:.2f} mm ({cap}); the proof ended before any bound{given}")]
+    upper = math.ceil(100 * upper - 1e-6) / 100
+    text = f"certified: no plan has more than {upper:.2f} mm of worst slack (this one: {slack:.2f}, {cap})"
+    aim = plan.parameters.get("gap_mm") if plan is not None else None
+    early = isinstance(aim, (int, float)) and certificate.gap_mm > aim + 1e-6
+    cut = f", more than the {aim:g} mm aimed at: the proof was cut short" if early else ""
+    return [Text(f"  {text}; gap {upper - slack:.2f} mm{cut}{given}")]
 
 
 def breach_lines(breach: BreachReport | None) -> list[Text]:
