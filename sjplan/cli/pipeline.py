@@ -59,6 +59,7 @@ class PlanRun:
     catalogue: dict[str, ImplantModel]
     results: tuple[SideResult, ...]
     plan_file: PlanFile
+    models: tuple[ImplantModel, ...]
 
     @property
     def exit_code(self) -> int:
@@ -97,7 +98,7 @@ def run_plan(request: PlanRequest, report: Report) -> PlanRun:
     views = views_of_anatomy(anatomy)
     results = _plan_sides(request, case, anatomy, models, limits, planner, error_model, report)
     plan_file = _plan_file(request, case, anatomy, limits, views, planner, results)
-    return PlanRun(request.case.name, case, anatomy, views, limits, catalogue, results, plan_file)
+    return PlanRun(request.case.name, case, anatomy, views, limits, catalogue, results, plan_file, models)
 
 
 def _plan_sides(

@@ -47,6 +47,10 @@ SHOWN_REASONS: Final = 3
 """Reasons that are printed of a side without an accepted plan: the worst ones; all of them stand in plan.json."""
 
 
+SMALL_GAP_MM: Final = 0.25
+"""Gap below which a proof counts as complete where the planner does not say what it aims at."""
+
+
 def plan(
     case: Case,
     /,
@@ -163,19 +167,19 @@ def certificate_lines(certificate: Certificate | None, plan: Plan | None) -> lis
     """What is proved about a side's worst slack, and where the proof ended early; numbers rounded so that they hold."""
     if certificate is None:
         return []
+    aim = plan.parameters.get("gap_mm") if plan is not None else None
+    goal = float(aim) if isinstance(aim, (int, float)) else SMALL_GAP_MM
     slack, upper = math.floor(100 * certificate.slack_mm + 1e-6) / 100, certificate.upper_bound_mm
     cap = f"cap {certificate.cap_mm:g} mm" if math.isfinite(certificate.cap_mm) else "no cap"
     given = f", given the implants of the {certificate.given} side" if certificate.given else ""
-    if slack >= certificate.cap_mm:
-        text = f"certified: worst slack reaches the {cap}, beyond which more is not asked for"
-        return [Text(f"  {text}{given}")]
-    if not upper < certificate.cap_mm:
-        return [Text(f"  not certified: worst slack {slack:.2f} mm ({cap}); the proof ended before any bound{given}")]
+    early = certificate.gap_mm > goal + 1e-6
+    if early and not upper < certificate.cap_mm:
+        return [
+            Text(f"  not certified: worst slack {slack:.2f} mm, {cap}; the proof was cut short before any bound{given}")
+        ]
     upper = math.ceil(100 * upper - 1e-6) / 100
     text = f"certified: no plan has more than {upper:.2f} mm of worst slack (this one: {slack:.2f}, {cap})"
-    aim = plan.parameters.get("gap_mm") if plan is not None else None
-    early = isinstance(aim, (int, float)) and certificate.gap_mm > aim + 1e-6
-    cut = f", more than the {aim:g} mm aimed at: the proof was cut short" if early else ""
+    cut = f", where {goal:g} mm was aimed at: the proof was cut short" if early else ""
     return [Text(f"  {text}; gap {upper - slack:.2f} mm{cut}{given}")]
 
 

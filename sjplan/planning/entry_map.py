@@ -27,6 +27,9 @@ FLOOR_MM: Final = -3.0
 _CROSSING_STEP_MM, _DIRECTION_STEP_DEG = 2.0, 4.0
 """Raster of axes; at a lateral surface some 25 mm from the joint, directions lie less than a cell apart."""
 
+_PASSES, _REACH_CELLS = 2, 2
+"""Passes over the axes, the raster's among them; how many cells away a cell's best axis is tried."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EntryMap:
@@ -72,8 +75,9 @@ def entry_map(
 ) -> EntryMap:
     """Map of the best slack per entry point of one side.
 
-    Axes are the planners' own raster: points spread over the joint, each with directions in a cone round the joint's mean
-    normal. On each lies the shortest implant of any model asked for that holds enough sacrum.
+    Axes are the planners' own raster: points spread over the joint, each with directions in a cone round the joint's
+    mean normal. On each lies the shortest implant of any model asked for that holds enough sacrum. What is best in a
+    cell is then tried in its neighbours, moved there: a cell that the raster met by few axes is not left behind.
 
     Parameters
     ----------
@@ -92,11 +96,18 @@ def entry_map(
     widest = problem.limits.joint_normal_angle_max_deg
     ways = directions(frame.side_from_vector(whole.mean_normal), widest, direction_step_deg)
     field, joint = planning_field(anatomy, side, problem.limits), joint_samples(whole, frame)
-    found = [_entries(field, joint, rules.packed(), points, ways, FLOOR_MM) for rules in _loosest(problem).values()]
-    value = np.concatenate([v.ravel() for v, _ in found])
-    place = np.concatenate([p.reshape(-1, 2) for _, p in found])
-    met = value > NOTHING + 1.0
-    return _binned(side, value[met], place[met], cell_mm, cap_mm)
+    raster = np.concatenate([np.repeat(points, len(ways), axis=0), np.tile(ways, (len(points), 1))], axis=1)
+    values, places = [], []
+    for rules in _loosest(problem).values():
+        axes = raster
+        for _ in range(_PASSES):
+            value, place = _entries(field, joint, rules.packed(), axes, FLOOR_MM)
+            met = value > NOTHING + 1.0
+            best = _best_of_each_cell(value[met], place[met], cell_mm)
+            values.append(value[met][best])
+            places.append(place[met][best])
+            axes = _moved_to_neighbours(axes[met][best], place[met][best], cell_mm)
+    return _binned(side, np.concatenate(values), np.concatenate(places), cell_mm, cap_mm)
 
 
 def _loosest(problem: Problem) -> dict[ImplantModel, SlotRules]:
@@ -107,6 +118,27 @@ def _loosest(problem: Problem) -> dict[ImplantModel, SlotRules]:
         if model not in rules or own.tip_lateral_mm < rules[model].tip_lateral_mm:
             rules[model] = replace(own, buried_mm=np.inf)
     return rules
+
+
+def _best_of_each_cell(value: Array, place: Array, cell_mm: float) -> NDArray[np.int64]:
+    """Index of the best value of every cell that holds any."""
+    cell = np.floor(place / cell_mm)
+    order = np.lexsort((-value, cell[:, 1], cell[:, 0]))
+    _, first = np.unique(cell[order], axis=0, return_index=True)
+    return np.asarray(order[first])
+
+
+def _moved_to_neighbours(axes: Array, place: Array, cell_mm: float) -> Array:
+    """Every axis moved, as it is, so that it enters in the middle of each cell round its own."""
+    middle = (np.floor(place / cell_mm) + 0.5) * cell_mm
+    steps = cell_mm * np.arange(-_REACH_CELLS, _REACH_CELLS + 1.0)
+    moved = []
+    for posterior in steps:
+        for cranial in steps:
+            shifted = axes.copy()
+            shifted[:, 1:3] += middle + np.array([posterior, cranial]) - place
+            moved.append(shifted)
+    return np.concatenate(moved)
 
 
 def _binned(side: Side, value: Array, place: Array, cell_mm: float, cap_mm: float) -> EntryMap:
@@ -127,21 +159,17 @@ def _entries(
     field: PlanningField,
     joint: JointSamples,
     rules: NDArray[np.float64],
-    points: NDArray[np.float64],
-    ways: NDArray[np.float64],
+    axes: NDArray[np.float64],
     floor: float,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Value of every point with every way, (n, m), and where its axis enters the ilium: posterior, cranial, (n, m, 2)."""
-    value = np.full((len(points), len(ways)), np.float32(NOTHING))
-    place = np.zeros((len(points), len(ways), 2), np.float32)
-    for n in nb.prange(len(points)):
-        axis = np.empty(6)
-        axis[:3] = points[n]
-        for m in range(len(ways)):
-            axis[3:] = ways[m]
-            value[n, m], _, _ = axis_value(field, joint, rules, axis, 1.0, floor)
-            if value[n, m] > NOTHING + 1.0:
-                _, lateral, _, _ = passage(field, axis)
-                place[n, m, 0] = axis[1] + lateral * axis[4]
-                place[n, m, 1] = axis[2] + lateral * axis[5]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Value of every axis (n, 6), and where it enters the ilium: posterior and cranial coordinate, (n, 2)."""
+    value = np.full(len(axes), NOTHING)
+    place = np.zeros((len(axes), 2))
+    for n in nb.prange(len(axes)):
+        axis = axes[n]
+        value[n], _, _ = axis_value(field, joint, rules, axis, 1.0, floor)
+        if value[n] > NOTHING + 1.0:
+            _, lateral, _, _ = passage(field, axis)
+            place[n, 0] = axis[1] + lateral * axis[4]
+            place[n, 1] = axis[2] + lateral * axis[5]
     return value, place

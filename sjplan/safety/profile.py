@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -79,7 +80,7 @@ def clearance_profile(
     ]
     slack, structure = np.zeros(len(stations) - 1), []
     least = dict.fromkeys(limit, -np.inf)
-    for n, (start, stop) in enumerate(zip(stations[:-1], stations[1:], strict=True)):
+    for n, (start, stop) in enumerate(itertools.pairwise(stations)):
         slab = _slab(whole, float(start), float(stop))
         least = {name: value - step for name, value in least.items()}
         slack[n], name = _slab_slack(surfaces.dangers, limit, slab, least)
@@ -108,8 +109,8 @@ def _slab_slack(
 ) -> tuple[float, str]:
     """Smallest slack of a slab, and to what.
 
-    `least` holds what each danger's slack is at least, from the slab before: no point lies nearer by more than the slabs
-    are apart. Dangers that cannot be the nearest are not measured; `least` is brought up to date for the others.
+    `least` holds what each danger's slack is at least, from the slab before: no point lies nearer by more than the
+    slabs are apart. Dangers that cannot be the nearest are not measured; `least` is brought up to date for the others.
     """
     best, nearest = np.inf, ""
     for name in sorted(least, key=least.__getitem__):
