@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from sjplan.core.implant import ImplantModel
 from sjplan.core.limits import Limits
@@ -316,17 +316,16 @@ def _certificate(entry: Any, aim: Any) -> str:
         ends = f"; slack is counted up to the cap of {ceiling} mm" if ceiling else ""
         return f"Nothing is proved about better plans: the proof was cut short. This plan has {own} mm{ends}.{given}"
     high = math.ceil(100 * upper - 1e-6) / 100
-    early = (
-        f" The proof was cut short: a gap of {number(goal, 2)} mm was aimed at." if upper - slack > goal + 0.002 else ""
-    )
+    aimed = f" The proof was cut short: a gap of {number(goal, 2)} mm was aimed at."
+    early = aimed if upper - slack > goal + 0.002 else ""
     ends = f" Slack is counted up to the cap of {ceiling} mm." if ceiling else " There is no cap."
     return (
-        f"No plan of this kind has more than {number(high, 2)} mm of worst slack; this one has {own} mm, so that no more "
-        f"than {number(high - low, 2)} mm were missed.{early}{ends}{given}"
+        f"No plan of this kind has more than {number(high, 2)} mm of worst slack; this one has {own} mm, so that no "
+        f"more than {number(high - low, 2)} mm were missed.{early}{ends}{given}"
     )
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
