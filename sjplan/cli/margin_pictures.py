@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MAP_CAP_MM: Final = 5.0
 """Slack above this is not told apart on the entry map: beyond the planners' cap, so that a reserve shows."""
 
-CUT_STATION_MM: Final = 2.0
+CUT_STATION_MM: Final = 3.0
 """Slabs of an implant that a danger's surface cuts: measuring a depth takes longer than measuring a distance."""
 
 

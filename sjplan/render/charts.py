@@ -63,7 +63,7 @@ def profile_picture(profiles: Mapping[int, ClearanceProfile], lengths_mm: Mappin
 
 
 def _draw_stretches(axes: Axes, profile: ClearanceProfile, length_mm: float) -> None:
-    """Ilium, joint and sacrum behind the curve, named at the top; what is beyond the implant is left white."""
+    """Ilium, joint and sacrum behind the curve, named above; what is beyond the implant is left white."""
     way = profile.passage
     if way.lateral_mm is None or way.iliac_exit_mm is None or way.sacral_entry_mm is None:
         axes.text(0.5, 0.97, "the axis does not pass from the ilium into the sacrum", transform=axes.transAxes,
@@ -74,7 +74,7 @@ def _draw_stretches(axes: Axes, profile: ClearanceProfile, length_mm: float) -> 
         start, stop = max(a, 0.0), min(b, length_mm)
         if stop > start:
             axes.axvspan(start, stop, color=BONE_SHADES[name], linewidth=0, zorder=0)
-            axes.text(0.5 * (start + stop), 0.97, name, transform=axes.get_xaxis_transform(), ha="center", va="top",
+            axes.text(0.5 * (start + stop), 1.02, name, transform=axes.get_xaxis_transform(), ha="center", va="bottom",
                       color=_QUIET, fontsize=9)  # fmt: skip
 
 
@@ -97,8 +97,10 @@ def _draw_slack(axes: Axes, profile: ClearanceProfile) -> None:
     n = profile.worst
     axes.plot(x[n], y[n], marker="o", markersize=8, color="white", markeredgecolor=_INK, markeredgewidth=1.6, zorder=5)
     side = "left" if x[n] < 0.6 * axes.get_xlim()[1] else "right"
-    axes.annotate(f"{profile.slack_mm[n]:.2f} mm to {words(profile.structure[n])}", (float(x[n]), float(y[n])),
-                  xytext=(10 if side == "left" else -10, -4), textcoords="offset points", ha=side, va="top",
+    text = f"{profile.slack_mm[n]:.2f} mm to {words(profile.structure[n])}".replace("-", "\u2212")
+    room = float(y[n]) > low + 1.0
+    axes.annotate(text, (float(x[n]), float(y[n])), xytext=(10 if side == "left" else -10, -4 if room else 5),
+                  textcoords="offset points", ha=side, va="top" if room else "bottom",
                   color=_INK, fontsize=9.5, fontweight="bold", zorder=6,
                   path_effects=[withStroke(linewidth=2.5, foreground="white")])  # fmt: skip
 

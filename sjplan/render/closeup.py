@@ -113,13 +113,19 @@ def _closeup(subject: SliceSubject, slot: int, title: str) -> bytes:
     heading = f"{title}, implant {slot}" if title else f"Implant {slot}"
     figure.text(0.012, 1 - 0.2 * (1 - share), f"{heading}: tightest to {words(binding.structure)}",
                 color=slot_colour(slot), fontsize=13, fontweight="bold", va="top")  # fmt: skip
+    slack = f"{binding.slack_mm:+.2f}".replace("-", "\u2212")
     numbers = (
-        f"{binding.distance_mm:.1f} mm from the implant (solid line); {binding.envelope_mm:.1f} mm from its envelope "
-        f"(dashed), limit {binding.limit_mm:g}: slack {binding.slack_mm:+.2f} mm"
+        f"implant (solid line) {_distance(binding.distance_mm)} it, envelope (dashed) {_distance(binding.envelope_mm)} "
+        f"it, limit {binding.limit_mm:g} mm: slack {slack} mm"
     )
     figure.text(0.012, share + 0.15 * (1 - share), numbers, color="white", fontsize=10, va="bottom")
     figure.text(0.99, 1 - 0.2 * (1 - share), "not for clinical use", color=INK, fontsize=9, ha="right", va="top")
     return figure_png(figure)
+
+
+def _distance(distance_mm: float) -> str:
+    """How far from a structure, or how far beyond it."""
+    return f"{abs(distance_mm):.1f} mm " + ("beyond" if distance_mm < 0 else "from")
 
 
 def _draw_binding(axes: Axes, plane: SlicePlane, binding: Clearance) -> None:
@@ -130,10 +136,11 @@ def _draw_binding(axes: Axes, plane: SlicePlane, binding: Clearance) -> None:
     axes.plot(pair[:, 0], pair[:, 1], color="white", linewidth=2.0, linestyle="solid" if near else (0, (1, 2)),
               marker="o", markersize=5, path_effects=STROKE)  # fmt: skip
     if not near:
-        text = f"dotted: {binding.distance_mm:.1f} mm, ends {off:.1f} mm off this plane"
+        text = f"dotted: its end lies {off:.1f} mm off this plane"
         axes.text(0.025, 0.08, text, transform=axes.transAxes, color="white", fontsize=10, path_effects=STROKE)
         return
     right = pair[1, 0] < 0.1 * plane.width_mm
-    axes.annotate(f"{binding.distance_mm:.1f} mm", (float(pair[1, 0]), float(pair[1, 1])),
+    text = f"{abs(binding.distance_mm):.1f} mm" + (" beyond" if binding.distance_mm < 0 else "")
+    axes.annotate(text, (float(pair[1, 0]), float(pair[1, 1])),
                   xytext=(9 if right else -9, -16), textcoords="offset points", ha="left" if right else "right",
                   color="white", fontsize=12, fontweight="bold", path_effects=STROKE)  # fmt: skip

@@ -16,6 +16,7 @@ from scipy import ndimage
 
 from sjplan.anatomy.types import Anatomy
 from sjplan.core.arrays import Array, unit
+from sjplan.core.frames import AnatomicalFrame
 from sjplan.core.trajectory import Trajectory
 from sjplan.planning.entry_map import FLOOR_MM, EntryMap
 from sjplan.planning.field import SideFrame
@@ -169,6 +170,13 @@ def shadow(points_mm: Array, low_mm: Array, pixel_mm: float) -> NDArray[np.bool_
     )
 
 
+def _letter_frame(frame: AnatomicalFrame) -> AnatomicalFrame:
+    """Left of the pelvis and head of the scan, as on a radiograph: a pelvic frame may lean back by 45 degrees."""
+    head = np.array([0.0, 0.0, 1.0])
+    cranial = unit(head - (head @ frame.left) * frame.left)
+    return AnatomicalFrame(frame.origin_lps_mm, np.stack([frame.left, np.cross(cranial, frame.left), cranial]))
+
+
 def _frame(axes: Axes, anatomy: Anatomy, found: EntryMap, plane: SlicePlane) -> None:
     """What is shown, letters at its edges, and a scale bar."""
     joint = plane.flat_mm(anatomy.joints[found.side].sacral_lps_mm)[:, :2]
@@ -182,7 +190,7 @@ def _frame(axes: Axes, anatomy: Anatomy, found: EntryMap, plane: SlicePlane) -> 
     for spine in axes.spines.values():
         spine.set_color("#d3d9df")
     places = {"left": (0.015, 0.5), "right": (0.985, 0.5), "top": (0.5, 0.975), "bottom": (0.5, 0.025)}
-    for edge, letter in plane.letters(anatomy.frame).items():
+    for edge, letter in plane.letters(_letter_frame(anatomy.frame)).items():
         x, y = places[edge]
         axes.text(x, y, letter, transform=axes.transAxes, fontsize=13, fontweight="bold", color=_INK, ha="center",
                   va="center", path_effects=_HALO, zorder=9)  # fmt: skip

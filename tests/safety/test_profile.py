@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from sjplan.core.frames import SIDE_SIGN
 from sjplan.core.limits import Limits
 from sjplan.core.tolerances import DEPTH_TOL_MM, JUDGE_TOL_MM
 from sjplan.core.trajectory import Trajectory
@@ -38,14 +37,21 @@ def through_the_joint(surfaces: MeasuringSurfaces, seed: int, length_mm: float =
     return Trajectory(entry, entry + length_mm * axis, 30.0, model)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.fixture(scope="module")
+def clear(surfaces: MeasuringSurfaces, default_limits: Limits) -> Trajectory:
+    """An implant of 45.2 mm that no danger's surface cuts."""
+    drawn = (through_the_joint(surfaces, seed, 45.2) for seed in range(60))
+    return next(t for t in drawn if implant_margins(surfaces, 1, t, default_limits).margin_mm > 0.5)
+
+
+@pytest.mark.parametrize("seed", range(8))
 def test_worst_station_is_the_judges_worst_slack(
     surfaces: MeasuringSurfaces, default_limits: Limits, seed: int
 ) -> None:
     trajectory = through_the_joint(surfaces, seed, 40.0 + 0.37 * seed)
     margins = implant_margins(surfaces, 1, trajectory, default_limits)
     cut = margins.margin_mm <= 0
-    profile = clearance_profile(surfaces, trajectory, default_limits, 2.0 if cut else 0.5)
+    profile = clearance_profile(surfaces, trajectory, default_limits, 5.0 if cut else 0.5)
     worst = float(profile.slack_mm.min())
     assert worst == pytest.approx(margins.slack_mm, abs=2 * (DEPTH_TOL_MM if cut else JUDGE_TOL_MM))
     if not cut:
@@ -53,27 +59,24 @@ def test_worst_station_is_the_judges_worst_slack(
         assert named[profile.structure[profile.worst]] == pytest.approx(worst, abs=2 * JUDGE_TOL_MM)
 
 
-def test_stations_cover_the_implant_evenly(surfaces: MeasuringSurfaces, default_limits: Limits) -> None:
-    trajectory = through_the_joint(surfaces, 3, 45.2)
-    profile = clearance_profile(surfaces, trajectory, default_limits)
+def test_stations_cover_the_implant_evenly(
+    surfaces: MeasuringSurfaces, default_limits: Limits, clear: Trajectory
+) -> None:
+    profile = clearance_profile(surfaces, clear, default_limits)
     assert len(profile.along_mm) == len(profile.slack_mm) == len(profile.structure) == 90
     assert np.allclose(np.diff(profile.along_mm), 45.2 / 90)
     assert profile.along_mm[0] == pytest.approx(45.2 / 180)
     assert profile.along_mm[-1] == pytest.approx(45.2 - 45.2 / 180)
     # No point of a slab lies farther from the next slab's points than they are apart.
-    clear = profile.slack_mm.min() > 0
-    assert not clear or np.abs(np.diff(profile.slack_mm)).max() <= 45.2 / 90 + 2 * JUDGE_TOL_MM
+    assert np.abs(np.diff(profile.slack_mm)).max() <= 45.2 / 90 + 2 * JUDGE_TOL_MM
 
 
-def test_each_station_is_what_points_on_the_dangers_say(surfaces: MeasuringSurfaces, default_limits: Limits) -> None:
+def test_each_station_is_what_points_on_the_dangers_say(
+    surfaces: MeasuringSurfaces, default_limits: Limits, clear: Trajectory
+) -> None:
     """The slow way: distances of the triangles' corners and middles to the slab; they may only be farther."""
-    trajectory = next(
-        t
-        for t in (through_the_joint(surfaces, seed) for seed in range(40))
-        if implant_margins(surfaces, 1, t, default_limits).margin_mm > 0.5
-    )
-    profile = clearance_profile(surfaces, trajectory, default_limits)
-    whole = envelope_solid(trajectory)
+    profile = clearance_profile(surfaces, clear, default_limits)
+    whole = envelope_solid(clear)
     half = whole.length_mm / len(profile.along_mm) / 2
     for n in range(0, len(profile.along_mm), 15):
         slab = type(whole)(np.concatenate([
@@ -89,10 +92,9 @@ def test_each_station_is_what_points_on_the_dangers_say(surfaces: MeasuringSurfa
         assert profile.slack_mm[n] >= slow - 0.6, "a triangle of the 2 mm phantom is under 2 mm wide"
 
 
-def test_passage_is_where_the_bones_are(surfaces: MeasuringSurfaces, default_limits: Limits) -> None:
-    trajectory = through_the_joint(surfaces, 3)
-    passage = clearance_profile(surfaces, trajectory, default_limits).passage
-    margins = implant_margins(surfaces, 1, trajectory, default_limits)
+def test_passage_is_where_the_bones_are(surfaces: MeasuringSurfaces, default_limits: Limits, clear: Trajectory) -> None:
+    passage = clearance_profile(surfaces, clear, default_limits).passage
+    margins = implant_margins(surfaces, 1, clear, default_limits)
     assert passage.lateral_mm == pytest.approx(margins.protrusion_mm)
     assert passage.sacral_mm == pytest.approx(margins.sacral_mm)
 
@@ -103,8 +105,7 @@ def test_an_implant_out_of_the_bone_is_below_zero_where_it_is_out(
     good = through_the_joint(surfaces, 3)
     ahead = 40.0 * surfaces.anatomy.frame.posterior * -1.0
     out = Trajectory(good.entry_lps_mm + ahead, good.tip_lps_mm + ahead, 0.0, good.model)
-    assert SIDE_SIGN["left"] == 1.0
-    profile = clearance_profile(surfaces, out, default_limits, 4.0)
+    profile = clearance_profile(surfaces, out, default_limits, 6.0)
     margins = implant_margins(surfaces, 1, out, default_limits)
     assert margins.slack_mm < 0
     assert profile.slack_mm.min() == pytest.approx(margins.slack_mm, abs=0.2)
