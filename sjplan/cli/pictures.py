@@ -70,9 +70,8 @@ def write_pictures(run: PlanRun, folder: Path, report: Report) -> None:
     overview = gallery.save("anatomy", "What was found in the label map", anatomy_picture(gallery.scene))
     drawn: dict[str, SidePictures] = {}
     for n, result in enumerate(run.results):
-        if implants_of(result):
-            start, stop = (0.25 + 0.73 * m / len(run.results) for m in (n, n + 1))
-            drawn[result.side] = side_pictures(gallery, result, part_of(report, start, stop))
+        start, stop = (0.25 + 0.73 * m / len(run.results) for m in (n, n + 1))
+        drawn[result.side] = side_pictures(gallery, result, part_of(report, start, stop))
     report("writing the report", 0.98)
     data = ReportData(
         run.plan_file.model_dump(by_alias=True),
@@ -92,18 +91,26 @@ def implants_of(result: SideResult) -> dict[int, Trajectory]:
 
 
 def side_pictures(gallery: Gallery, result: SideResult, report: Report) -> SidePictures:
-    """All pictures of one side."""
+    """All pictures of one side; of one without any implant, the map of where one could go in."""
+    from sjplan.cli.margin_pictures import bindings, entries, pareto, profiles
     from sjplan.report.data import SidePictures
 
+    if not implants_of(result):
+        return SidePictures(entries=entries(gallery, result, report))
     return SidePictures(
         views=_views(gallery, result, part_of(report, 0.0, 0.25)),
         sheet=_sheet(gallery, result, part_of(report, 0.25, 0.75)),
-        slices=_slices(gallery, result, part_of(report, 0.75, 0.9)),
-        scenes=_scenes(gallery, result, part_of(report, 0.9, 1.0)),
+        slices=_slices(gallery, result, part_of(report, 0.75, 0.85)),
+        scenes=_scenes(gallery, result, part_of(report, 0.85, 0.9)),
+        entries=entries(gallery, result, part_of(report, 0.9, 0.95)),
+        pareto=pareto(gallery, result),
+        profiles=profiles(gallery, result, part_of(report, 0.95, 0.98)),
+        bindings=bindings(gallery, result, part_of(report, 0.98, 1.0)),
     )
 
 
-def _shown_as(result: SideResult) -> str:
+def shown_as(result: SideResult) -> str:
+    """What a caption says of a plan that is not accepted."""
     return "" if result.margins is not None else ", nearest plan (NOT accepted)"
 
 
@@ -117,10 +124,10 @@ def _views(gallery: Gallery, result: SideResult, report: Report) -> tuple[Pictur
             implants=implants,
             points_lps_mm=structure_points(run.anatomy, side),
             frame=run.anatomy.frame,
-            title=f"{name}, {side} side{_shown_as(result)}",
+            title=f"{name}, {side} side{shown_as(result)}",
         )
         radiograph = gallery.scope.take(run.views[name], trajectories=tuple(implants.values()))
-        drawn.append(gallery.save(f"{side}-{name}", f"{name}{_shown_as(result)}", fluoro_picture(radiograph, overlays)))
+        drawn.append(gallery.save(f"{side}-{name}", f"{name}{shown_as(result)}", fluoro_picture(radiograph, overlays)))
     return tuple(drawn)
 
 
@@ -170,7 +177,7 @@ def _slices(gallery: Gallery, result: SideResult, report: Report) -> tuple[Pictu
     measured = {m.slot: m for m in margins.implants} if margins is not None else None
     sheets = slices_pictures(volume, run.anatomy, implants, measured)
     return tuple(
-        gallery.save(f"{result.side}-slices-{slot}", f"Implant {slot}{_shown_as(result)}", image)
+        gallery.save(f"{result.side}-slices-{slot}", f"Implant {slot}{shown_as(result)}", image)
         for slot, image in sheets.items()
     )
 
@@ -182,5 +189,5 @@ def _scenes(gallery: Gallery, result: SideResult, report: Report) -> tuple[Pictu
     for n, view in enumerate(SCENES):
         report(f"{result.side}: 3D pictures", n / len(SCENES))
         image = scene_picture(gallery.scene, implants_of(result), view)
-        drawn.append(gallery.save(f"{result.side}-3d-{view}", f"{view}{_shown_as(result)}", image))
+        drawn.append(gallery.save(f"{result.side}-3d-{view}", f"{view}{shown_as(result)}", image))
     return tuple(drawn)

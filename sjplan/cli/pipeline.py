@@ -72,6 +72,7 @@ class PlanRun:
     catalogue: dict[str, ImplantModel]
     results: tuple[SideResult, ...]
     plan_file: PlanFile
+    models: tuple[ImplantModel, ...]
 
     @property
     def exit_code(self) -> int:
@@ -111,7 +112,7 @@ def run_plan(request: PlanRequest, report: Report) -> PlanRun:
     views = views_of_anatomy(anatomy)
     results = _plan_sides(request, case, anatomy, models, limits, catalogue, planner, error_model, report)
     plan_file = _plan_file(request, case, anatomy, limits, views, planner, results)
-    return PlanRun(request.case.name, case, anatomy, views, limits, catalogue, results, plan_file)
+    return PlanRun(request.case.name, case, anatomy, views, limits, catalogue, results, plan_file, models)
 
 
 def planner_for(request: PlanRequest) -> Planner:
@@ -209,6 +210,7 @@ def _plan_file(
             r.nearest_margins,
             r.fallback_margins,
             breach=r.breach,
+            pareto_reports=r.pareto_margins,
             views={name: carm_numbers(carm) for name, carm in views.items()},
             parameters=getattr(planner, "parameters", None),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import Parameter
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sjplan.cli.sides import SideResult
+    from sjplan.core.plan import Certificate, Plan
     from sjplan.safety.types import BreachReport, MarginReport
 
 KERNEL_ROOMS: Final = ("anatomy", "geometry", "planning", "safety")
@@ -43,6 +45,10 @@ PLAN_SHARE: Final = 0.5
 
 SHOWN_REASONS: Final = 3
 """Reasons that are printed of a side without an accepted plan: the worst ones; all of them stand in plan.json."""
+
+
+SMALL_GAP_MM: Final = 0.25
+"""Gap below which a proof counts as complete where the planner does not say what it aims at."""
 
 
 def plan(
@@ -150,7 +156,8 @@ def side_lines(result: SideResult) -> list[Text]:
     """The verdict of one side and its implants, line by line."""
     if result.margins is not None:
         head = Text(f"{result.side}: {result.outcome.status}, accepted", style="bold green")
-        return [head, *margin_lines(result.margins), *breach_lines(result.breach)]
+        certified = certificate_lines(result.outcome.certificate, result.outcome.plan)
+        return [head, *margin_lines(result.margins), *certified, *breach_lines(result.breach)]
     lines = [Text(f"{result.side}: {result.outcome.status}, no accepted plan", style="bold red")]
     reasons = result.outcome.reasons
     lines += [Text(f"  {reason.text}") for reason in reasons[:SHOWN_REASONS]]
@@ -163,6 +170,26 @@ def side_lines(result: SideResult) -> list[Text]:
         slack = result.fallback_margins.slack_mm
         lines.append(Text(f"  two implants would do: worst slack {slack:+.1f} mm (see fallback in plan.json)"))
     return lines
+
+
+def certificate_lines(certificate: Certificate | None, plan: Plan | None) -> list[Text]:
+    """What is proved about a side's worst slack, and where the proof ended early; numbers rounded so that they hold."""
+    if certificate is None:
+        return []
+    aim = plan.parameters.get("gap_mm") if plan is not None else None
+    goal = float(aim) if isinstance(aim, (int, float)) else SMALL_GAP_MM
+    slack, upper = math.floor(100 * certificate.slack_mm + 1e-6) / 100, certificate.upper_bound_mm
+    cap = f"cap {certificate.cap_mm:g} mm" if math.isfinite(certificate.cap_mm) else "no cap"
+    given = f", given the implants of the {certificate.given} side" if certificate.given else ""
+    early = certificate.gap_mm > goal + 1e-6
+    if early and not upper < certificate.cap_mm:
+        return [
+            Text(f"  not certified: worst slack {slack:.2f} mm, {cap}; the proof was cut short before any bound{given}")
+        ]
+    upper = math.ceil(100 * upper - 1e-6) / 100
+    text = f"certified: no plan has more than {upper:.2f} mm of worst slack (this one: {slack:.2f}, {cap})"
+    cut = f", where {goal:g} mm was aimed at: the proof was cut short" if early else ""
+    return [Text(f"  {text}; gap {upper - slack:.2f} mm{cut}{given}")]
 
 
 def breach_lines(breach: BreachReport | None) -> list[Text]:

@@ -32,6 +32,7 @@ class SideResult:
     margins: MarginReport | None = None
     nearest_margins: MarginReport | None = None
     fallback_margins: MarginReport | None = None
+    pareto_margins: tuple[MarginReport, ...] = ()
     breach: BreachReport | None = None
 
     @property
@@ -79,7 +80,11 @@ def plan_side(planner: Planner, problem: Problem, *, seed: int, budget: Budget, 
         return None if plan is None else judge(plan, problem.anatomy, problem.limits)
 
     outcome = replace(
-        outcome, plan=signed(outcome.plan), nearest=signed(outcome.nearest), fallback=signed(outcome.fallback)
+        outcome,
+        plan=signed(outcome.plan),
+        nearest=signed(outcome.nearest),
+        fallback=signed(outcome.fallback),
+        pareto=tuple(replace(plan, seed=seed, input_sha256=input_sha256) for plan in outcome.pareto),
     )
     margins = measured(outcome.plan)
     if margins is not None and not margins.accepted:
@@ -87,7 +92,10 @@ def plan_side(planner: Planner, problem: Problem, *, seed: int, budget: Budget, 
     nearest, fallback = measured(outcome.nearest), measured(outcome.fallback)
     if fallback is not None and not fallback.accepted:
         outcome, fallback = replace(outcome, fallback=None), None
-    return SideResult(problem.side, outcome, margins, nearest, fallback)
+    traded = [(p, judge(p, problem.anatomy, problem.limits)) for p in outcome.pareto]
+    traded = [(p, report) for p, report in traded if report.accepted]
+    outcome = replace(outcome, pareto=tuple(p for p, _ in traded))
+    return SideResult(problem.side, outcome, margins, nearest, fallback, tuple(report for _, report in traded))
 
 
 def kept_apart(
@@ -151,7 +159,9 @@ def _rejected(outcome: Outcome, margins: MarginReport) -> Outcome:
         Reason(v.constraint, v.missing, v.unit, f"the planner's plan was rejected by the judge: {v.text}")
         for v in margins.violations
     )
-    return replace(outcome, status="infeasible", plan=None, nearest=outcome.plan, reasons=reasons)
+    return replace(
+        outcome, status="infeasible", plan=None, nearest=outcome.plan, reasons=reasons, certificate=None, pareto=()
+    )
 
 
 def refused(side: Side, error: SjplanError) -> SideResult:

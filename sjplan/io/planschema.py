@@ -104,6 +104,40 @@ class ProposalEntry(Entry):
     _order = field_validator("implants")(lambda implants: _in_order(implants))
 
 
+class CertificateEntry(Entry):
+    """What is proved about the plan's worst slack; null for a bound, gap or cap that is infinite.
+
+    `slack_mm` is rounded down and `upper_bound_mm` up, so that what is stored is still proved.
+    """
+
+    slack_mm: Number
+    upper_bound_mm: Number | None = None
+    gap_mm: Number | None = None
+    cap_mm: Number | None = None
+    given: Literal["left", "right"] | None = None
+
+
+class TradeImplantEntry(Entry):
+    """One implant of a plan that trades slack for length."""
+
+    slot: Slot
+    model: str
+    length_mm: Annotated[float, Field(gt=0, lt=300)]
+    entry_lps_mm: Point
+    tip_lps_mm: Point
+    roll_deg: Number
+    sacral_mm: Number | None = None
+    slack_mm: Number | None = None
+
+
+class TradeEntry(Entry):
+    """An accepted plan on the same axes: its worst slack, and the length in the sacrum summed over its implants."""
+
+    slack_mm: Number
+    sacral_mm: Number
+    implants: Annotated[list[TradeImplantEntry], Field(min_length=1, max_length=3)]
+
+
 class SideEntry(Entry):
     """One side: what the planner answered, and what the judge measured."""
 
@@ -111,12 +145,12 @@ class SideEntry(Entry):
     status: Status
     planner: str
     parameters: dict[str, Any] = {}
-    certificate: dict[str, Any] | None = None
+    certificate: CertificateEntry | None = None
     reasons: list[ReasonEntry] = []
     findings: list[FindingEntry] = []
     nearest: ProposalEntry | None = None
     fallback: ProposalEntry | None = None
-    pareto: list[Any] = []
+    pareto: list[TradeEntry] = []
     views: dict[str, Any] = {}
     pairs: list[PairEntry] = []
     construct_breach_probability: dict[str, Any] | None = None

@@ -52,9 +52,11 @@ WITNESS_NEAR_MM: Final = 1.5
 
 _LABEL_GREYS: Final = {"sacrum": 0.62, "vertebrae_S1": 0.62, "hip_left": 0.46, "hip_right": 0.46}
 _OTHER_GREY: Final = 0.3
-_INK: Final = "#ffd84d"
-_DPI: Final = 100
-_STROKE: Final = [withStroke(linewidth=2.0, foreground="black")]
+INK: Final = "#ffd84d"
+"""Words over a slice."""
+
+DPI: Final = 100
+STROKE: Final = [withStroke(linewidth=2.0, foreground="black")]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,7 +73,7 @@ class SliceOverlays:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Subject:
+class SliceSubject:
     """All that is shown in any plane: volume, meshes relative to an origin, implants with what was measured."""
 
     volume: CtVolume | LabelMap
@@ -81,6 +83,24 @@ class _Subject:
     implants: Mapping[int, Trajectory]
     margins: Mapping[int, ImplantMargins]
     overlays: SliceOverlays
+
+    @classmethod
+    def of(
+        cls,
+        volume: CtVolume | LabelMap,
+        anatomy: Anatomy,
+        implants: Mapping[int, Trajectory],
+        margins: Mapping[int, ImplantMargins] | None = None,
+        overlays: SliceOverlays | None = None,
+    ) -> SliceSubject:
+        """Make the meshes that every plane cuts."""
+        surface = joined(anatomy.sacrum, *anatomy.ilium.values())
+        origin = anatomy.frame.origin_lps_mm
+        mesh = poly_data(surface.vertices_lps_mm - origin, surface.triangles)
+        mesh.cell_data["label"] = surface.label
+        lumina = {f.name: lumen_mesh(f.lumen_lps_mm, anatomy.spacing_mm, origin) for f in anatomy.foramina}
+        lumina["canal"] = lumen_mesh(anatomy.canal.lumen_lps_mm, anatomy.spacing_mm, origin)
+        return cls(volume, anatomy.frame, lumina, mesh, implants, margins or {}, overlays or SliceOverlays())
 
 
 def slices_pictures(
@@ -110,13 +130,7 @@ def slices_pictures(
     panel_px : int
         Pixels of a slice's side.
     """
-    surface = joined(anatomy.sacrum, *anatomy.ilium.values())
-    origin = anatomy.frame.origin_lps_mm
-    mesh = poly_data(surface.vertices_lps_mm - origin, surface.triangles)
-    mesh.cell_data["label"] = surface.label
-    lumina = {f.name: lumen_mesh(f.lumen_lps_mm, anatomy.spacing_mm, origin) for f in anatomy.foramina}
-    lumina["canal"] = lumen_mesh(anatomy.canal.lumen_lps_mm, anatomy.spacing_mm, origin)
-    subject = _Subject(volume, anatomy.frame, lumina, mesh, implants, margins or {}, overlays or SliceOverlays())
+    subject = SliceSubject.of(volume, anatomy, implants, margins, overlays)
     return {slot: _implant_sheet(subject, slot, width_mm, panel_px) for slot in implants}
 
 
@@ -140,11 +154,11 @@ def slice_picture(
 ) -> bytes:  # fmt: skip
     """PNG of one bare plane, a picture pixel for each of the plane's, with the implants' outlines and no words."""
     rows, columns = plane.shape
-    figure = Figure(figsize=(columns / _DPI, rows / _DPI), dpi=_DPI)
-    axes = _panel(figure, (0.0, 0.0, 1.0, 1.0), plane)
+    figure = Figure(figsize=(columns / DPI, rows / DPI), dpi=DPI)
+    axes = plane_axes(figure, (0.0, 0.0, 1.0, 1.0), plane)
     axes.imshow(grey_levels(volume, plane), cmap="gray", vmin=0, vmax=1, extent=_extent(plane), interpolation="nearest")
     _draw_implants(axes, plane, implants or {}, SliceOverlays(envelopes=envelopes))
-    return _png(figure)
+    return figure_png(figure)
 
 
 def grey_levels(volume: CtVolume | LabelMap, plane: SlicePlane) -> NDArray[np.float32]:
@@ -159,22 +173,23 @@ def grey_levels(volume: CtVolume | LabelMap, plane: SlicePlane) -> NDArray[np.fl
     return np.asarray(table[sample_labels(volume, plane)])
 
 
-def _implant_sheet(subject: _Subject, slot: int, width_mm: float, panel_px: int) -> bytes:
+def _implant_sheet(subject: SliceSubject, slot: int, width_mm: float, panel_px: int) -> bytes:
     trajectory = subject.implants[slot]
     middle = (trajectory.entry_lps_mm + trajectory.tip_lps_mm) / 2
     planes = [*implant_planes(trajectory, subject.frame, width_mm), *orthogonal_planes(subject.frame, middle, width_mm)]
     planes = [
         SlicePlane(p.name, p.centre_lps_mm, p.right, p.up, width_mm, width_mm, width_mm / panel_px) for p in planes
     ]
-    figure = Figure(figsize=(3 * panel_px / _DPI, 2 * panel_px / _DPI), dpi=_DPI, facecolor="black")
+    figure = Figure(figsize=(3 * panel_px / DPI, 2 * panel_px / DPI), dpi=DPI, facecolor="black")
     cells = [(0.0, 0.5), (1 / 3, 0.5), (0.0, 0.0), (1 / 3, 0.0), (2 / 3, 0.0)]
     for plane, (left, bottom) in zip(planes, cells, strict=True):
-        _draw_plane(_panel(figure, (left, bottom, 1 / 3, 0.5), plane), subject, plane, slot)
+        draw_plane(plane_axes(figure, (left, bottom, 1 / 3, 0.5), plane), subject, plane, slot)
     _draw_key(figure, subject, slot)
-    return _png(figure)
+    return figure_png(figure)
 
 
-def _panel(figure: Figure, place: tuple[float, float, float, float], plane: SlicePlane) -> Axes:
+def plane_axes(figure: Figure, place: tuple[float, float, float, float], plane: SlicePlane) -> Axes:
+    """Axes in mm of a plane, without a frame."""
     axes = figure.add_axes(place, facecolor="black")
     axes.set_axis_off()
     left, right, bottom, top = _extent(plane)
@@ -190,12 +205,13 @@ def _extent(plane: SlicePlane) -> tuple[float, float, float, float]:
     return -w, w, -h, h
 
 
-def _draw_plane(axes: Axes, subject: _Subject, plane: SlicePlane, slot: int) -> None:
+def draw_plane(axes: Axes, subject: SliceSubject, plane: SlicePlane, slot: int, strong: str = "") -> None:
+    """Draw volume, surfaces, implants and letters of one plane; the structure `strong` with a thick line."""
     over = subject.overlays
     extent = _extent(plane)
     axes.imshow(grey_levels(subject.volume, plane), cmap="gray", vmin=0, vmax=1, extent=extent, interpolation="nearest")
     if over.surfaces:
-        _draw_surfaces(axes, subject, plane)
+        _draw_surfaces(axes, subject, plane, strong)
     if over.lumina:
         for name, mesh in subject.lumina.items():
             lines = mesh_lines_mm(mesh, subject.frame.origin_lps_mm, plane)
@@ -223,7 +239,7 @@ def _draw_implants(axes: Axes, plane: SlicePlane, implants: Mapping[int, Traject
             axes.plot(ring[:, 0], ring[:, 1], color=colour, linewidth=1.6)
 
 
-def _draw_surfaces(axes: Axes, subject: _Subject, plane: SlicePlane) -> None:
+def _draw_surfaces(axes: Axes, subject: SliceSubject, plane: SlicePlane, strong: str) -> None:
     """Where the bones' surfaces meet the plane, in the colour of what each is."""
     cut = subject.surface.slice(normal=plane.normal, origin=plane.centre_lps_mm - subject.frame.origin_lps_mm)
     if cut.n_cells == 0:
@@ -231,7 +247,7 @@ def _draw_surfaces(axes: Axes, subject: _Subject, plane: SlicePlane) -> None:
     ends = np.asarray(cut.lines).reshape(-1, 3)[:, 1:]
     flat = plane.flat_mm(np.asarray(cut.points, dtype=np.float64) + subject.frame.origin_lps_mm)[:, :2]
     names = [SURFACE_NAMES[i] for i in cut.cell_data["label"]]
-    widths = [0.7 if name in PASSAGES else 1.0 for name in names]
+    widths = [3.0 if name == strong else 0.7 if name in PASSAGES else 1.0 for name in names]
     axes.add_collection(
         LineCollection(list(flat[ends]), colors=[STRUCTURE_COLOURS[n] for n in names], linewidths=widths)
     )
@@ -243,7 +259,7 @@ def _draw_witness(axes: Axes, plane: SlicePlane, margins: ImplantMargins) -> Non
     pair = plane.flat_mm([binding.on_implant_lps_mm, binding.at_lps_mm])
     if np.abs(pair[:, 2]).max() > WITNESS_NEAR_MM:
         return
-    axes.plot(pair[:, 0], pair[:, 1], color="white", linewidth=1.4, marker="o", markersize=3, path_effects=_STROKE)
+    axes.plot(pair[:, 0], pair[:, 1], color="white", linewidth=1.4, marker="o", markersize=3, path_effects=STROKE)
     axes.annotate(
         f"{binding.distance_mm:.1f} mm",
         (float(pair[1, 0]), float(pair[1, 1])),
@@ -251,7 +267,7 @@ def _draw_witness(axes: Axes, plane: SlicePlane, margins: ImplantMargins) -> Non
         textcoords="offset points",
         color="white",
         fontsize=8,
-        path_effects=_STROKE,
+        path_effects=STROKE,
     )
 
 
@@ -264,17 +280,17 @@ def _draw_letters(axes: Axes, plane: SlicePlane, frame: AnatomicalFrame) -> None
 
 def _draw_scale_bar(axes: Axes, plane: SlicePlane) -> None:
     right, bottom = plane.width_mm / 2 - 5.0, -plane.height_mm / 2 + 5.0
-    axes.plot([right - 10.0, right], [bottom, bottom], color=_INK, linewidth=2.5, solid_capstyle="butt")
-    axes.text(right - 5.0, bottom + 1.5, "10 mm", color=_INK, fontsize=8, ha="center", path_effects=_STROKE)
+    axes.plot([right - 10.0, right], [bottom, bottom], color=INK, linewidth=2.5, solid_capstyle="butt")
+    axes.text(right - 5.0, bottom + 1.5, "10 mm", color=INK, fontsize=8, ha="center", path_effects=STROKE)
 
 
 def _write(axes: Axes, x: float, y: float, text: str, *, ha: str = "left", va: str = "baseline", size: int = 9,
            weight: str = "normal") -> None:  # fmt: skip
-    axes.text(x, y, text, transform=axes.transAxes, color=_INK, fontsize=size, ha=ha, va=va, fontweight=weight,
-              path_effects=_STROKE)  # fmt: skip
+    axes.text(x, y, text, transform=axes.transAxes, color=INK, fontsize=size, ha=ha, va=va, fontweight=weight,
+              path_effects=STROKE)  # fmt: skip
 
 
-def _draw_key(figure: Figure, subject: _Subject, slot: int) -> None:
+def _draw_key(figure: Figure, subject: SliceSubject, slot: int) -> None:
     """The sixth cell: which implant, its tightest distances, and what the lines mean."""
     axes = figure.add_axes((2 / 3, 0.5, 1 / 3, 0.5))
     axes.set_axis_off()
@@ -306,10 +322,11 @@ def _draw_key(figure: Figure, subject: _Subject, slot: int) -> None:
         Line2D([], [], color=STRUCTURE_COLOURS["superior"], linewidth=1.0, label="ala top, S1 endplate"),
     ]
     axes.legend(handles=handles, loc="lower left", fontsize=8, frameon=False, labelcolor="white", borderaxespad=0.3)
-    axes.text(0.95, 0.02, "not for clinical use", color=_INK, fontsize=8, ha="right")
+    axes.text(0.95, 0.02, "not for clinical use", color=INK, fontsize=8, ha="right")
 
 
-def _png(figure: Figure) -> bytes:
+def figure_png(figure: Figure) -> bytes:
+    """PNG of a figure."""
     buffer = BytesIO()
     FigureCanvasAgg(figure).print_png(buffer)  # type: ignore[no-untyped-call]
     return buffer.getvalue()

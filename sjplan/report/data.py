@@ -81,12 +81,24 @@ class SidePictures:
         One an implant.
     scenes : tuple of Picture
         In three dimensions.
+    entries : tuple of Picture
+        The map of the best slack per entry point.
+    pareto : tuple of Picture
+        Slack against length in the sacrum.
+    profiles : tuple of Picture
+        Clearance along each path.
+    bindings : tuple of Picture
+        Where each implant is tightest, one an implant.
     """
 
     views: tuple[Picture, ...] = ()
     sheet: tuple[SheetRow, ...] = ()
     slices: tuple[Picture, ...] = ()
     scenes: tuple[Picture, ...] = ()
+    entries: tuple[Picture, ...] = ()
+    pareto: tuple[Picture, ...] = ()
+    profiles: tuple[Picture, ...] = ()
+    bindings: tuple[Picture, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from sjplan.core.implant import ImplantModel
 from sjplan.core.limits import Limits
@@ -133,7 +133,8 @@ def _side(entry: Mapping[str, Any], data: ReportData) -> Row:
         "summary": _summary(own["implants"]) if own["implants"] else "",
         "planner": str(entry.get("planner") or UNKNOWN),
         "parameters": [(str(k), str(v)) for k, v in (entry.get("parameters") or {}).items()],
-        "certificate": _certificate(entry.get("certificate")),
+        "certificate": _certificate(entry.get("certificate"), (entry.get("parameters") or {}).get("gap_mm")),
+        "pareto": [_pareto(plan) for plan in entry.get("pareto") or []],
         "reasons": [_reason(r) for r in entry.get("reasons") or []],
         "findings": [_finding(f, side) for f in entry.get("findings") or []],
         "plan": own,
@@ -290,8 +291,51 @@ def _finding(entry: Mapping[str, Any], side: str = "") -> Row:
     }
 
 
-def _certificate(entry: Any) -> list[tuple[str, str]]:
-    return [(key, number(value, 2)) for key, value in entry.items()] if isinstance(entry, Mapping) else []
+_SMALL_GAP_MM: Final = 0.25
+"""Gap below which a proof counts as complete where the plan file does not say what was aimed at."""
+
+
+def _certificate(entry: Any, aim: Any) -> str:
+    """The certificate in words; empty where there is none. Slack is cut down to two decimals and the bound cut up.
+
+    `aim` is the gap in mm that the planner tried to reach.
+    """
+    if not isinstance(entry, Mapping) or not _is_number(entry.get("slack_mm")):
+        return ""
+    slack, upper, cap = entry["slack_mm"], entry.get("upper_bound_mm"), entry.get("cap_mm")
+    low, goal = math.floor(100 * slack + 1e-6) / 100, aim if _is_number(aim) else _SMALL_GAP_MM
+    cap, upper = (float(v) if _is_number(v) else math.inf for v in (cap, upper))
+    own, ceiling = number(low, 2), number(cap, 2) if math.isfinite(cap) else ""
+    given = f" The implants of the {entry['given']} side were obstacles." if entry.get("given") else ""
+    if upper >= cap and cap - slack <= goal + 1e-6:
+        return (
+            f"Worst slack is counted up to the cap of {ceiling} mm, so no plan counts for more than that; this one has "
+            f"{own} mm.{given}"
+        )
+    if upper >= cap:
+        ends = f"; slack is counted up to the cap of {ceiling} mm" if ceiling else ""
+        return f"Nothing is proved about better plans: the proof was cut short. This plan has {own} mm{ends}.{given}"
+    high = math.ceil(100 * upper - 1e-6) / 100
+    aimed = f" The proof was cut short: a gap of {number(goal, 2)} mm was aimed at."
+    early = aimed if upper - slack > goal + 0.002 else ""
+    ends = f" Slack is counted up to the cap of {ceiling} mm." if ceiling else " There is no cap."
+    return (
+        f"No plan of this kind has more than {number(high, 2)} mm of worst slack; this one has {own} mm, so that no "
+        f"more than {number(high - low, 2)} mm were missed.{early}{ends}{given}"
+    )
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _pareto(entry: Mapping[str, Any]) -> Row:
+    implants = entry.get("implants") or []
+    return {
+        "lengths": " / ".join(number(i.get("length_mm"), 0) for i in implants),
+        "slack": number(entry.get("slack_mm"), 2),
+        "sacral": number(entry.get("sacral_mm")),
+    }
 
 
 def _inputs(paths: Mapping[str, Any], sha256: Mapping[str, Any]) -> list[Row]:

@@ -29,7 +29,8 @@ def report(plan_folder: Path, phantom: Path, tmp_path_factory: pytest.TempPathFa
     assert run(words) == 0
     picture = Picture("outlet", view.read_bytes())
     rows = tuple(SheetRow(slot, "pin at depth", "tip 40 mm in", (picture, picture)) for slot in (1, 2, 3))
-    side = SidePictures(views=(picture,), sheet=rows, slices=(picture,), scenes=(picture,))
+    one = (picture,)
+    side = SidePictures(one, rows, one, one, entries=one, pareto=one, profiles=one, bindings=one)
     plan = json.loads((plan_folder / "plan.json").read_text(encoding="utf-8"))
     data = ReportData(plan, {"left": side}, (picture,), read_limits(), read_implants(), "a <b>case</b>", False)
     return write_report(folder / "report.html", data)
@@ -55,12 +56,15 @@ def test_report_is_whole_and_asks_for_nothing(report: Path, page: Page) -> None:
     assert said == []
     assert page.locator("script").count() == 0
     sizes = page.eval_on_selector_all("img", "all => all.map(i => i.complete && i.naturalWidth)")
-    assert len(sizes) >= 8
+    assert len(sizes) >= 12
     assert all(size and size > 400 for size in sizes)
     text = page.inner_text("body")
     assert "Not for clinical use" in text
     assert "ACCEPTED" in text
     assert "S1 foramen, left" in text
+    assert "Certificate." in text
+    assert "What binds each implant, left" in text
+    assert "Slack against length" in text
     assert "a <b>case</b>" in text, "what comes from a file is shown, not interpreted"
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from io_plans import CATALOGUE, plan, plan_file, refused, report
 from sjplan.core.errors import InputError, UnknownNameError
 from sjplan.core.implant import ImplantModel
 from sjplan.core.labels import LabelMap
-from sjplan.core.plan import Outcome
+from sjplan.core.plan import Certificate, Outcome
 from sjplan.core.volume import Source
 from sjplan.io.cases import Case
 from sjplan.io.planfile import new_plan_file, plan_from_entry, plan_text, read_plan, side_entry, write_plan
@@ -279,3 +281,92 @@ def test_paths_that_are_no_utf8_do_not_break_the_file(tmp_path: Path) -> None:
     path = write_plan(new_plan_file(case, sides, seed=0), tmp_path / "plan.json")
     assert read_plan(path).case.paths == {"labels": "caf\ufffd.nii.gz"}
     assert read_plan(path).case.sha256 == {"labels": "0" * 64}
+
+
+def certified_side(certificate: Certificate | None, slack_mm: float = 2.3456) -> SideEntry:
+    judged = report(plan())
+    implants = tuple(
+        dataclasses.replace(i, clearances=(dataclasses.replace(i.clearances[0], envelope_mm=2.0 + slack_mm),))
+        for i in judged.implants
+    )
+    judged = dataclasses.replace(judged, implants=implants)
+    longer = plan()
+    outcome = Outcome("found", plan(), certificate=certificate, pareto=(plan(), longer))
+    return side_entry(outcome, "left", "certified-v1", judged, pareto_reports=(judged, report(longer)))
+
+
+def test_certificate_is_rounded_so_that_it_still_holds() -> None:
+    entry = certified_side(Certificate(2.3456, 2.40001, 3.0)).certificate
+    assert entry is not None
+    assert (entry.slack_mm, entry.upper_bound_mm, entry.gap_mm, entry.cap_mm) == (2.345, 2.401, 0.056, 3.0)
+    assert entry.given is None
+    at_cap = certified_side(Certificate(3.0, 3.0, 3.0, given="right"), 4.2).certificate
+    assert at_cap is not None
+    assert at_cap.model_dump() == {
+        "slack_mm": 3.0, "upper_bound_mm": 3.0, "gap_mm": 0.0, "cap_mm": 3.0, "given": "right",
+    }  # fmt: skip
+    boastful = certified_side(Certificate(2.9, 3.0, 3.0), 2.3456).certificate
+    assert boastful is not None
+    assert boastful.slack_mm == 2.345, "never above what the judge measured"
+
+
+def test_a_certificate_without_bound_or_cap_says_null() -> None:
+    entry = certified_side(Certificate(2.3456, math.inf, math.inf)).certificate
+    assert entry is not None
+    assert (entry.slack_mm, entry.upper_bound_mm, entry.gap_mm, entry.cap_mm) == (2.345, None, None, None)
+    assert certified_side(None).certificate is None
+    assert side_entry(refused(), "right", "certified-v1", None, report(plan("right"), accepted=False),
+                      report(plan("right", count=2))).certificate is None  # fmt: skip
+
+
+@given(st.floats(0.0, 20.0), st.floats(0.0, 5.0), st.one_of(st.just(math.inf), st.floats(0.0, 5.0)))
+def test_a_stored_bound_is_never_below_the_proved_one(slack: float, gap: float, beyond: float) -> None:
+    certificate = Certificate(slack, slack + gap, slack + gap + beyond)
+    entry = certified_side(certificate, slack).certificate
+    assert entry is not None
+    assert entry.slack_mm <= slack + 1e-12
+    assert entry.upper_bound_mm is not None
+    assert certificate.upper_bound_mm - 1e-9 <= entry.upper_bound_mm <= certificate.upper_bound_mm + 0.0011
+    assert entry.gap_mm is not None
+    assert entry.gap_mm == pytest.approx(entry.upper_bound_mm - entry.slack_mm, abs=0.0006)
+
+
+def test_pareto_holds_the_judged_plans_and_comes_back(tmp_path: Path) -> None:
+    entry = certified_side(Certificate(2.3456, 2.5, 3.0))
+    first, second = entry.pareto
+    assert (first.slack_mm, second.slack_mm) == (2.346, 0.0)
+    assert first.sacral_mm == pytest.approx(3 * 19.87655, abs=0.001)
+    assert [i.slot for i in first.implants] == [1, 2, 3]
+    assert first.implants[0].entry_lps_mm == [70.333333, 40.142857, 10.0]
+    whole = plan_file().model_copy(update={"sides": [entry]})
+    path = write_plan(whole, tmp_path / "plan.json")
+    assert read_plan(path) == whole
+    again = write_plan(read_plan(path), tmp_path / "again.json")
+    assert again.read_bytes() == path.read_bytes()
+
+
+def test_unknown_keys_of_certificate_and_pareto_are_kept(tmp_path: Path) -> None:
+    data = json.loads(plan_text(plan_file().model_copy(update={"sides": [certified_side(Certificate(1.0, 2.0, 3.0))]})))
+    side = data["sides"][0]
+    side["certificate"]["boxes"] = 12
+    side["pareto"][0]["note"] = "kept"
+    side["pareto"][0]["implants"][0]["colour"] = "blue"
+    again = reopened(data, tmp_path).model_dump(by_alias=True)
+    assert again == data
+
+
+@pytest.mark.parametrize(("where", "what"), [("certificate", "certificate.slack_mm"), ("pareto", "pareto.0.sacral_mm")])
+def test_a_wrong_certificate_or_pareto_is_refused_by_name(where: str, what: str, tmp_path: Path) -> None:
+    data = json.loads(plan_text(plan_file().model_copy(update={"sides": [certified_side(Certificate(1.0, 2.0, 3.0))]})))
+    entry = data["sides"][0][where]
+    (entry[0] if where == "pareto" else entry).pop(what.rsplit(".", 1)[-1])
+    with pytest.raises(InputError) as error:
+        reopened(data, tmp_path)
+    assert what in str(error.value)
+
+
+def test_a_pareto_plan_that_the_judge_rejects_is_refused() -> None:
+    outcome = Outcome("found", plan(), pareto=(plan(),))
+    with pytest.raises(InputError, match="left pareto: found 1 plans, 0 of them judged and accepted"):
+        side_entry(outcome, "left", "x", report(plan()), pareto_reports=(report(plan(), accepted=False),))
+    assert side_entry(outcome, "left", "x", report(plan())).pareto == []

@@ -130,7 +130,10 @@ def full(**changes) -> ReportData:
         for n in (1, 2, 3)
         for step in ("pin at the joint", "pin at depth", "implant")
     )
-    pictures = SidePictures((picture("AP"),), rows, (picture("slices of 1"),), (picture("from behind", "JPEG"),))
+    pictures = SidePictures(
+        (picture("AP"),), rows, (picture("slices of 1"),), (picture("from behind", "JPEG"),), (picture("entry map"),),
+        (picture("slack against length"),), (picture("paths"),), tuple(picture(f"binds {n}") for n in (1, 2, 3)),
+    )  # fmt: skip
     models = {"tri-7": ImplantModel("tri-7", "triangular 7 mm", "triangle", 3.5, 1.0, (45.0,), (), ("lengths_mm",))}
     values = {"plan": plan(), "pictures": {"left": pictures}, "overview": (picture("anatomy"),), "limits": limits(),
               "models": models, "assumed_density": True}  # fmt: skip
@@ -244,7 +247,7 @@ def test_nothing_is_fetched_and_nothing_runs():
     assert not re.search(r"https?:|//[a-z]|@import|url\(", html)
     assert not {"script", "link", "iframe", "object", "form"} & {tag for tag, _ in page.tags}
     images = [attributes for tag, attributes in page.tags if tag == "img"]
-    assert len(images) == 1 + 1 + 27 + 1 + 1
+    assert len(images) == 1 + 1 + 27 + 1 + 1 + 1 + 1 + 1 + 3
     assert all(image["src"].startswith(("data:image/png;base64,", "data:image/jpeg;base64,")) for image in images)
     assert all(image["alt"] for image in images)
     assert not any(name.startswith("on") for _, attributes in page.tags for name in attributes)
@@ -252,7 +255,8 @@ def test_nothing_is_fetched_and_nothing_runs():
 
 def test_text_from_files_is_never_markup():
     hostile_side = plan()["sides"][0] | {
-        "planner": HOSTILE, "parameters": {HOSTILE: HOSTILE}, "certificate": {HOSTILE: 1.0},
+        "planner": HOSTILE, "parameters": {HOSTILE: HOSTILE},
+        "certificate": {"slack_mm": 1.0, "given": HOSTILE, HOSTILE: 1.0},
         "reasons": [{"constraint": HOSTILE, "missing": 1.0, "unit": HOSTILE, "text": HOSTILE}],
         "findings": [{"code": HOSTILE, "severity": HOSTILE, "text": HOSTILE, "side": HOSTILE}],
         "implants": [implant(1) | {"model": HOSTILE, "overshoot_structure": HOSTILE,
@@ -298,3 +302,62 @@ def test_written_whole_or_not_at_all(tmp_path):
     with pytest.raises(InputError, match="report "):
         write_report(tmp_path, full())
     assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
+
+
+CERTIFIED = {"slack_mm": 2.345, "upper_bound_mm": 2.401, "gap_mm": 0.056, "cap_mm": 3.0, "given": None}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "No plan of this kind has more than 2.41 mm of worst slack; this one has 2.34 mm, so that no more than "
+             "0.07 mm were missed. Slack is counted up to the cap of 3.00 mm."),
+        ({"cap_mm": None}, "There is no cap."),
+        ({"slack_mm": 3.0, "upper_bound_mm": 3.0}, "counted up to the cap of 3.00 mm, so no plan counts for more"),
+        ({"slack_mm": 2.92, "upper_bound_mm": 3.0}, "this one has 2.92 mm."),
+        ({"upper_bound_mm": 3.0}, "Nothing is proved about better plans: the proof was cut short. This plan has"),
+        ({"upper_bound_mm": None, "cap_mm": None}, "Nothing is proved about better plans"),
+        ({"upper_bound_mm": 2.8}, "The proof was cut short: a gap of 0.25 mm was aimed at."),
+        ({"given": "right"}, "The implants of the right side were obstacles."),
+    ],
+)  # fmt: skip
+def test_certificate_is_a_sentence(changes, words):
+    left = plan()["sides"][0] | {"certificate": CERTIFIED | changes}
+    text = " ".join(Page(report_html(full(plan=plan(sides=[left])))).text.split())
+    assert "Certificate. " in text
+    assert words in text
+
+
+def test_without_a_certificate_none_is_claimed():
+    text = " ".join(Page(report_html(full())).text.split())
+    assert "Certificate. " not in text
+    wrong = plan()["sides"][0] | {"certificate": {"slack_mm": "much"}}
+    assert "Certificate. " not in Page(report_html(full(plan=plan(sides=[wrong])))).text
+
+
+def test_pareto_plans_stand_in_a_table():
+    trades = [
+        {"slack_mm": s, "sacral_mm": m, "implants": [{"slot": n, "length_mm": length} for n in (1, 2, 3)]}
+        for s, m, length in ((2.345, 45.16, 45.0), (0.5, 51.0, 50.0))
+    ]
+    rows = Page(report_html(full(plan=plan(sides=[plan()["sides"][0] | {"pareto": trades}])))).rows(
+        "Slack against length"
+    )
+    assert rows[1:] == [["45 / 45 / 45", "2.35", "45.2"], ["50 / 50 / 50", "0.50", "51.0"]]
+
+
+def test_margin_pictures_have_their_headings():
+    text = " ".join(Page(report_html(full())).text.split())
+    for heading in ("What binds each implant, left", "Clearance along each path, left", "How much room there is, left"):
+        assert heading in text
+        assert heading.replace("left", "right") not in text
+    for words in ("entry map", "slack against length", "binds 3"):
+        assert words in text
+
+
+def test_a_refused_side_shows_its_entry_map_alone():
+    html = report_html(full(pictures={"right": SidePictures(entries=(picture("where anything would fit"),))}))
+    text = " ".join(Page(html).text.split())
+    assert "How much room there is, right" in text
+    assert "where anything would fit" in text
+    assert "What binds each implant" not in text
