@@ -63,7 +63,7 @@ def side_entry(
     views : mapping, optional
         What is to be stored of this side's views.
     parameters : mapping, optional
-        The planner's parameters; by default those stored in the plan.
+        The planner's parameters; those stored in the plan go before them. Infinite ones (no cap) are stored as null.
 
     Raises
     ------
@@ -91,12 +91,12 @@ def side_entry(
         raise InputError(f"{side} pareto", found=f"{len(outcome.pareto)} plans, {accepted} of them judged and accepted",
                          wanted="an accepting report on every plan")  # fmt: skip
     known = next((p for p in (outcome.plan, outcome.nearest, outcome.fallback) if p is not None), None)
-    own = parameters if parameters is not None else known.parameters if known is not None else {}
+    own = {**(parameters or {}), **(known.parameters if known is not None else {})}
     return SideEntry(
         side=check_side(side),
         status=outcome.status,
         planner=planner,
-        parameters=dict(own),
+        parameters={name: value if _written(value) else None for name, value in own.items()},
         certificate=_certificate(outcome.certificate, report),
         reasons=[_reason(r) for r in outcome.reasons],
         findings=finding_entries(report.findings if report else ()),
@@ -145,6 +145,11 @@ def _trade(report: MarginReport) -> TradeEntry:
             for i in report.implants
         ],
     )
+
+
+def _written(value: object) -> bool:
+    """Whether JSON has a word for a value."""
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _breach(breach: BreachReport, p: Probability, by_structure: Mapping[str, Probability]) -> dict[str, Any]:

@@ -44,6 +44,9 @@ _BOXES_PER_SECOND = 25_000
 _EVERY_EVOLUTION, _EVOLVED = 2, 8
 """Members taken of each evolution, and how many of all are polished."""
 
+_SEARCH_SHARE = 0.5
+"""No evolution is begun after this share of the budget's seconds: the rest is for the exact finish and the proof."""
+
 _PARETO_SHARES = (0.75, 0.5, 0.25, 0.0)
 """Slack given away for length, as what is left of the plan's own."""
 
@@ -114,7 +117,8 @@ class _CertifiedSearch(RasterSearch):
         p, sets = self.parameters, []
         share = 0.12 / int(p["evolutions"])
         for n in range(int(p["evolutions"])):
-            if self.cut:
+            if self.cut or self._late(_SEARCH_SHARE):
+                self.cut = True
                 break
             self.stretch = 0.38 + share * n, share
             members = evolved(self, int(p["population"]), int(p["generations"]), self._cap)
@@ -144,6 +148,10 @@ class _CertifiedSearch(RasterSearch):
                     best, best_z = candidate, z
         plan = replace(best[0], parameters={**best[0].parameters, "robust_to": model.id})
         return Outcome("best_effort" if self.cut else "found", plan=plan)
+
+    def _late(self, share: float) -> bool:
+        """Whether more than a share of the budget's seconds is over."""
+        return self.budget.seconds is not None and self.budget.elapsed_s > share * self.budget.seconds
 
     def _certificate(self, slack_mm: float) -> Certificate:
         """What is proved about a plan of so much slack."""
