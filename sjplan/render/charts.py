@@ -159,7 +159,8 @@ def pareto_picture(chosen: Trade, trades: Sequence[Trade], title: str, bound: tu
         text, mine = " / ".join(f"{length:.0f}" for length in t.lengths_mm) + " mm", t is chosen
         axes.annotate(text, (t.sacral_mm, t.slack_mm), xytext=(-11, -5) if mine else (10, 5),
                       textcoords="offset points", ha="right" if mine else "left", va="top" if mine else "bottom",
-                      fontsize=8.5, color=_INK, path_effects=[withStroke(linewidth=2.5, foreground="white")])  # fmt: skip
+                      fontsize=8.5, color=_INK,
+                      path_effects=[withStroke(linewidth=2.5, foreground="white")])  # fmt: skip
     reach = max(max(x) - min(x), 8.0)
     middle = 0.5 * (max(x) + min(x))
     axes.set_xlim(middle - 0.8 * reach, middle + 0.8 * reach)
