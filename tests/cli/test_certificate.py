@@ -34,8 +34,8 @@ def test_plan_file_holds_certificate_and_pareto_plans(plan_folder: Path) -> None
     [
         (Certificate(2.345, 2.401, 3.0), "no plan has more than 2.41 mm of worst slack (this one: 2.34, cap 3 mm)"),
         (Certificate(2.345, 2.401, 3.0), "gap 0.07 mm"),
-        (Certificate(3.0, 3.0, 3.0), "no plan has more than 3.00 mm of worst slack (this one: 3.00, cap 3 mm)"),
-        (Certificate(2.92, 3.0, 3.0), "certified: no plan has more than 3.00 mm"),
+        (Certificate(3.0, 3.0, 3.0), "certified up to the cap of 3 mm, beyond which more is not asked for"),
+        (Certificate(2.92, 3.0, 3.0), "this plan has 2.92; gap 0.08 mm"),
         (Certificate(1.0, 1.8, 3.0), "gap 0.80 mm, where 0.25 mm was aimed at: the proof was cut short"),
         (Certificate(1.0, 3.0, 3.0), "not certified: worst slack 1.00 mm, cap 3 mm; the proof was cut short"),
         (Certificate(1.0, float("inf"), float("inf")), "not certified: worst slack 1.00 mm, no cap"),
