@@ -186,6 +186,10 @@ def certificate_lines(certificate: Certificate | None, plan: Plan | None) -> lis
         return [
             Text(f"  not certified: worst slack {slack:.2f} mm, {cap}; the proof was cut short before any bound{given}")
         ]
+    if not upper < certificate.cap_mm:
+        # Plans with more slack than the cap may exist: nothing is said about them.
+        text = f"certified up to the cap of {upper:g} mm, beyond which more is not asked for: this plan has {slack:.2f}"
+        return [Text(f"  {text}; gap {certificate.cap_mm - slack:.2f} mm{given}")]
     upper = math.ceil(100 * upper - 1e-6) / 100
     text = f"certified: no plan has more than {upper:.2f} mm of worst slack (this one: {slack:.2f}, {cap})"
     cut = f", where {goal:g} mm was aimed at: the proof was cut short" if early else ""

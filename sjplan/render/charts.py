@@ -27,7 +27,7 @@ _NOTICE: Final = "not for clinical use"
 _HIGHEST_MM: Final = 9.0
 """Slack above this is not shown: nothing is decided there."""
 
-_LEAST_NAMED_MM: Final = 2.0
+_LEAST_NAMED_MM: Final = 1.5
 """A stretch of one structure that is shorter than this bears no name; the tightest place has its own."""
 
 
@@ -157,8 +157,9 @@ def pareto_picture(chosen: Trade, trades: Sequence[Trade], title: str, bound: tu
                  label="the chosen plan")  # fmt: skip
     for t in line:
         text, mine = " / ".join(f"{length:.0f}" for length in t.lengths_mm) + " mm", t is chosen
-        axes.annotate(text, (t.sacral_mm, t.slack_mm), xytext=(-11 if mine else 10, 5), textcoords="offset points",
-                      ha="right" if mine else "left", fontsize=8.5, color=_INK,
+        axes.annotate(text, (t.sacral_mm, t.slack_mm), xytext=(-11, -5) if mine else (10, 5),
+                      textcoords="offset points", ha="right" if mine else "left", va="top" if mine else "bottom",
+                      fontsize=8.5, color=_INK,
                       path_effects=[withStroke(linewidth=2.5, foreground="white")])  # fmt: skip
     reach = max(max(x) - min(x), 8.0)
     middle = 0.5 * (max(x) + min(x))
