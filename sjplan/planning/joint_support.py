@@ -30,24 +30,30 @@ def common_angle(mutual_rad: float, count: int) -> float:
 @nb.njit(cache=True)
 def supported_slots(
     middle: NDArray[np.float64],
-    error: NDArray[np.float64],
+    across: NDArray[np.float64],
+    along: NDArray[np.float64],
+    u: NDArray[np.float64],
     slots: NDArray[np.uint8],
     spacing: float,
     count: int,
 ) -> NDArray[np.uint8]:
     """Bits of the slots in which each place belongs to a set of `count` places, cranial to caudal, far enough apart.
 
-    A place is a ball (`middle`, radius `error`) in which the crossing lies.
+    The crossing of a place differs from `middle` by at most `across` mm across the direction u and `along` mm along it.
     """
     n = len(middle)
     words = (n + 63) // 64
     below = np.zeros((n, words), np.uint64)
+    rise, level = abs(u[2]), np.sqrt(max(0.0, 1.0 - u[2] * u[2]))
     for i in range(n):
         for j in range(n):
             x, y, z = middle[i, 0] - middle[j, 0], middle[i, 1] - middle[j, 1], middle[i, 2] - middle[j, 2]
-            loose = error[i] + error[j]
-            apart = spacing - loose
-            if z >= -loose and (apart <= 0.0 or x * x + y * y + z * z >= apart * apart):
+            if z < -rise * (along[i] + along[j]) - level * (across[i] + across[j]):
+                continue
+            ahead = x * u[0] + y * u[1] + z * u[2]
+            beside = np.sqrt(max(0.0, x * x + y * y + z * z - ahead * ahead)) + across[i] + across[j]
+            ahead = abs(ahead) + along[i] + along[j]
+            if beside * beside + ahead * ahead >= spacing * spacing:
                 below[i, j >> 6] |= np.uint64(1) << np.uint64(j & 63)
     holds = np.zeros((count, words), np.uint64)
     for i in range(n):
@@ -97,6 +103,22 @@ def _members(
         out[n] = way[n, 0] * u[0] + way[n, 1] * u[1] + way[n, 2] * u[2] >= least
 
 
+@nb.njit(cache=True)
+def _from_ball(
+    crossing: NDArray[np.float64], way: NDArray[np.float64], middle: NDArray[np.float64], u: NDArray[np.float64]
+) -> tuple[float, float]:
+    """How far a box's crossings lie from a point at most, in mm: across u and along it."""
+    beside, ahead = 0.0, 0.0
+    for sign in (-1.0, 1.0):
+        x = crossing[0] + sign * crossing[4] * way[0] - middle[0]
+        y = crossing[1] + sign * crossing[4] * way[1] - middle[1]
+        z = crossing[2] + sign * crossing[4] * way[2] - middle[2]
+        t = x * u[0] + y * u[1] + z * u[2]
+        ahead = max(ahead, abs(t))
+        beside = max(beside, np.sqrt(max(0.0, x * x + y * y + z * z - t * t)))
+    return beside + crossing[3], ahead + crossing[3]
+
+
 @nb.njit(cache=True, parallel=True)
 def supported_boxes(
     commons: NDArray[np.float64],
@@ -106,8 +128,7 @@ def supported_boxes(
     way: NDArray[np.float64],
     angle: NDArray[np.float64],
     slots: NDArray[np.uint8],
-    middle: NDArray[np.float64],
-    error: NDArray[np.float64],
+    crossing: NDArray[np.float64],
     spacing: float,
     count: int,
     parts: int,
@@ -115,14 +136,16 @@ def supported_boxes(
     """Bits of the slots in which each box belongs to a possible plan.
 
     Boxes are sorted by place: those of place p are first[p] to first[p + 1]. `commons` are common directions, each
-    with every direction within `reach` (their own half angle included); reach plus a box's angle is below pi.
+    with every direction within `reach` (their own half angle included); reach plus a box's angle is below pi. For
+    `crossing` see `axis_box.measure_boxes`.
     """
     n, places = len(way), len(first) - 1
     cosine, sine = np.cos(angle), np.sin(angle)
     keep = np.zeros((parts, n), np.uint8)
     for part in nb.prange(parts):
         inside, row = np.zeros(n, np.bool_), np.zeros(places, np.int64)
-        ball, loose, held = np.zeros((places, 3)), np.zeros(places), np.zeros(places, np.uint8)
+        ball, held = np.zeros((places, 3)), np.zeros(places, np.uint8)
+        across, along = np.zeros(places), np.zeros(places)
         for u in range(part, len(commons), parts):
             _members(commons[u], reach, way, cosine, sine, inside)
             news, m = False, 0
@@ -135,24 +158,22 @@ def supported_boxes(
                         bits |= slots[b]
                         news |= (slots[b] & ~keep[part, b]) != 0
                         for d in range(3):
-                            low[d], high[d] = min(low[d], middle[b, d]), max(high[d], middle[b, d])
+                            low[d], high[d] = min(low[d], crossing[b, d]), max(high[d], crossing[b, d])
                 row[p] = -1
                 if k == 0:
                     continue
-                widest = 0.0
                 for d in range(3):
                     ball[m, d] = 0.5 * (low[d] + high[d])
+                across[m] = along[m] = 0.0
                 for b in range(first[p], first[p + 1]):
                     if inside[b]:
-                        far = 0.0
-                        for d in range(3):
-                            far += (middle[b, d] - ball[m, d]) ** 2
-                        widest = max(widest, error[b] + np.sqrt(far))
-                loose[m], held[m], row[p] = widest, bits, m
+                        beside, ahead = _from_ball(crossing[b], way[b], ball[m], commons[u])
+                        across[m], along[m] = max(across[m], beside), max(along[m], ahead)
+                held[m], row[p] = bits, m
                 m += 1
             if not news or m < count:
                 continue
-            good = supported_slots(ball[:m], loose[:m], held[:m], spacing, count)
+            good = supported_slots(ball[:m], across[:m], along[:m], commons[u], held[:m], spacing, count)
             for b in range(n):
                 if inside[b]:
                     keep[part, b] |= slots[b] & good[row[place[b]]]
