@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sjplan.geometry.triangle_tree import TriangleTree, nearest_point
-from sjplan.planning.box_cuts import CUTS, ROW, site_bound, weighted_bound
+from sjplan.planning.box_cuts import CUTS, ROW, extent, site_bound, weighted_bound
 from sjplan.planning.danger_sites import DangerSites
+from sjplan.planning.joint_support import PLANE_SIDES
 from sjplan.safety.measures import FOOTPRINT_DEPTH_MM
 
 DROPPED = -99.0
@@ -33,8 +34,8 @@ _NEAR_MM = 0.7
 _NARROW_RAD = 0.06
 """Boxes smaller than these two are looked at more closely: rings and steps lie closer together."""
 
-_FEW_STEPS, _MANY_STEPS = 12, 60
-"""Steps of play for the weights of a box's cuts: before all sites are known, and then."""
+_FEW_STEPS, _MANY_STEPS, _REACH_STEPS = 12, 60, 24
+"""Steps of play for the weights of a box's cuts: before all sites are known, and then; and for each reach."""
 
 _SQUARE_RAD = 0.25
 """Boxes with a wider angle are not tried for the angle to the joint: it would not drop them."""
@@ -138,17 +139,17 @@ def slack_bound(
     lean: NDArray[np.float64],
     start: float,
     floor: float,
+    cuts: NDArray[np.float64],
 ) -> tuple[float, float]:
     """Upper bound of the worst slack of any implant of the box, and how far back along its axis each one reaches.
 
     Below `floor` it may stop early, still a bound. Axes enter between the three rows of `entry` and run between those
     of `lean`, whose half angle is `angle`; a first row of `entry` that is not a number stands for the whole ball. So
-    far as `start` the implants are known to reach.
+    far as `start` the implants are known to reach. Fills `cuts` (`CUTS`, `ROW`), infinite before.
     """
     turn, radius, stop = 2.0 * np.sin(0.5 * angle), rules.radius_mm, rules.sacral_mm
     best = np.inf
     c, w, f = centre, way, box_frame(way)
-    cuts = np.full((CUTS, ROW), np.inf)
     for n in range(9):
         t = (0.0, 1.0, 0.5, -0.5, 0.8, 0.25, -0.25, 0.7, -0.1)[n] * stop
         x, y, z = c[0] + t * w[0], c[1] + t * w[1], c[2] + t * w[2]
@@ -320,17 +321,18 @@ def measure_boxes(
     entry: NDArray[np.float64],
     lean: NDArray[np.float64],
     known: NDArray[np.float64],
+    sides: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.uint8], NDArray[np.float64], NDArray[np.float64]]:
-    """Bound of each box, the slots it may stand in (bits), where its axes cross the joint, and what is known of them.
+    """Bound of each box, the slots it may stand in (bits), how far its crossings reach, and what is known of them.
 
-    Their crossings lie in the balls of radius crossing[:, 3] about the stretch along the box's direction that is
-    crossing[:, 4] long to both sides of crossing[:, :3]. `known` has, for each box, how far back its implants reach
-    and the least and most of `joint_interval`, in mm. Where the bound is below `floor` only the bound is worked out;
-    it is `DROPPED`, and slots are 0, where no axis keeps the rules.
+    The reach is that along each of `sides` (k, 3), in mm, of the crossings of axes with slacks of `floor` and more.
+    `known` has, for each box, how far back its implants reach and the least and most of `joint_interval`, in mm. Where
+    the bound is below `floor` only the bound is worked out; it is `DROPPED`, and slots are 0, where no axis keeps the
+    rules.
     """
     n = len(centre)
     bound, slots = np.full(n, DROPPED), np.zeros(n, np.uint8)
-    crossing, known = np.zeros((n, 5)), known.copy()
+    reach, known = np.zeros((n, len(sides))), known.copy()
     for m in nb.prange(n):
         c, w, turn = centre[m], way[m], 2.0 * np.sin(0.5 * angle[m])
         moved = shift[m] + rules.sacral_mm * turn
@@ -338,8 +340,9 @@ def measure_boxes(
         medial = w[0] + turn < 0.0
         if (medial and lateral < rules.tip_lateral_mm[0]) or (w[2] + turn < 0.0 and height < rules.lowest_mm):
             continue
+        cuts = np.full((CUTS, ROW), np.inf)
         bound[m], known[m, 0] = slack_bound(
-            sites, ilium, inward, rules, c, shift[m], w, angle[m], entry[m], lean[m], known[m, 0], floor
+            sites, ilium, inward, rules, c, shift[m], w, angle[m], entry[m], lean[m], known[m, 0], floor, cuts
         )
         if bound[m] < floor:
             continue
@@ -352,8 +355,38 @@ def measure_boxes(
         for slot in range(len(rules.tip_lateral_mm)):
             if not medial or lateral >= rules.tip_lateral_mm[slot]:
                 slots[m] |= np.uint8(1 << slot)
+        _reaches(cuts, c, shift[m], w, angle[m], entry[m], lean[m], least, most, floor, sides, reach[m])
+    return bound, slots, reach, known
+
+
+@nb.njit(cache=True)
+def _reaches(
+    cuts: NDArray[np.float64],
+    centre: NDArray[np.float64],
+    shift: float,
+    way: NDArray[np.float64],
+    angle: float,
+    entry: NDArray[np.float64],
+    lean: NDArray[np.float64],
+    least: float,
+    most: float,
+    floor: float,
+    sides: NDArray[np.float64],
+    reach: NDArray[np.float64],
+) -> None:
+    """Fill the reach of a box; its axes cross the joint half as far behind their entries as they leave the ilium."""
+    frame = box_frame(way)
+    corners, leans = _in_frame(frame, centre, angle, entry, lean)
+    middle, spread, apart = 0.25 * (least + most), 0.25 * (most - least), 0.5 * max(abs(least), abs(most))
+    toward = np.empty(3)
+    for k in range(len(sides)):
         for d in range(3):
-            crossing[m, d] = c[d] - 0.25 * (least + most) * w[d]
-        crossing[m, 3] = shift[m] + apart * turn
-        crossing[m, 4] = 0.25 * (most - least)
-    return bound, slots, crossing, known
+            toward[d] = frame[d, 0] * sides[k, 0] + frame[d, 1] * sides[k, 1] + frame[d, 2] * sides[k, 2]
+        oblique = np.sqrt(toward[0] ** 2 + toward[1] ** 2)
+        if np.isnan(entry[0, 0]):
+            reach[k] = shift + abs(middle) * oblique * np.sin(angle)
+        else:
+            reach[k] = extent(cuts, corners, leans, toward, middle, floor, _REACH_STEPS if k < PLANE_SIDES else 1)
+        reach[k] += spread * oblique * np.sin(angle) + apart * (1.0 - np.cos(angle)) * abs(toward[2])
+        reach[k] += spread * abs(toward[2]) - middle * toward[2]
+        reach[k] += centre[0] * sides[k, 0] + centre[1] * sides[k, 1] + centre[2] * sides[k, 2]

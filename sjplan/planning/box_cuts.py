@@ -25,6 +25,9 @@ ROW = 7
 
 _NEAREST_MM = 0.3
 
+_PRICE = 3.0
+"""What a mm of slack below the threshold costs in mm of extent; any price gives a bound."""
+
 
 @nb.njit(cache=True)
 def site_bound(
@@ -140,3 +143,37 @@ def weighted_bound(
             if total[k] < total[lowest]:
                 lowest = k
     return best
+
+
+@nb.njit(cache=True)
+def extent(
+    cuts: NDArray[np.float64],
+    entry: NDArray[np.float64],
+    lean: NDArray[np.float64],
+    toward: NDArray[np.float64],
+    back: float,
+    threshold: float,
+    steps: int,
+) -> float:
+    """How far, in mm, the points `back` mm behind the entries of axes with a slack of `threshold` lie at most one way.
+
+    `toward` (3) is that way in the box's frame. Of the points only what is of first order counts: the entry less
+    `back` times the lean. A cut that is below the threshold costs `_PRICE` mm for each mm, so that the play of
+    `weighted_bound` weighs the way against the cuts.
+    """
+    rows = np.full((len(cuts) + 1, ROW), np.inf)
+    for k in range(len(cuts) + 1):
+        if k == len(cuts):
+            rows[k] = 0.0
+        elif cuts[k, 6] < np.inf:
+            for d in range(ROW):
+                rows[k, d] = _PRICE * cuts[k, d]
+            rows[k, 0] -= _PRICE * threshold
+        for d in range(3):
+            rows[k, 1 + d] -= toward[d]
+        for d in range(2):
+            rows[k, 4 + d] += back * toward[d]
+    least = weighted_bound(rows[len(cuts) :], entry, lean, 1, -np.inf)
+    if steps > 1:
+        least = min(least, weighted_bound(rows, entry, lean, steps, -np.inf))
+    return float(least)

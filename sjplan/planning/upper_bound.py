@@ -26,7 +26,7 @@ from sjplan.geometry.triangle_tree import triangle_tree
 from sjplan.planning.axis_box import WIDEST_GAP_MM, BoxRules, JointCells, Scene, measure_boxes
 from sjplan.planning.danger_sites import danger_sites
 from sjplan.planning.field import SideFrame
-from sjplan.planning.joint_support import common_angle, supported_boxes
+from sjplan.planning.joint_support import common_angle, joint_sides, supported_boxes
 from sjplan.planning.protocol import Problem
 from sjplan.safety.judge import TIP_LATERAL_OF
 from sjplan.safety.measures import OVERLAP_TOL_MM
@@ -145,7 +145,7 @@ class _Places:
 
 @dataclass(slots=True, eq=False)
 class _Boxes:
-    """Boxes in columns: place, direction (level and cell), bound in mm, slots, crossings, what is known of them.
+    """Boxes in columns: place, direction (level and cell), bound in mm, slots, reach of crossings, what is known.
 
     For those with slots of 0 nothing but the bound is worked out.
     """
@@ -155,7 +155,7 @@ class _Boxes:
     cell: NDArray[np.int64]
     bound: Array
     slots: NDArray[np.uint8]
-    crossing: Array
+    reach: Array
     known: Array
 
     def __len__(self) -> int:
@@ -179,6 +179,7 @@ class UpperBound:
     rules: BoxRules = field(init=False)
     places: _Places = field(init=False)
     ways: list[DirectionCells] = field(init=False)
+    sides: Array = field(init=False)
     evaluated: int = 0
 
     def __post_init__(self) -> None:
@@ -191,6 +192,7 @@ class UpperBound:
         self.rules = box_rules(self.problem)
         self.places = _Places.of(anatomy, side, frame)
         self.ways = direction_cells(_LEVELS)
+        self.sides = joint_sides(frame.side_from_vector(anatomy.joints[side].mean_normal))
 
     def prove(self, target_mm: float, most_boxes: int, stop: Callable[[float], bool]) -> Bound:
         """Lower the bound until it is `target_mm` or the work is over; `stop` is asked with the bound so far."""
@@ -199,6 +201,7 @@ class UpperBound:
         while upper > target_mm:
             threshold = self.floor_mm + min(_FIRST_MM, _STEP * (upper - self.floor_mm))
             threshold = target_mm if threshold < target_mm + _LAST_MM else threshold
+            boxes.slots[:] = 0
             while True:
                 high = boxes.bound >= threshold
                 active = self._measured(boxes[high], threshold)
@@ -226,7 +229,8 @@ class UpperBound:
         return self._measured(
             _Boxes(
                 place, np.full(len(place), _ROOT_LEVEL), cell, np.full(len(place), np.inf),
-                np.zeros(len(place), np.uint8), np.zeros((len(place), 5)), np.tile(known, (len(place), 1)),
+                np.zeros(len(place), np.uint8), np.zeros((len(place), len(self.sides))),
+                np.tile(known, (len(place), 1)),
             ),
             self.floor_mm + _FIRST_MM,
         )  # fmt: skip
@@ -244,12 +248,13 @@ class UpperBound:
         old, boxes = boxes[~new], boxes[new]
         way, angle, lean = self._directions(boxes.level, boxes.cell)
         place, pieces = boxes.place, self.places
-        bound, slots, crossing, known = measure_boxes(
+        bound, slots, reach, known = measure_boxes(
             *self.scene, self.rules, threshold_mm,
             pieces.centre[place], pieces.radius[place], way, angle, pieces.corners[place], lean, boxes.known,
+            self.sides,
         )  # fmt: skip
         self.evaluated += len(place)
-        measured = _Boxes(place, boxes.level, boxes.cell, np.minimum(bound, boxes.bound), slots, crossing, known)
+        measured = _Boxes(place, boxes.level, boxes.cell, np.minimum(bound, boxes.bound), slots, reach, known)
         return old.joined(measured[measured.bound >= self.floor_mm])
 
     def _supported(self, boxes: _Boxes) -> NDArray[np.bool_]:
@@ -270,7 +275,7 @@ class UpperBound:
             turned = np.argsort(-(centre @ around), kind="stable")
             good = supported_boxes(
                 np.ascontiguousarray(centre[turned]), reach, place, np.append(first, len(some)), way, angle,
-                slots[kept], some.crossing, limits.crossing_spacing_min_mm, count, nb.get_num_threads(),
+                slots[kept], some.reach, limits.crossing_spacing_min_mm, count, nb.get_num_threads(),
             )  # fmt: skip
             slots[kept] = good
             left = kept[good > 0]

@@ -14,10 +14,11 @@ from sjplan.geometry.triangle_tree import nearest_point
 from sjplan.io.catalogue import read_implants
 from sjplan.io.limits import read_limits
 from sjplan.io.volumes import read_labels
-from sjplan.planning.axis_box import WIDEST_GAP_MM, measure_boxes, slack_bound
+from sjplan.planning.axis_box import DROPPED, WIDEST_GAP_MM, measure_boxes, slack_bound
+from sjplan.planning.box_cuts import CUTS, ROW
 from sjplan.planning.field import SideFrame
 from sjplan.planning.finish import Bench, Placed, place
-from sjplan.planning.joint_support import common_angle, supported_slots
+from sjplan.planning.joint_support import common_angle, joint_sides, supported_slots
 from sjplan.planning.protocol import Problem
 from sjplan.planning.upper_bound import UpperBound, direction_cells
 from sjplan.safety.measures import OVERLAP_TOL_MM
@@ -41,10 +42,6 @@ class Box:
     lean: np.ndarray
     way: np.ndarray
     angle: float
-
-    @property
-    def known(self) -> np.ndarray:
-        return np.array([[0.0, -OVERLAP_TOL_MM, WIDEST_GAP_MM]])
 
     def axis(self, rng: np.random.Generator) -> np.ndarray:
         """An axis of the box, at corners now and then: where it enters the sacrum, and its direction."""
@@ -80,11 +77,12 @@ def placed_members(proof: UpperBound, bench: Bench, box: Box, slot: int, rng: np
                 yield found
 
 
-def measured(proof: UpperBound, box: Box) -> tuple[np.ndarray, ...]:
-    known = box.known
-    known[0, 0] = -proof.rules.iliac_mm
+def measured(proof: UpperBound, box: Box, floor_mm: float = 0.0) -> tuple[np.ndarray, ...]:
+    """Bound, slots, reach and what is known, of one box."""
+    known = np.array([[-proof.rules.iliac_mm, -OVERLAP_TOL_MM, WIDEST_GAP_MM]])
     parts = box.centre, box.radius, box.way, box.angle, box.entry, box.lean
-    return measure_boxes(*proof.scene, proof.rules, -np.inf, *(np.array([p]) for p in parts), known)
+    every = measure_boxes(*proof.scene, proof.rules, floor_mm, *(np.array([p]) for p in parts), known, proof.sides)
+    return tuple(part[0] for part in every)
 
 
 def check_members(proof: UpperBound, bench: Bench, seed: int) -> int:
@@ -92,20 +90,23 @@ def check_members(proof: UpperBound, bench: Bench, seed: int) -> int:
     rng, compared = np.random.default_rng(seed), 0
     for box in boxes(proof, rng):
         slot = int(rng.integers(proof.problem.count))
-        bound, slots, crossing, known = (part[0] for part in measured(proof, box))
+        bound, slots, reach, known = measured(proof, box)
         loose, start = slack_bound(
             *proof.scene[:3], proof.rules, box.centre, box.radius, box.way, box.angle,
             np.full((3, 3), np.nan), box.lean, -proof.rules.iliac_mm, -np.inf,
+            np.full((CUTS, ROW), np.inf),
         )  # fmt: skip
         for found in placed_members(proof, bench, box, slot, rng):
             axis, crossed = found.axis[3:], found.axis[:3]
             enters = crossed + found.sacral_entry * axis
-            offset = crossed - crossing[:3]
-            along = np.clip(offset @ box.way, -crossing[4], crossing[4])
             if found.value >= 0.0:
                 assert slots >> slot & 1, "a box is dropped that holds an implant that keeps all rules"
-                assert np.linalg.norm(offset - along * box.way) <= crossing[3] + ROUNDING_MM
+                assert (proof.sides @ crossed <= reach + ROUNDING_MM).all()
                 assert known[1] - ROUNDING_MM <= 2.0 * found.sacral_entry <= known[2] + ROUNDING_MM
+                _, strict_slots, strict, _ = measured(proof, box, found.slack_mm - ROUNDING_MM)
+                assert strict_slots >> slot & 1
+                assert (proof.sides @ crossed <= strict + ROUNDING_MM).all()
+                assert (strict <= reach + ROUNDING_MM).mean() > 0.5
             if found.slack_mm < 0.0 or found.lateral > found.sacral_entry - proof.rules.iliac_mm:
                 continue
             compared += 1
@@ -114,7 +115,7 @@ def check_members(proof: UpperBound, bench: Bench, seed: int) -> int:
                 assert nearest_point(proof.scene.ilium, point)[1] * proof.scene.inward > 0.0
             assert start >= found.lateral - found.sacral_entry - ROUNDING_MM
             assert found.slack_mm <= loose + ROUNDING_MM
-            if slots:
+            if bound > DROPPED:
                 assert found.slack_mm <= bound + ROUNDING_MM
     return compared
 
@@ -175,7 +176,7 @@ def test_directions_near_each_other_lie_near_a_common_one(count: int) -> None:
 def test_supported_slots_are_those_of_all_sets(count: int) -> None:
     """With no room for error the kernel finds what trying every set finds; with room, never less."""
     rng = np.random.default_rng(4)
-    u = np.array([1.0, 0.0, 0.0])
+    sides = joint_sides(np.array([-0.8, 0.6, 0.0]))
     for _ in range(40):
         n = int(rng.integers(3, 90 if count == 2 else 14))
         middle = rng.uniform(0.0, 26.0, (n, 3)) * [0.2, 1.0, 1.0]
@@ -189,12 +190,10 @@ def test_supported_slots_are_those_of_all_sets(count: int) -> None:
             if apart and all(slots[c] >> slot & 1 for slot, c in enumerate(chosen)):
                 for slot, c in enumerate(chosen):
                     wanted[c] |= 1 << slot
-        none = np.zeros(n)
-        assert (supported_slots(middle, none, none, u, slots, 13.0, count) == wanted).all()
-        across, along = rng.uniform(0.0, 1.0, (2, n))
-        turn = rng.uniform(0.0, 2.0 * np.pi, n)
-        moved = middle + np.column_stack([along * rng.uniform(-1, 1, n), across * np.cos(turn), across * np.sin(turn)])
-        assert not (wanted & ~supported_slots(moved, across, along, u, slots, 13.0, count)).any()
+        assert (supported_slots(middle @ sides.T, slots, 13.0, count) == wanted).all()
+        others = middle[:, None] + rng.uniform(-1.0, 1.0, (n, 3, 3))
+        reach = np.maximum(middle @ sides.T, (others @ sides.T).max(axis=1))
+        assert not (wanted & ~supported_slots(reach, slots, 13.0, count)).any()
 
 
 def best_plan_mm(proof: UpperBound, bench: Bench, step: int) -> float:
