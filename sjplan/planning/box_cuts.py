@@ -135,7 +135,7 @@ def weighted_bound(
                 h, more = m, gain
         best = min(best, value[0] + high + more)
         if best < floor:
-            return best
+            return float(best)
         lowest = 0
         for k in range(n):
             total[k] += kept[k, 0] - kept[k, 1] * entry[e, 0] - kept[k, 2] * entry[e, 1] - kept[k, 3] * entry[e, 2]
