@@ -17,7 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sjplan.geometry.triangle_tree import TriangleTree, nearest_point
+from sjplan.planning.box_cuts import CUTS, ROW, extent, site_bound, weighted_bound
 from sjplan.planning.danger_sites import DangerSites
+from sjplan.planning.joint_support import PLANE_SIDES
 from sjplan.safety.measures import FOOTPRINT_DEPTH_MM
 
 DROPPED = -99.0
@@ -31,6 +33,9 @@ _LEAST_SAMPLES = 3
 _NEAR_MM = 0.7
 _NARROW_RAD = 0.06
 """Boxes smaller than these two are looked at more closely: rings and steps lie closer together."""
+
+_FEW_STEPS, _MANY_STEPS, _REACH_STEPS = 12, 60, 24
+"""Steps of play for the weights of a box's cuts: before all sites are known, and then; and for each reach."""
 
 _SQUARE_RAD = 0.25
 """Boxes with a wider angle are not tried for the angle to the joint: it would not drop them."""
@@ -75,40 +80,6 @@ class Scene(NamedTuple):
 
 
 @nb.njit(cache=True)
-def _site_bound(
-    sites: DangerSites,
-    x: float,
-    y: float,
-    z: float,
-    centre: NDArray[np.float64],
-    way: NDArray[np.float64],
-    start: float,
-    stop: float,
-    radius: float,
-    shift: float,
-    turn: float,
-) -> float:
-    """Bound from the site of the node at a point: its distance from the cylinder, the displacement, less its limit."""
-    i, j, k = int(x - sites.low[0] + 0.5), int(y - sites.low[1] + 0.5), int(z - sites.low[2] + 0.5)
-    shape = sites.site.shape
-    if i < 0 or j < 0 or k < 0 or i >= shape[0] or j >= shape[1] or k >= shape[2]:
-        return np.inf
-    p0 = sites.site[i, j, k, 0] - centre[0]
-    p1 = sites.site[i, j, k, 1] - centre[1]
-    p2 = sites.site[i, j, k, 2] - centre[2]
-    along = p0 * way[0] + p1 * way[1] + p2 * way[2]
-    across = np.sqrt(max(0.0, p0 * p0 + p1 * p1 + p2 * p2 - along * along))
-    beyond, beside = max(start - along, along - stop), across - radius
-    if beyond <= 0.0 and beside <= 0.0:
-        distance = max(beyond, beside)
-    else:
-        distance = np.sqrt(max(beyond, 0.0) ** 2 + max(beside, 0.0) ** 2)
-    nearest_along, nearest_across = min(max(along, start), stop), min(across, radius)
-    moved = shift + np.sqrt(nearest_along * nearest_along + nearest_across * nearest_across) * turn
-    return float(distance + moved - sites.site[i, j, k, 3])
-
-
-@nb.njit(cache=True)
 def _certain_start(
     ilium: TriangleTree,
     inward: float,
@@ -116,11 +87,14 @@ def _certain_start(
     way: NDArray[np.float64],
     shift: float,
     turn: float,
-    least: float,
+    start: float,
     close: bool,
 ) -> float:
-    """How far back along the axis every implant of the box reaches: an unbroken stretch that is surely in the ilium."""
-    t, x = -least, np.empty(3)
+    """How far back along the axis every implant of the box reaches: an unbroken stretch that is surely in the ilium.
+
+    So far as `start` they are known to reach.
+    """
+    t, x = start, np.empty(3)
     reached = t
     while t > -_FAR_MM:
         for d in range(3):
@@ -137,6 +111,21 @@ def _certain_start(
 
 
 @nb.njit(cache=True)
+def box_frame(w: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Right-angled frame (3, 3) whose last row is a direction."""
+    frame = np.empty((3, 3))
+    h0, h1, h2 = (0.0, 0.0, 1.0) if abs(w[2]) < 0.9 else (0.0, 1.0, 0.0)
+    u0, u1, u2 = w[1] * h2 - w[2] * h1, w[2] * h0 - w[0] * h2, w[0] * h1 - w[1] * h0
+    size = np.sqrt(u0 * u0 + u1 * u1 + u2 * u2)
+    frame[0, 0], frame[0, 1], frame[0, 2] = u0 / size, u1 / size, u2 / size
+    for d in range(3):
+        a, b = (d + 1) % 3, (d + 2) % 3
+        frame[1, d] = w[a] * frame[0, b] - w[b] * frame[0, a]
+        frame[2, d] = w[d]
+    return frame
+
+
+@nb.njit(cache=True)
 def slack_bound(
     sites: DangerSites,
     ilium: TriangleTree,
@@ -146,49 +135,85 @@ def slack_bound(
     shift: float,
     way: NDArray[np.float64],
     angle: float,
+    entry: NDArray[np.float64],
+    lean: NDArray[np.float64],
+    start: float,
     floor: float,
-) -> float:
-    """Upper bound of the worst slack of any implant of the box; below `floor` it may stop early, still a bound."""
+    cuts: NDArray[np.float64],
+) -> tuple[float, float]:
+    """Upper bound of the worst slack of any implant of the box, and how far back along its axis each one reaches.
+
+    Below `floor` it may stop early, still a bound. Axes enter between the three rows of `entry` and run between those
+    of `lean`, whose half angle is `angle`; a first row of `entry` that is not a number stands for the whole ball. So
+    far as `start` the implants are known to reach. Fills `cuts` (`CUTS`, `ROW`), infinite before.
+    """
     turn, radius, stop = 2.0 * np.sin(0.5 * angle), rules.radius_mm, rules.sacral_mm
-    start, best = -rules.iliac_mm, np.inf
-    c, w = centre, way
+    best = np.inf
+    c, w, f = centre, way, box_frame(way)
     for n in range(9):
         t = (0.0, 1.0, 0.5, -0.5, 0.8, 0.25, -0.25, 0.7, -0.1)[n] * stop
-        bound = _site_bound(
-            sites, c[0] + t * w[0], c[1] + t * w[1], c[2] + t * w[2], c, w, start, stop, radius, shift, turn
-        )
-        best = min(best, bound)
+        x, y, z = c[0] + t * w[0], c[1] + t * w[1], c[2] + t * w[2]
+        best = min(best, site_bound(sites, x, y, z, c, f, start, stop, radius, shift, angle, cuts))
         if best < floor:
-            return best
-    h0, h1, h2 = (0.0, 0.0, 1.0) if abs(w[2]) < 0.9 else (0.0, 1.0, 0.0)
-    u0, u1, u2 = w[1] * h2 - w[2] * h1, w[2] * h0 - w[0] * h2, w[0] * h1 - w[1] * h0
-    size = np.sqrt(u0 * u0 + u1 * u1 + u2 * u2)
-    u0, u1, u2 = u0 / size, u1 / size, u2 / size
-    v0, v1, v2 = w[1] * u2 - w[2] * u1, w[2] * u0 - w[0] * u2, w[0] * u1 - w[1] * u0
+            return best, start
+    first_order = not np.isnan(entry[0, 0])
+    corners, leans = _in_frame(f, c, angle, entry, lean)
+    if first_order:
+        best = min(best, weighted_bound(cuts, corners, leans, _FEW_STEPS, floor))
+        if best < floor:
+            return best, start
     close = shift < _NEAR_MM and angle < _NARROW_RAD
     turns = 12 if close else 8
     for ring in range(6 if close else 3):
         if ring == 1:
-            start = _certain_start(ilium, inward, centre, way, shift, turn, rules.iliac_mm, close)
+            if first_order:
+                best = min(best, weighted_bound(cuts, corners, leans, _FEW_STEPS, floor))
+                if best < floor:
+                    return best, start
+            start = _certain_start(ilium, inward, centre, way, shift, turn, start, close)
         t = (stop, start, 0.0, stop - 4.0, start + 4.0, 0.5 * start)[ring]
         for n in range(turns):
             a, b = radius * np.cos(n * 2.0 * np.pi / turns), radius * np.sin(n * 2.0 * np.pi / turns)
-            x = c[0] + t * w[0] + a * u0 + b * v0
-            y = c[1] + t * w[1] + a * u1 + b * v1
-            z = c[2] + t * w[2] + a * u2 + b * v2
-            best = min(best, _site_bound(sites, x, y, z, c, w, start, stop, radius, shift, turn))
+            x = c[0] + t * w[0] + a * f[0, 0] + b * f[1, 0]
+            y = c[1] + t * w[1] + a * f[0, 1] + b * f[1, 1]
+            z = c[2] + t * w[2] + a * f[0, 2] + b * f[1, 2]
+            best = min(best, site_bound(sites, x, y, z, c, f, start, stop, radius, shift, angle, cuts))
             if best < floor:
-                return best
+                return best, start
     t = stop
     while t > start:
-        bound = _site_bound(
-            sites, c[0] + t * w[0], c[1] + t * w[1], c[2] + t * w[2], c, w, start, stop, radius, shift, turn
-        )
-        best = min(best, bound)
+        x, y, z = c[0] + t * w[0], c[1] + t * w[1], c[2] + t * w[2]
+        best = min(best, site_bound(sites, x, y, z, c, f, start, stop, radius, shift, angle, cuts))
         if best < floor:
-            return best
+            return best, start
         t -= 1.0 if close else 2.5
-    return best
+    if first_order:
+        best = min(best, weighted_bound(cuts, corners, leans, _MANY_STEPS, floor))
+    return best, start
+
+
+@nb.njit(cache=True)
+def _in_frame(
+    frame: NDArray[np.float64],
+    centre: NDArray[np.float64],
+    angle: float,
+    entry: NDArray[np.float64],
+    lean: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Corners of a box in its frame: entries (3, 3) from its centre, and directions (3, 2) across its own.
+
+    A unit vector between three is a sum of them with weights of 1 in all at least, and at most 1 over the cosine of
+    the half angle.
+    """
+    corners, leans = np.zeros((3, 3)), np.zeros((3, 2))
+    for m in range(3):
+        for d in range(3):
+            for k in range(3):
+                corners[m, d] += frame[d, k] * (entry[m, k] - centre[k])
+        for d in range(2):
+            for k in range(3):
+                leans[m, d] += frame[d, k] * lean[m, k] / np.cos(angle)
+    return corners, leans
 
 
 @nb.njit(cache=True)
@@ -258,14 +283,15 @@ def joint_interval(
     shift: float,
     way: NDArray[np.float64],
     angle: float,
-    overlap: float,
+    low: float,
+    high: float,
 ) -> tuple[float, float]:
     """How far back from the sacrum any axis of the box leaves the ilium: least and most, in mm.
 
-    Labels may overlap by `overlap` mm and still count as one crossing; no gap is wider than `WIDEST_GAP_MM`.
+    That it lies from `low` to `high` is known.
     """
-    turn, x, t, before, least = 2.0 * np.sin(0.5 * angle), np.empty(3), -overlap, -overlap, np.inf
-    while t < WIDEST_GAP_MM:
+    turn, x, t, before, least = 2.0 * np.sin(0.5 * angle), np.empty(3), low, low, np.inf
+    while t < high:
         for d in range(3):
             x[d] = centre[d] - t * way[d]
         distance, sign, _, _ = nearest_point(ilium, x)
@@ -277,7 +303,7 @@ def joint_interval(
             return least, t
         before = t
         t += max(0.1, 0.2 * shift, 0.8 * (outside - moved)) if least == np.inf else max(0.2, 0.7 * (outside + moved))
-    return min(least, WIDEST_GAP_MM), WIDEST_GAP_MM
+    return min(least, before), high
 
 
 @nb.njit(cache=True, parallel=True)
@@ -287,20 +313,26 @@ def measure_boxes(
     inward: float,
     joint: JointCells,
     rules: BoxRules,
-    overlap: float,
     floor: float,
     centre: NDArray[np.float64],
     shift: NDArray[np.float64],
     way: NDArray[np.float64],
     angle: NDArray[np.float64],
+    entry: NDArray[np.float64],
+    lean: NDArray[np.float64],
+    known: NDArray[np.float64],
+    sides: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.uint8], NDArray[np.float64], NDArray[np.float64]]:
-    """Bound of each box, the slots it may stand in (bits), and a ball in which its axes cross the joint.
+    """Bound of each box, the slots it may stand in (bits), how far its crossings reach, and what is known of them.
 
-    Slots are 0 and the ball is empty where the bound is below `floor` or no axis keeps the rules.
+    The reach is that along each of `sides` (k, 3), in mm, of the crossings of axes with slacks of `floor` and more.
+    `known` has, for each box, how far back its implants reach and the least and most of `joint_interval`, in mm. Where
+    the bound is below `floor` only the bound is worked out; it is `DROPPED`, and slots are 0, where no axis keeps the
+    rules.
     """
     n = len(centre)
     bound, slots = np.full(n, DROPPED), np.zeros(n, np.uint8)
-    middle, error = np.zeros((n, 3)), np.zeros(n)
+    reach, known = np.zeros((n, len(sides))), known.copy()
     for m in nb.prange(n):
         c, w, turn = centre[m], way[m], 2.0 * np.sin(0.5 * angle[m])
         moved = shift[m] + rules.sacral_mm * turn
@@ -308,10 +340,14 @@ def measure_boxes(
         medial = w[0] + turn < 0.0
         if (medial and lateral < rules.tip_lateral_mm[0]) or (w[2] + turn < 0.0 and height < rules.lowest_mm):
             continue
-        bound[m] = slack_bound(sites, ilium, inward, rules, c, shift[m], w, angle[m], floor)
+        cuts = np.full((CUTS, ROW), np.inf)
+        bound[m], known[m, 0] = slack_bound(
+            sites, ilium, inward, rules, c, shift[m], w, angle[m], entry[m], lean[m], known[m, 0], floor, cuts
+        )
         if bound[m] < floor:
             continue
-        least, most = joint_interval(ilium, inward, c, shift[m], w, angle[m], overlap)
+        least, most = joint_interval(ilium, inward, c, shift[m], w, angle[m], known[m, 1], known[m, 2])
+        known[m, 1], known[m, 2] = least, most
         apart = 0.5 * max(abs(least), abs(most))
         if angle[m] < _SQUARE_RAD and not may_stand_square(joint, rules, c, shift[m], w, angle[m], apart):
             bound[m] = DROPPED
@@ -319,8 +355,38 @@ def measure_boxes(
         for slot in range(len(rules.tip_lateral_mm)):
             if not medial or lateral >= rules.tip_lateral_mm[slot]:
                 slots[m] |= np.uint8(1 << slot)
-        half = 0.25 * (least + most)
+        _reaches(cuts, c, shift[m], w, angle[m], entry[m], lean[m], least, most, floor, sides, reach[m])
+    return bound, slots, reach, known
+
+
+@nb.njit(cache=True)
+def _reaches(
+    cuts: NDArray[np.float64],
+    centre: NDArray[np.float64],
+    shift: float,
+    way: NDArray[np.float64],
+    angle: float,
+    entry: NDArray[np.float64],
+    lean: NDArray[np.float64],
+    least: float,
+    most: float,
+    floor: float,
+    sides: NDArray[np.float64],
+    reach: NDArray[np.float64],
+) -> None:
+    """Fill the reach of a box; its axes cross the joint half as far behind their entries as they leave the ilium."""
+    frame = box_frame(way)
+    corners, leans = _in_frame(frame, centre, angle, entry, lean)
+    middle, spread, apart = 0.25 * (least + most), 0.25 * (most - least), 0.5 * max(abs(least), abs(most))
+    toward = np.empty(3)
+    for k in range(len(sides)):
         for d in range(3):
-            middle[m, d] = c[d] - half * w[d]
-        error[m] = shift[m] + 0.25 * (most - least) + apart * turn
-    return bound, slots, middle, error
+            toward[d] = frame[d, 0] * sides[k, 0] + frame[d, 1] * sides[k, 1] + frame[d, 2] * sides[k, 2]
+        oblique = np.sqrt(toward[0] ** 2 + toward[1] ** 2)
+        if np.isnan(entry[0, 0]):
+            reach[k] = shift + abs(middle) * oblique * np.sin(angle)
+        else:
+            reach[k] = extent(cuts, corners, leans, toward, middle, floor, _REACH_STEPS if k < PLANE_SIDES else 1)
+        reach[k] += spread * oblique * np.sin(angle) + apart * (1.0 - np.cos(angle)) * abs(toward[2])
+        reach[k] += spread * abs(toward[2]) - middle * toward[2]
+        reach[k] += centre[0] * sides[k, 0] + centre[1] * sides[k, 1] + centre[2] * sides[k, 2]

@@ -11,7 +11,10 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-Bits = NDArray[np.uint64]
+PLANE_SIDES = 8
+"""The first of the sides that crossings are bounded on: ways in the joint's plane, equally far apart."""
+
+_COS, _SIN2 = np.cos(2.0 * np.pi / PLANE_SIDES), np.sin(2.0 * np.pi / PLANE_SIDES) ** 2
 
 
 def common_angle(mutual_rad: float, count: int) -> float:
@@ -27,27 +30,83 @@ def common_angle(mutual_rad: float, count: int) -> float:
     return float(np.arcsin(min(1.0, 2.0 / np.sqrt(3.0) * np.sin(0.5 * min(mutual_rad, np.pi)))))
 
 
+def joint_sides(normal: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The sides (12, 3) that crossings are bounded on: those in a plane, both of its normal, up and down."""
+    u = np.cross(normal, (0.0, 1.0, 0.0) if abs(normal[1]) < 0.9 else (0.0, 0.0, 1.0))
+    u /= np.linalg.norm(u)
+    v = np.cross(normal, u)
+    turn = 2.0 * np.pi * np.arange(PLANE_SIDES) / PLANE_SIDES
+    plane = np.cos(turn)[:, None] * u + np.sin(turn)[:, None] * v
+    up = np.array([0.0, 0.0, 1.0])
+    return np.concatenate([plane, [normal, -normal, up, -up]])
+
+
+@nb.njit(cache=True)
+def may_lie_below(upper: NDArray[np.float64], lower: NDArray[np.float64], spacing: float) -> bool:
+    """Whether points with these reaches along `joint_sides` can lie so far apart, the second not above the first.
+
+    Between two neighbouring sides of the plane, the farthest that the difference may lie is where both reaches end,
+    or the nearer of the two ends where that lies beyond the other side.
+    """
+    p = PLANE_SIDES
+    if upper[p + 2] + lower[p + 3] < 0.0:
+        return False
+    beside = max(upper[p] + lower[p + 1], upper[p + 1] + lower[p])
+    wanted = spacing * spacing - beside * beside
+    if wanted <= 0.0:
+        return True
+    half = p // 2
+    b = upper[0] + lower[half]
+    for k in range(p):
+        a, b = b, upper[(k + 1) % p] + lower[(k + 1 + half) % p]
+        if a < 0.0 or b < 0.0:
+            continue
+        if a <= _COS * b:
+            far = (a / _COS) ** 2
+        elif b <= _COS * a:
+            far = (b / _COS) ** 2
+        else:
+            far = (a * a + b * b - 2.0 * _COS * a * b) / _SIN2
+        if far >= wanted:
+            return True
+    return False
+
+
+@nb.njit(cache=True)
+def _boxes_round(reach: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Middles (n, 3) and half diagonals of boxes round what the reaches bound, by every other side of the plane."""
+    n, p = len(reach), PLANE_SIDES
+    middle, size = np.empty((n, 3)), np.zeros(n)
+    for i in range(n):
+        for d in range(3):
+            a = reach[i, (0, p // 4, p)[d]]
+            b = reach[i, (p // 2, 3 * p // 4, p + 1)[d]]
+            middle[i, d] = 0.5 * (a - b)
+            size[i] += (0.5 * (a + b)) ** 2
+        size[i] = np.sqrt(size[i])
+    return middle, size
+
+
 @nb.njit(cache=True)
 def supported_slots(
-    middle: NDArray[np.float64],
-    error: NDArray[np.float64],
-    slots: NDArray[np.uint8],
-    spacing: float,
-    count: int,
+    reach: NDArray[np.float64], slots: NDArray[np.uint8], spacing: float, count: int
 ) -> NDArray[np.uint8]:
     """Bits of the slots in which each place belongs to a set of `count` places, cranial to caudal, far enough apart.
 
-    A place is a ball (`middle`, radius `error`) in which the crossing lies.
+    `reach` (n, 12) is how far crossings in a place reach along each of `joint_sides`, in mm.
     """
-    n = len(middle)
+    n = len(reach)
     words = (n + 63) // 64
     below = np.zeros((n, words), np.uint64)
+    middle, size = _boxes_round(reach)
+    up = PLANE_SIDES + 2
     for i in range(n):
         for j in range(n):
             x, y, z = middle[i, 0] - middle[j, 0], middle[i, 1] - middle[j, 1], middle[i, 2] - middle[j, 2]
-            loose = error[i] + error[j]
-            apart = spacing - loose
-            if z >= -loose and (apart <= 0.0 or x * x + y * y + z * z >= apart * apart):
+            apart, loose = x * x + y * y + z * z, spacing - size[i] - size[j]
+            if (loose > 0.0 and apart < loose * loose) or reach[i, up] + reach[j, up + 1] < 0.0:
+                continue
+            if apart >= spacing * spacing or may_lie_below(reach[i], reach[j], spacing):
                 below[i, j >> 6] |= np.uint64(1) << np.uint64(j & 63)
     holds = np.zeros((count, words), np.uint64)
     for i in range(n):
@@ -100,14 +159,13 @@ def _members(
 @nb.njit(cache=True, parallel=True)
 def supported_boxes(
     commons: NDArray[np.float64],
-    reach: float,
+    spread: float,
     place: NDArray[np.int64],
     first: NDArray[np.int64],
     way: NDArray[np.float64],
     angle: NDArray[np.float64],
     slots: NDArray[np.uint8],
-    middle: NDArray[np.float64],
-    error: NDArray[np.float64],
+    reach: NDArray[np.float64],
     spacing: float,
     count: int,
     parts: int,
@@ -115,44 +173,36 @@ def supported_boxes(
     """Bits of the slots in which each box belongs to a possible plan.
 
     Boxes are sorted by place: those of place p are first[p] to first[p + 1]. `commons` are common directions, each
-    with every direction within `reach` (their own half angle included); reach plus a box's angle is below pi.
+    with every direction within `spread` (their own half angle included); spread plus a box's angle is below pi. For
+    `reach` see `supported_slots`.
     """
     n, places = len(way), len(first) - 1
     cosine, sine = np.cos(angle), np.sin(angle)
     keep = np.zeros((parts, n), np.uint8)
     for part in nb.prange(parts):
         inside, row = np.zeros(n, np.bool_), np.zeros(places, np.int64)
-        ball, loose, held = np.zeros((places, 3)), np.zeros(places), np.zeros(places, np.uint8)
+        far, held = np.empty((places, reach.shape[1])), np.zeros(places, np.uint8)
         for u in range(part, len(commons), parts):
-            _members(commons[u], reach, way, cosine, sine, inside)
+            _members(commons[u], spread, way, cosine, sine, inside)
             news, m = False, 0
             for p in range(places):
                 k, bits = 0, np.uint8(0)
-                low, high = np.full(3, np.inf), np.full(3, -np.inf)
+                far[m] = -np.inf
                 for b in range(first[p], first[p + 1]):
                     if inside[b]:
                         k += 1
                         bits |= slots[b]
                         news |= (slots[b] & ~keep[part, b]) != 0
-                        for d in range(3):
-                            low[d], high[d] = min(low[d], middle[b, d]), max(high[d], middle[b, d])
+                        for d in range(reach.shape[1]):
+                            far[m, d] = max(far[m, d], reach[b, d])
                 row[p] = -1
                 if k == 0:
                     continue
-                widest = 0.0
-                for d in range(3):
-                    ball[m, d] = 0.5 * (low[d] + high[d])
-                for b in range(first[p], first[p + 1]):
-                    if inside[b]:
-                        far = 0.0
-                        for d in range(3):
-                            far += (middle[b, d] - ball[m, d]) ** 2
-                        widest = max(widest, error[b] + np.sqrt(far))
-                loose[m], held[m], row[p] = widest, bits, m
+                held[m], row[p] = bits, m
                 m += 1
             if not news or m < count:
                 continue
-            good = supported_slots(ball[:m], loose[:m], held[:m], spacing, count)
+            good = supported_slots(far[:m], held[:m], spacing, count)
             for b in range(n):
                 if inside[b]:
                     keep[part, b] |= slots[b] & good[row[place[b]]]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numba as nb
 import numpy as np
@@ -22,17 +23,17 @@ from sjplan.core.plan import Side
 from sjplan.core.structures import SURFACE_ID
 from sjplan.core.tolerances import JUDGE_TOL_MM
 from sjplan.geometry.triangle_tree import triangle_tree
-from sjplan.planning.axis_box import BoxRules, JointCells, Scene, measure_boxes
+from sjplan.planning.axis_box import WIDEST_GAP_MM, BoxRules, JointCells, Scene, measure_boxes
 from sjplan.planning.danger_sites import danger_sites
 from sjplan.planning.field import SideFrame
-from sjplan.planning.joint_support import common_angle, supported_boxes
+from sjplan.planning.joint_support import common_angle, joint_sides, supported_boxes
 from sjplan.planning.protocol import Problem
 from sjplan.safety.judge import TIP_LATERAL_OF
 from sjplan.safety.measures import OVERLAP_TOL_MM
 
 _PATCH_MM, _CELL_MM = 2.5, 6.0
 _ROOT_LEVEL, _COMMON_LEVEL, _LEVELS = 2, 3, 9
-_LEVER_MM = 14.0
+_LEVER_MM = 7.0
 """A box is split where it is wider: its place, or its angle times this lever."""
 
 _FIRST_MM, _STEP = 4.0, 0.7
@@ -62,14 +63,22 @@ def _split_triangles(corners: Array) -> Array:
     return np.asarray(np.stack(four, axis=1).reshape(-1, 3, 3))
 
 
-def direction_cells(levels: int) -> list[tuple[Array, Array]]:
-    """Cells that cover the sphere, coarse to fine: centres (n, 3) and half angles in rad; cell n has children 4n to 4n + 3.
+class DirectionCells(NamedTuple):
+    """Spherical triangles: centres (n, 3), half angles (n) in rad, corners (n, 3, 3), all unit vectors."""
+
+    centre: Array
+    angle: Array
+    corners: Array
+
+
+def direction_cells(levels: int) -> list[DirectionCells]:
+    """Cells that cover the sphere, coarse to fine; cell n has the children 4n to 4n + 3.
 
     Examples
     --------
-    >>> [len(centre) for centre, _ in direction_cells(3)]
+    >>> [len(cells.centre) for cells in direction_cells(3)]
     [8, 32, 128]
-    """  # noqa: E501
+    """
     signs = np.array([(a, b, c) for a in (1.0, -1.0) for b in (1.0, -1.0) for c in (1.0, -1.0)])
     corners = np.eye(3)[None] * signs[:, None, :]
     result = []
@@ -77,7 +86,7 @@ def direction_cells(levels: int) -> list[tuple[Array, Array]]:
         centre = corners.sum(axis=1)
         centre /= np.linalg.norm(centre, axis=1, keepdims=True)
         cosine = np.einsum("nkd,nd->nk", corners, centre).min(axis=1)
-        result.append((centre, np.arccos(np.clip(cosine, -1.0, 1.0))))
+        result.append(DirectionCells(centre, np.arccos(np.clip(cosine, -1.0, 1.0)), corners))
         corners = _split_triangles(corners)
         corners /= np.linalg.norm(corners, axis=2, keepdims=True)
     return result
@@ -85,7 +94,10 @@ def direction_cells(levels: int) -> list[tuple[Array, Array]]:
 
 @dataclass(slots=True, eq=False)
 class _Places:
-    """Pieces of the sacral joint face that axes enter through: patches first, then triangles, split as needed."""
+    """Pieces of the sacral joint face that axes enter through: patches first, then triangles, split as needed.
+
+    Patches have no corners (not a number).
+    """
 
     corners: Array
     centre: Array
@@ -108,7 +120,7 @@ class _Places:
         centre = np.array([0.5 * (p.min(axis=0) + p.max(axis=0)) for p in boxes])
         radius = np.array([np.linalg.norm(p - c, axis=1).max() for p, c in zip(boxes, centre, strict=True)])
         n = len(centre)
-        places = cls(np.zeros((n, 3, 3)), centre, radius, first[:-1] + n, np.diff(first))
+        places = cls(np.full((n, 3, 3), np.nan), centre, radius, first[:-1] + n, np.diff(first))
         places._add(corners)
         return places
 
@@ -133,15 +145,18 @@ class _Places:
 
 @dataclass(slots=True, eq=False)
 class _Boxes:
-    """Boxes in columns: place, direction (level and cell), bound in mm, slots, ball of crossings."""
+    """Boxes in columns: place, direction (level and cell), bound in mm, slots, reach of crossings, what is known.
+
+    For those with slots of 0 nothing but the bound is worked out.
+    """
 
     place: NDArray[np.int64]
     level: NDArray[np.int64]
     cell: NDArray[np.int64]
     bound: Array
     slots: NDArray[np.uint8]
-    middle: Array
-    error: Array
+    reach: Array
+    known: Array
 
     def __len__(self) -> int:
         return len(self.place)
@@ -163,7 +178,8 @@ class UpperBound:
     scene: Scene = field(init=False)
     rules: BoxRules = field(init=False)
     places: _Places = field(init=False)
-    ways: list[tuple[Array, Array]] = field(init=False)
+    ways: list[DirectionCells] = field(init=False)
+    sides: Array = field(init=False)
     evaluated: int = 0
 
     def __post_init__(self) -> None:
@@ -176,6 +192,7 @@ class UpperBound:
         self.rules = box_rules(self.problem)
         self.places = _Places.of(anatomy, side, frame)
         self.ways = direction_cells(_LEVELS)
+        self.sides = joint_sides(frame.side_from_vector(anatomy.joints[side].mean_normal))
 
     def prove(self, target_mm: float, most_boxes: int, stop: Callable[[float], bool]) -> Bound:
         """Lower the bound until it is `target_mm` or the work is over; `stop` is asked with the bound so far."""
@@ -184,17 +201,21 @@ class UpperBound:
         while upper > target_mm:
             threshold = self.floor_mm + min(_FIRST_MM, _STEP * (upper - self.floor_mm))
             threshold = target_mm if threshold < target_mm + _LAST_MM else threshold
+            boxes.slots[:] = 0
             while True:
-                active = np.flatnonzero(boxes.bound >= threshold)
-                supported = active[self._supported(boxes[active])] if len(active) else active
-                if not len(supported):
-                    upper = threshold
+                high = boxes.bound >= threshold
+                active = self._measured(boxes[high], threshold)
+                boxes = boxes[~high].joined(active[active.bound < threshold])
+                active = active[active.bound >= threshold]
+                supported = self._supported(active)
+                if not supported.any():
+                    boxes, upper = boxes.joined(active), threshold
                     break
                 if stop(upper) or self.evaluated >= most_boxes:
                     return Bound(self._as_slack(upper), self.evaluated, cut=True)
-                rest = np.ones(len(boxes), np.bool_)
-                rest[supported] = False
-                boxes = boxes[rest].joined(self._children(boxes[supported]))
+                boxes = boxes.joined(active[~supported]).joined(
+                    self._measured(self._children(active[supported]), threshold)
+                )
         return Bound(self._as_slack(max(upper, target_mm)), self.evaluated, cut=False)
 
     def _as_slack(self, upper_mm: float) -> float:
@@ -202,35 +223,45 @@ class UpperBound:
 
     def _root(self) -> _Boxes:
         patches = np.flatnonzero(self.places.child >= 0)
-        cells = np.arange(len(self.ways[_ROOT_LEVEL][0]))
+        cells = np.arange(len(self.ways[_ROOT_LEVEL].centre))
         place, cell = np.repeat(patches, len(cells)), np.tile(cells, len(patches))
-        return self._measured(place, np.full(len(place), _ROOT_LEVEL), cell, np.full(len(place), np.inf))
+        known = -self.rules.iliac_mm, -OVERLAP_TOL_MM, WIDEST_GAP_MM
+        return self._measured(
+            _Boxes(
+                place, np.full(len(place), _ROOT_LEVEL), cell, np.full(len(place), np.inf),
+                np.zeros(len(place), np.uint8), np.zeros((len(place), len(self.sides))),
+                np.tile(known, (len(place), 1)),
+            ),
+            self.floor_mm + _FIRST_MM,
+        )  # fmt: skip
 
-    def _directions(self, level: NDArray[np.int64], cell: NDArray[np.int64]) -> tuple[Array, Array]:
-        way, angle = np.zeros((len(level), 3)), np.zeros(len(level))
+    def _directions(self, level: NDArray[np.int64], cell: NDArray[np.int64]) -> DirectionCells:
+        way, angle, corners = np.zeros((len(level), 3)), np.zeros(len(level)), np.zeros((len(level), 3, 3))
         for n in np.unique(level):
             rows = level == n
-            way[rows], angle[rows] = self.ways[n][0][cell[rows]], self.ways[n][1][cell[rows]]
-        return way, angle
+            way[rows], angle[rows], corners[rows] = (part[cell[rows]] for part in self.ways[n])
+        return DirectionCells(way, angle, corners)
 
-    def _measured(
-        self, place: NDArray[np.int64], level: NDArray[np.int64], cell: NDArray[np.int64], most: Array
-    ) -> _Boxes:
-        """Boxes whose bound is not below the floor; none has a larger one than its parent, `most`."""
-        way, angle = self._directions(level, cell)
-        bound, slots, middle, error = measure_boxes(
-            *self.scene, self.rules, OVERLAP_TOL_MM, self.floor_mm,
-            self.places.centre[place], self.places.radius[place], way, angle,
+    def _measured(self, boxes: _Boxes, threshold_mm: float) -> _Boxes:
+        """Boxes, those that have no slots yet measured, less those with no axis that could be better than the floor."""
+        new = boxes.slots == 0
+        old, boxes = boxes[~new], boxes[new]
+        way, angle, lean = self._directions(boxes.level, boxes.cell)
+        place, pieces = boxes.place, self.places
+        bound, slots, reach, known = measure_boxes(
+            *self.scene, self.rules, threshold_mm,
+            pieces.centre[place], pieces.radius[place], way, angle, pieces.corners[place], lean, boxes.known,
+            self.sides,
         )  # fmt: skip
         self.evaluated += len(place)
-        boxes = _Boxes(place, level, cell, np.minimum(bound, most), slots, middle, error)
-        return boxes[boxes.slots > 0]
+        measured = _Boxes(place, boxes.level, boxes.cell, np.minimum(bound, boxes.bound), slots, reach, known)
+        return old.joined(measured[measured.bound >= self.floor_mm])
 
     def _supported(self, boxes: _Boxes) -> NDArray[np.bool_]:
         """Which boxes belong to a possible plan; asked again of those that do until little changes."""
         count, limits = self.problem.count, self.problem.limits
         kept = np.arange(len(boxes))
-        centre, width = self.ways[_COMMON_LEVEL]
+        centre, width, _ = self.ways[_COMMON_LEVEL]
         spread = common_angle(np.deg2rad(limits.mutual_angle_max_deg), count)
         reach = spread + float(width.max())
         slots = boxes.slots.copy()
@@ -238,13 +269,13 @@ class UpperBound:
             some = boxes[kept]
             order = np.argsort(some.place, kind="stable")
             some, kept = some[order], kept[order]
-            way, angle = self._directions(some.level, some.cell)
+            way, angle, _ = self._directions(some.level, some.cell)
             _, first, place = np.unique(some.place, return_index=True, return_inverse=True)
             around = way.mean(axis=0)
             turned = np.argsort(-(centre @ around), kind="stable")
             good = supported_boxes(
                 np.ascontiguousarray(centre[turned]), reach, place, np.append(first, len(some)), way, angle,
-                slots[kept], some.middle, some.error, limits.crossing_spacing_min_mm, count, nb.get_num_threads(),
+                slots[kept], some.reach, limits.crossing_spacing_min_mm, count, nb.get_num_threads(),
             )  # fmt: skip
             slots[kept] = good
             left = kept[good > 0]
@@ -258,18 +289,17 @@ class UpperBound:
 
     def _children(self, boxes: _Boxes) -> _Boxes:
         """Every box split where it is wider."""
-        _, angle = self._directions(boxes.level, boxes.cell)
+        angle = self._directions(boxes.level, boxes.cell).angle
         by_place = self.places.radius[boxes.place] > _LEVER_MM * angle
         by_place |= boxes.level >= _LEVELS - 1
         moved, turned = boxes[by_place], boxes[~by_place]
         row, place = self.places.split(moved.place)
-        cell = (4 * turned.cell[:, None] + np.arange(4)).ravel()
-        return self._measured(
-            np.concatenate([place, np.repeat(turned.place, 4)]),
-            np.concatenate([moved.level[row], np.repeat(turned.level + 1, 4)]),
-            np.concatenate([moved.cell[row], cell]),
-            np.concatenate([moved.bound[row], np.repeat(turned.bound, 4)]),
-        )
+        moved, turned = moved[row], turned[np.repeat(np.arange(len(turned)), 4)]
+        moved.place = place
+        turned.level, turned.cell = turned.level + 1, 4 * turned.cell + np.arange(len(turned)) % 4
+        children = moved.joined(turned)
+        children.slots[:] = 0
+        return children
 
 
 def box_rules(problem: Problem) -> BoxRules:

@@ -4,14 +4,13 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from planning_shapes import bench_of
 
 from sjplan.planning.candidates import NOTHING, scan
-from sjplan.planning.field import PlanningField, SideFrame, planning_field
-from sjplan.planning.finish import Bench, make_bench
+from sjplan.planning.field import PlanningField, planning_field
+from sjplan.planning.finish import Bench
 from sjplan.planning.joint_map import JointSamples, crossings, directions, joint_samples
 from sjplan.planning.protocol import Problem
-from sjplan.planning.rules import pair_rules, slot_rules
-from sjplan.safety.surfaces import measuring_surfaces
 from sjplan.testing.problems import phantom_problem
 
 
@@ -29,17 +28,7 @@ def field(problem: Problem) -> PlanningField:
 @pytest.fixture(scope="session")
 def bench(problem: Problem) -> Bench:
     """Exact measuring as the planner prepares it."""
-    rules = tuple(
-        slot_rules(problem.anatomy, problem.side, problem.limits, slot, model)
-        for slot, model in enumerate(problem.models, 1)
-    )
-    return make_bench(
-        problem,
-        measuring_surfaces(problem.anatomy, problem.side),
-        SideFrame(problem.anatomy.frame, problem.side),
-        rules,
-        pair_rules(problem.limits, problem.models, 0.1),
-    )
+    return bench_of(problem)
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,11 @@ from collections.abc import Callable
 import numpy as np
 
 from sjplan.core.arrays import unit
-from sjplan.planning.field import FIELD_STEP_MM, PlanningField
+from sjplan.planning.field import FIELD_STEP_MM, PlanningField, SideFrame
+from sjplan.planning.finish import Bench, make_bench
+from sjplan.planning.protocol import Problem
+from sjplan.planning.rules import pair_rules, slot_rules
+from sjplan.safety.surfaces import measuring_surfaces
 
 HALF_MM = 48.0
 """The fields reach this far from the origin."""
@@ -45,3 +49,18 @@ def axis_of(point: np.ndarray, way: np.ndarray) -> np.ndarray:
 def random_axis(rng: np.random.Generator, wobble: float = 1.0) -> np.ndarray:
     """An axis through the middle of the fields, medial give or take."""
     return axis_of(rng.uniform(-4, 4, 3), np.array([-1.0, 0.0, 0.0]) + wobble * rng.standard_normal(3))
+
+
+def bench_of(problem: Problem) -> Bench:
+    """Exact measuring as the planner prepares it."""
+    rules = tuple(
+        slot_rules(problem.anatomy, problem.side, problem.limits, slot, model)
+        for slot, model in enumerate(problem.models, 1)
+    )
+    return make_bench(
+        problem,
+        measuring_surfaces(problem.anatomy, problem.side),
+        SideFrame(problem.anatomy.frame, problem.side),
+        rules,
+        pair_rules(problem.limits, problem.models, 0.1),
+    )
