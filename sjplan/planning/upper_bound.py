@@ -194,10 +194,13 @@ class UpperBound:
         self.ways = direction_cells(_LEVELS)
         self.sides = joint_sides(frame.side_from_vector(anatomy.joints[side].mean_normal))
 
-    def prove(self, target_mm: float, most_boxes: int, stop: Callable[[float], bool]) -> Bound:
-        """Lower the bound until it is `target_mm` or the work is over; `stop` is asked with the bound so far."""
+    def prove(self, target_mm: float, most_boxes: int, stop: Callable[[float], bool], cap_mm: float = np.inf) -> Bound:
+        """Lower the bound until it is `target_mm` or the work is over; `stop` is asked with the bound so far.
+
+        Nothing above `cap_mm` is of interest: the first threshold lies below it.
+        """
         boxes = self._root()
-        upper = float(boxes.bound.max(initial=-np.inf))
+        upper = min(float(boxes.bound.max(initial=-np.inf)), cap_mm)
         while upper > target_mm:
             threshold = self.floor_mm + min(_FIRST_MM, _STEP * (upper - self.floor_mm))
             threshold = target_mm if threshold < target_mm + _LAST_MM else threshold
