@@ -17,6 +17,9 @@ COHORT = "adults-"
 NEAR_CAP_MM = 2.9
 """The cap of 3 mm less what slacks are not told apart by."""
 
+CERTIFIED_MM = 0.25
+"""A gap of no more counts as certified."""
+
 Row = dict[str, Any]
 
 
@@ -77,6 +80,34 @@ def phantoms() -> str:
     return summary(found) if found else "Not run yet: `scripts/validate_planners.py --phantoms N`."
 
 
+def certificates() -> str:
+    """How near the proved bound comes to the plan, and whether anybody found more than it allows."""
+    head = ["sides", "cap mm", "with a certificate", "gap 0.25 mm or less", "gap mm: median, 90th percentile, largest"]
+    head += ["largest s", "most slack of another planner beyond the bound, mm"]
+    body: list[list[object]] = []
+    for what, phantom in (("real", False), ("phantoms", True)):
+        for cap in ("3", "none"):
+            found = [r for r in rows("planners") if r["cap"] == cap and r["run"].startswith(COHORT) == phantom]
+            proved = [r for r in found if r.get("certificate")]
+            if not proved:
+                continue
+            gaps = sorted(r["certificate"]["upper_bound_mm"] - r["certificate"]["slack_mm"] for r in proved)
+            bound = {case_of(r): r["certificate"]["upper_bound_mm"] for r in proved}
+            limit = float(cap) if cap != "none" else float("inf")
+            beyond = [
+                min(r["slack_mm"], limit) - bound[case_of(r)]
+                for r in found
+                if r["accepted"] and "certificate" not in r and case_of(r) in bound
+            ]
+            spread = f"{statistics.median(gaps):.2f}, {gaps[int(0.9 * (len(gaps) - 1))]:.2f}, {gaps[-1]:.2f}"
+            near = share(sum(gap <= CERTIFIED_MM for gap in gaps), len(gaps))
+            body.append([
+                what, cap, len(proved), near, spread, f"{max(r['seconds'] for r in proved):.0f}",
+                f"{max(beyond):.2f}" if beyond else "not asked",
+            ])  # fmt: skip
+    return table(head, body) if body else "Not run yet."
+
+
 def textbook() -> str:
     """What is known of virtual implants placed by rule, beside every planner's."""
     head = ["planner", "sides with a plan, accepted or nearest", "distal implant < 10 mm in the sacrum"]
@@ -122,6 +153,7 @@ def sides() -> str:
 TABLES = {
     "capped": capped,
     "uncapped": uncapped,
+    "certificates": certificates,
     "textbook": textbook,
     "broken": broken,
     "sides": sides,

@@ -45,7 +45,16 @@ SHORT_MM = 10.0
 BOLDER_RULE = "rule-v1@foramen_margin_mm=2"
 """The textbook with tips as near to a foramen as the limit on foramina lets them be."""
 
-PLANNERS = ("raster-v1", "greedy-v1", "weighted-v1", "rule-v1", BOLDER_RULE, "random-v1", "evolution-v1")
+PLANNERS = (
+    "certified-v1",
+    "raster-v1",
+    "greedy-v1",
+    "weighted-v1",
+    "rule-v1",
+    BOLDER_RULE,
+    "random-v1",
+    "evolution-v1",
+)
 CAP_IS_NO_GOAL = ("weighted-v1", "rule-v1", BOLDER_RULE)
 """Planners that do not stop at the cap: for the weighted sum it is the millimetre that is worth all of safety."""
 
