@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from sjplan.cli.intake import CaseArguments, error_model_for, models_for, plannable_anatomy, read_case
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 
 DEFAULT_ERROR_MODEL: Final = "fluoro-planned"
 """Breach probabilities are those of this error model where no other is asked for."""
+
+TRIAL_EVALUATIONS: Final = 500_000
+"""What a planner may spend on finding out whether another model would fit: about one pass of its search."""
 
 INTAKE_SHARE: Final = 0.35
 """Share of a plan's work after which its input can no longer be refused: reading and anatomy."""
@@ -177,14 +181,18 @@ def _plan_sides(
     }
     shares = {side: (n / len(sides), (n + 1) / len(sides)) for n, side in enumerate(sides)}
 
-    def planned(problem: Problem) -> SideResult:
+    def planned(problem: Problem, evaluations: int | None = None) -> SideResult:
         start, end = (INTAKE_SHARE + (1 - INTAKE_SHARE) * share for share in shares[problem.side])
-        budget = Budget(seconds=request.budget_s, progress=part_of(report, start, end, f"{problem.side}: "))
+        heard = part_of(report, start, end, f"{problem.side}: ")
+        budget = Budget(seconds=request.budget_s, evaluations=evaluations, progress=heard)
         return plan_side(planner, problem, seed=request.seed, budget=budget, input_sha256=sha256)
 
     results = {side: planned(problem) for side, problem in problems.items()}
     results = kept_apart(results, problems, planned)
-    done = {side: explained(result, problems[side], catalogue, planned) for side, result in results.items()}
+    done = {
+        side: explained(result, problems[side], catalogue, partial(planned, evaluations=TRIAL_EVALUATIONS))
+        for side, result in results.items()
+    }
     done = {side: with_breach(result, anatomy, error_model, request.seed) for side, result in done.items()}
     return tuple(done[side] if side in done else refused(side, refusals[side]) for side in sides)
 

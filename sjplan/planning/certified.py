@@ -200,7 +200,7 @@ class _CertifiedSearch(RasterSearch):
 
     def alike(self) -> Planner:
         """A planner of the same kind and parameters, for a smaller problem; what it answers need not be proved."""
-        return CertifiedPlanner(**{**self.parameters, "bound_boxes": 1})
+        return CertifiedPlanner(**{**self.parameters, "bound_boxes": 1, "evolutions": 1})
 
     def _none_accepted(self, best: Judged | None) -> Outcome:
         """A refusal with reasons; where no plan can have any slack at all, that is the first reason."""

@@ -87,6 +87,7 @@ def test_stricter_limits_leave_less(found: EntryMap, problem: Problem) -> None:
 
 
 def test_where_nothing_passes_the_map_is_empty(problem: Problem) -> None:
-    none = entry_map(replace(problem, limits=replace(problem.limits, iliac_min_mm=500.0)))
+    rod = replace(problem.models[0], lengths_mm=(290.0,))
+    none = entry_map(replace(problem, models=(rod,) * 3, limits=replace(problem.limits, iliac_min_mm=250.0)))
     assert np.isnan(none.slack_mm).all()
     assert np.isnan(none.at(0.5, 0.5))
