@@ -39,6 +39,9 @@ _NRRD_SPACES = {
 }  # fmt: skip
 _VECTOR = re.compile(r"\(([^()]*)\)")
 
+_ODD_BYTES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\xa0]")
+"""Some of these are white space in Python and none of them is to the readers in C: nothing may trim them away."""
+
 
 def _refuse(path: Path, found: str, wanted: str, fix: str = "write the file again from its source") -> InputError:
     return InputError(str(path), found=found, wanted=wanted, fix=fix)
@@ -57,7 +60,7 @@ def _lines(path: Path) -> Iterator[tuple[str, int]]:
         head = file.read(MAX_HEADER_BYTES)
     start = 0
     while (end := head.find(b"\n", start)) >= 0:
-        yield head[start:end].decode("latin-1").rstrip("\r"), end + 1
+        yield _ODD_BYTES.sub("\ufffd", head[start:end].decode("latin-1")).rstrip("\r"), end + 1
         start = end + 1
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from io_makers import message, mha, nifti, nrrd, write
 
@@ -226,6 +226,7 @@ def test_a_big_endian_nifti_is_read(tmp_path: Path) -> None:
     assert read.hu[1, 2, 3] == 1 + 3 * 2 + 12 * 3
 
 
+@example(suffix="mha", changes=[(0.53125, 28)])
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     suffix=st.sampled_from(["nii", "nii.gz", "nrrd", "mha"]),
