@@ -72,24 +72,7 @@ def side_entry(
     UnknownNameError
         For a side that is neither left nor right.
     """
-    for name, plan, judged in (
-        ("plan", outcome.plan, report),
-        ("nearest", outcome.nearest, nearest_report),
-        ("fallback", outcome.fallback, fallback_report),
-    ):
-        if (plan is None) != (judged is None):
-            found = "a report without a plan" if plan is None else "a plan without a report"
-            raise InputError(f"{side} {name}", found=found, wanted="a plan and the judge's report on it")
-        if judged is not None and name != "nearest" and not judged.accepted:
-            broken = ", ".join(v.constraint for v in judged.violations)
-            raise InputError(f"{side} {name}", found=f"a plan that the judge rejects ({broken})",
-                             wanted="an accepted plan")  # fmt: skip
-    if pareto_reports and (
-        len(outcome.pareto) != len(pareto_reports) or not all(judged.accepted for judged in pareto_reports)
-    ):
-        accepted = sum(judged.accepted for judged in pareto_reports)
-        raise InputError(f"{side} pareto", found=f"{len(outcome.pareto)} plans, {accepted} of them judged and accepted",
-                         wanted="an accepting report on every plan")  # fmt: skip
+    _require_reports(outcome, side, report, nearest_report, fallback_report, pareto_reports)
     known = next((p for p in (outcome.plan, outcome.nearest, outcome.fallback) if p is not None), None)
     own = {**(parameters or {}), **(known.parameters if known is not None else {})}
     return SideEntry(
@@ -145,6 +128,35 @@ def _trade(report: MarginReport) -> TradeEntry:
             for i in report.implants
         ],
     )
+
+
+def _require_reports(
+    outcome: Outcome,
+    side: str,
+    report: MarginReport | None,
+    nearest_report: MarginReport | None,
+    fallback_report: MarginReport | None,
+    pareto_reports: Sequence[MarginReport],
+) -> None:
+    """Raise where a plan comes without a report, or the judge does not accept what is called accepted."""
+    for name, plan, judged in (
+        ("plan", outcome.plan, report),
+        ("nearest", outcome.nearest, nearest_report),
+        ("fallback", outcome.fallback, fallback_report),
+    ):
+        if (plan is None) != (judged is None):
+            found = "a report without a plan" if plan is None else "a plan without a report"
+            raise InputError(f"{side} {name}", found=found, wanted="a plan and the judge's report on it")
+        if judged is not None and name != "nearest" and not judged.accepted:
+            broken = ", ".join(v.constraint for v in judged.violations)
+            raise InputError(f"{side} {name}", found=f"a plan that the judge rejects ({broken})",
+                             wanted="an accepted plan")  # fmt: skip
+    if pareto_reports and (
+        len(outcome.pareto) != len(pareto_reports) or not all(judged.accepted for judged in pareto_reports)
+    ):
+        accepted = sum(judged.accepted for judged in pareto_reports)
+        raise InputError(f"{side} pareto", found=f"{len(outcome.pareto)} plans, {accepted} of them judged and accepted",
+                         wanted="an accepting report on every plan")  # fmt: skip
 
 
 def _written(value: object) -> bool:

@@ -9,7 +9,6 @@ left to prove.
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,11 +19,11 @@ from sjplan.core.plan import Certificate, Outcome, Plan, Reason, other_side
 from sjplan.core.trajectory import Trajectory
 from sjplan.planning.evolve import evolved, value_sets
 from sjplan.planning.finish import EQUAL_MM, RESERVE, Placed, lengthen, place
-from sjplan.planning.protocol import Budget, Planner, PlannerSpec, Problem
-from sjplan.planning.raster import BURIED_MM, DEFAULTS, RasterSearch
+from sjplan.planning.protocol import Planner, PlannerSpec
+from sjplan.planning.raster import BURIED_MM, DEFAULTS, RasterPlanner, RasterSearch
 from sjplan.planning.robust import plan_z_score, steadied
-from sjplan.planning.upper_bound import UpperBound
-from sjplan.planning.workshop import Judged, checked_parameters, missing_mm
+from sjplan.planning.upper_bound import Bound, UpperBound
+from sjplan.planning.workshop import Judged, missing_mm
 
 CERTIFIED_DEFAULTS: dict[str, float | int] = {
     **DEFAULTS,
@@ -54,35 +53,11 @@ _SEARCH_SHARE = 0.5
 _NEAR_CAP_MM = 1.0
 """Where the cap lies no farther above the plan, the cap is the bound: within seconds no proof has come nearer."""
 
+_PARETO_STEP_MM = 1.0
+"""A further Pareto plan holds at least so much more sacrum, all implants together."""
+
 _PARETO_SHARES = (0.75, 0.5, 0.25, 0.0)
 """Slack given away for length, as what is left of the plan's own."""
-
-
-class CertifiedPlanner:
-    """The planner that proves its plan; parameters as in `CERTIFIED_DEFAULTS`, `slack_cap_mm` may be infinite.
-
-    Raises
-    ------
-    GeometryError
-        For a parameter that is unknown, not positive or not finite (but for the cap).
-    """
-
-    spec = PlannerSpec(
-        id="certified-v1",
-        summary="joint search on exact surfaces, with a proved bound on how much better any plan could be",
-        capabilities=frozenset({"deterministic", "two-implants", "nearest", "fallback", "certificate", "robust"}),
-        parameters=CERTIFIED_DEFAULTS,
-    )
-
-    def __init__(self, **parameters: float) -> None:
-        self.parameters = checked_parameters(self.spec.id, CERTIFIED_DEFAULTS, parameters)
-
-    def plan(self, problem: Problem, *, rng: np.random.Generator, budget: Budget) -> Outcome:
-        """Plan one side; see `sjplan.planning.protocol.Planner`."""
-        started = time.monotonic()
-        search = _CertifiedSearch.prepare(problem, self.parameters, rng, budget, self.spec.id)
-        outcome = search.solve()
-        return replace(outcome, seconds=time.monotonic() - started, evaluations=search.evaluations)
 
 
 @dataclass(slots=True, eq=False)
@@ -182,33 +157,34 @@ class _CertifiedSearch(RasterSearch):
         cap = self._cap
         if slack_mm >= cap - _NEAR_CAP_MM:
             return Certificate(min(slack_mm, cap), cap, cap)
-        upper = min(self._upper(slack_mm, slack_mm + float(self.parameters["gap_mm"])), cap)
+        bound = self._bound(slack_mm, slack_mm + float(self.parameters["gap_mm"]))
+        upper = cap if bound is None else min(bound.upper_mm, cap)
         return Certificate(slack_mm, max(upper, slack_mm), cap)
 
-    def _upper(self, floor_mm: float, target_mm: float) -> float:
-        """An upper bound of the worst slack of any plan, from what is left of the budget; infinite if none is left."""
+    def _bound(self, floor_mm: float, target_mm: float) -> Bound | None:
+        """A bound of the worst slack of any plan, from what is left of the budget; None if nothing is left."""
         most = min(int(self.parameters["bound_boxes"]), self.left)
         if self.budget.seconds is not None:
             most = min(most, int((self.budget.seconds - self.budget.elapsed_s) * _BOXES_PER_SECOND))
         if most <= 0:
-            return math.inf
+            return None
         self.budget.report("proving", 0.8)
         proof = UpperBound(self.problem, max(floor_mm, 0.0), self.bench.frame)
         bound = proof.prove(target_mm, most, lambda _: self.budget.out_of_time, self._cap)
         self.evaluations += bound.boxes
-        return bound.upper_mm
+        return bound
 
     def alike(self) -> Planner:
         """A planner of the same kind and parameters, for a smaller problem; what it answers need not be proved."""
         return CertifiedPlanner(**{**self.parameters, "bound_boxes": 1, "evolutions": 1})
 
     def _none_accepted(self, best: Judged | None) -> Outcome:
-        """A refusal with reasons; where no plan can have any slack at all, that is the first reason."""
+        """A refusal with reasons; the last one says where it is proved that no plan can have a slack of 0 or more."""
         if self.cut:
             return self.timed_out(best)
-        proved = self._upper(0.0, 0.0) <= 2.0 * RESERVE
+        bound = self._bound(0.0, 0.0)
         refusal = self.refused(best, self.two_implants() if self.problem.count == 3 else None)
-        if proved:
+        if bound is not None and not bound.cut:
             text = "proved: no plan of this kind keeps all limits on distance"
             return replace(refusal, reasons=(*refusal.reasons, Reason("proof", 0.0, "mm", text)))
         return refusal
@@ -225,7 +201,7 @@ class _CertifiedSearch(RasterSearch):
             longer = [lengthen(self.bench, n, p, floor, reserve) for n, p in enumerate(placed) if p is not None]
             candidate = self.judged(longer)
             sacral = sum(i.sacral_mm for i in candidate[1].implants)
-            if candidate[1].accepted and sacral > sum(i.sacral_mm for i in front[-1][1].implants) + EQUAL_MM:
+            if candidate[1].accepted and sacral > sum(i.sacral_mm for i in front[-1][1].implants) + _PARETO_STEP_MM:
                 front.append(candidate)
         return tuple(plan for plan, _ in front)
 
@@ -236,3 +212,16 @@ class _CertifiedSearch(RasterSearch):
         """An implant's axis in the side frame: its entry and its medial direction."""
         point = self.bench.frame.side_from_lps(trajectory.entry_lps_mm)
         return np.concatenate([point, self.bench.frame.side_from_vector(trajectory.axis)])
+
+
+class CertifiedPlanner(RasterPlanner):
+    """The planner that proves its plan; parameters as in `CERTIFIED_DEFAULTS`, `slack_cap_mm` may be infinite."""
+
+    spec = PlannerSpec(
+        id="certified-v1",
+        summary="joint search on exact surfaces, with a proved bound on how much better any plan could be",
+        capabilities=frozenset({"deterministic", "two-implants", "nearest", "fallback", "certificate", "robust"}),
+        parameters=CERTIFIED_DEFAULTS,
+    )
+
+    workshop = _CertifiedSearch

@@ -6,7 +6,6 @@ surfaces themselves, and is called `found` only when the judge's measures hold.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,9 +16,9 @@ from sjplan.planning.candidates import SlotRules
 from sjplan.planning.climb import Wishes, climb_all
 from sjplan.planning.finish import EQUAL_MM, RESERVE
 from sjplan.planning.pool import BEYOND_LIMIT_DEG, scanned_pool
-from sjplan.planning.protocol import Budget, Planner, PlannerSpec, Problem
+from sjplan.planning.protocol import Planner, PlannerSpec
 from sjplan.planning.triples import PairRules, below, best_sets
-from sjplan.planning.workshop import Judged, Workshop, checked_parameters, missing_mm
+from sjplan.planning.workshop import Judged, Workshop, WorkshopPlanner, missing_mm
 
 DEFAULTS: dict[str, float | int] = {
     "crossing_step_mm": 2.0,
@@ -47,33 +46,6 @@ SPACING_WISH_MM = 22.0
 
 _DEEPENED = 8
 """So many of the polished sets, the best, are asked for more purchase."""
-
-
-class RasterPlanner:
-    """The raster planner; parameters as in `DEFAULTS`.
-
-    Raises
-    ------
-    GeometryError
-        For a parameter that is unknown, not positive or not finite.
-    """
-
-    spec = PlannerSpec(
-        id="raster-v1",
-        summary="raster over the joint, implants chosen jointly, polished on exact surfaces",
-        capabilities=frozenset({"deterministic", "two-implants", "nearest", "fallback"}),
-        parameters=DEFAULTS,
-    )
-
-    def __init__(self, **parameters: float) -> None:
-        self.parameters = checked_parameters(self.spec.id, DEFAULTS, parameters)
-
-    def plan(self, problem: Problem, *, rng: np.random.Generator, budget: Budget) -> Outcome:
-        """Plan one side; see `sjplan.planning.protocol.Planner`."""
-        started = time.monotonic()
-        search = RasterSearch.prepare(problem, self.parameters, rng, budget, self.spec.id)
-        outcome = search.solve()
-        return replace(outcome, seconds=time.monotonic() - started, evaluations=search.evaluations)
 
 
 @dataclass(slots=True, eq=False)
@@ -194,3 +166,21 @@ class RasterSearch(Workshop):
         axes, value, score = (np.concatenate(part) for part in zip(*climbed, strict=True))
         order = np.lexsort((-score, -np.round(np.minimum(value, cap) / EQUAL_MM)))
         return np.asarray(axes[order]), np.asarray(value[order])
+
+
+class RasterPlanner(WorkshopPlanner):
+    """The raster planner; parameters as in `DEFAULTS`."""
+
+    spec = PlannerSpec(
+        id="raster-v1",
+        summary="raster over the joint, implants chosen jointly, polished on exact surfaces",
+        capabilities=frozenset({"deterministic", "two-implants", "nearest", "fallback"}),
+        parameters=DEFAULTS,
+    )
+
+    workshop = RasterSearch
+
+    def search(self, shop: Workshop) -> Outcome:
+        """Search, polish, finish, judge."""
+        assert isinstance(shop, RasterSearch)
+        return shop.solve()

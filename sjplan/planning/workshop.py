@@ -5,8 +5,10 @@ A planner brings sets of axes; here they are placed on surfaces, lengthened, tur
 
 from __future__ import annotations
 
+import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -29,7 +31,7 @@ from sjplan.planning.finish import (
     worst_value,
 )
 from sjplan.planning.joint_map import JointSamples, joint_samples
-from sjplan.planning.protocol import Budget, Problem
+from sjplan.planning.protocol import Budget, PlannerSpec, Problem
 from sjplan.planning.rules import pair_rules, slot_rules
 from sjplan.safety.judge import judge
 from sjplan.safety.surfaces import measuring_surfaces
@@ -220,3 +222,31 @@ def missing_mm(report: MarginReport) -> float:
 def _in_mm(violation: Violation) -> float:
     """What a violation is worth in mm: an angle as what it moves at 30 mm, a missing articular crossing as 5."""
     return violation.missing * {"mm": 1.0, "deg": 30.0 * np.pi / 180.0}.get(violation.unit, 5.0)
+
+
+class WorkshopPlanner(ABC):
+    """A planner whose search stands in `search`, in a workshop of its own kind; parameters as its spec's defaults.
+
+    Raises
+    ------
+    GeometryError
+        For a parameter that is unknown, not positive or not finite (a cap may be infinite).
+    """
+
+    spec: PlannerSpec
+    workshop: type[Workshop] = Workshop
+
+    def __init__(self, **parameters: float) -> None:
+        defaults = {name: value for name, value in self.spec.parameters.items() if isinstance(value, (int, float))}
+        self.parameters = checked_parameters(self.spec.id, defaults, parameters)
+
+    def plan(self, problem: Problem, *, rng: np.random.Generator, budget: Budget) -> Outcome:
+        """Plan one side; see `sjplan.planning.protocol.Planner`."""
+        started = time.monotonic()
+        shop = self.workshop.prepare(problem, self.parameters, rng, budget, self.spec.id)
+        outcome = self.search(shop)
+        return replace(outcome, seconds=time.monotonic() - started, evaluations=shop.evaluations)
+
+    @abstractmethod
+    def search(self, shop: Workshop) -> Outcome:
+        """Look for a plan with what the workshop holds."""

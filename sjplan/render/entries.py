@@ -77,7 +77,7 @@ def entry_map_picture(
                   path_effects=_HALO)  # fmt: skip
     _frame(axes, anatomy, found, plane)
     figure.text(0.012, 0.985, title, fontsize=12, fontweight="bold", color=_INK, va="top")
-    note = "each 2 mm cell: best slack of any one implant whose axis enters there; laid out as the lateral radiograph"
+    note = "each 2 mm cell: best slack of any one implant entering there, on the search field (some tenths too kind)"
     figure.text(0.012, 0.945, note, fontsize=9, color="#59636e", va="top")
     figure.text(0.99, 0.985, "not for clinical use", fontsize=8.5, color="#59636e", ha="right", va="top")
     return figure_png(figure)

@@ -221,3 +221,15 @@ def test_limits_that_no_length_can_keep_are_refused() -> None:
     limits = replace(read_limits(), iliac_min_mm=60.0, sacral_min_mm=30.0)
     with pytest.raises(GeometryError, match=r"limits on length for tri-7: found 90 mm .*; wanted at most"):
         replace(phantom_problem(), limits=limits, models=(rod,) * 3)
+
+
+@pytest.mark.slow
+def test_a_refusal_claims_a_proof_only_where_there_is_one() -> None:
+    """Implants as thick as the sacrum are proved to fit nowhere; a proof cut short is none."""
+    problem = phantom_problem()
+    giant = replace(problem.models[0], id="giant", inscribed_radius_mm=12.0)
+    problem = replace(problem, models=(giant,) * 3)
+    for boxes, proved in ((400_000, True), (1, False)):
+        outcome = planned(problem, bound_boxes=boxes)
+        assert outcome.status == "infeasible"
+        assert any(r.constraint == "proof" for r in outcome.reasons) == proved

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from sjplan.core.plan import Outcome
-from sjplan.planning.baselines.shared import CAPABILITIES, FINISHING, Baseline
+from sjplan.planning.baselines.shared import CAPABILITIES, FINISHING
 from sjplan.planning.evolve import evolved
 from sjplan.planning.protocol import PlannerSpec
-from sjplan.planning.workshop import Workshop
+from sjplan.planning.workshop import Workshop, WorkshopPlanner
 
 _FINISHED = 3
 
 
-class EvolutionPlanner(Baseline):
+class EvolutionPlanner(WorkshopPlanner):
     """Four numbers an implant; missed rules cost millimetres in the same objective (see `evolved`).
 
     The best three members are refined on surfaces.

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sjplan.core.plan import Outcome
-from sjplan.planning.baselines.shared import CAPABILITIES, FINISHING, Baseline
+from sjplan.planning.baselines.shared import CAPABILITIES, FINISHING
 from sjplan.planning.candidates import ARTICULAR_SHARE, NOTHING, axis_value, recentre
 from sjplan.planning.climb import moved
 from sjplan.planning.field import PlanningField
@@ -16,14 +16,14 @@ from sjplan.planning.joint_map import JointSamples, footprint
 from sjplan.planning.pool import AxisPool, scanned_pool
 from sjplan.planning.protocol import PlannerSpec
 from sjplan.planning.triples import PairRules, pair_shortfall
-from sjplan.planning.workshop import Workshop
+from sjplan.planning.workshop import Workshop, WorkshopPlanner
 
 _MISSED_ARTICULAR_MM = -5.0
 _FAILURES, _SHRINK, _LEAST_SIZE_MM = 60, 0.7, 0.03
 """A climb that failed so often takes smaller steps; as raster-v1's."""
 
 
-class GreedyPlanner(Baseline):
+class GreedyPlanner(WorkshopPlanner):
     """The best axis for slot 1, then the best for slot 2 beside it, then for slot 3; nothing is taken back.
 
     Axes come from the raster of raster-v1. What counts is an axis's own slack up to the cap and the rules with the

@@ -6,18 +6,18 @@ import numpy as np
 
 from sjplan.core.arrays import Array
 from sjplan.core.plan import Outcome
-from sjplan.planning.baselines.shared import CAPABILITIES, FINISHING, Baseline
+from sjplan.planning.baselines.shared import CAPABILITIES, FINISHING
 from sjplan.planning.evolve import in_order, value_sets, widest_angle_deg
 from sjplan.planning.joint_map import crossings
 from sjplan.planning.protocol import PlannerSpec
-from sjplan.planning.workshop import Workshop
+from sjplan.planning.workshop import Workshop, WorkshopPlanner
 
 _CROSSING_STEP_MM = 1.0
 _CHUNK = 2000
 _KEPT = 6
 
 
-class RandomPlanner(Baseline):
+class RandomPlanner(WorkshopPlanner):
     """Draws crossings evenly over the joint and directions evenly in the cone that raster-v1 fills.
 
     All implants of a set are drawn independently, then put in order. The sets are valued on the fields; the best six

@@ -28,11 +28,11 @@ import numpy as np
 from sjplan.anatomy.types import Anatomy
 from sjplan.core.arrays import Array
 from sjplan.core.plan import Outcome, Reason, Side
-from sjplan.planning.baselines.shared import CAPABILITIES, Baseline
+from sjplan.planning.baselines.shared import CAPABILITIES
 from sjplan.planning.field import SideFrame
 from sjplan.planning.finish import Bench, Placed, place
 from sjplan.planning.protocol import PlannerSpec
-from sjplan.planning.workshop import Workshop
+from sjplan.planning.workshop import Workshop, WorkshopPlanner
 
 BELOW_ICD_MM = 10.0
 BODY_DEPTH_SHARE = 0.625
@@ -45,7 +45,7 @@ _MEDIAL = (-1.0, 0.0, 0.0)
 _TIP_BESIDE = (("S1",), ("S1",), ("S1", "S2"))
 
 
-class RulePlanner(Baseline):
+class RulePlanner(WorkshopPlanner):
     """One plan by rule; an evaluation is one implant measured on surfaces."""
 
     spec = PlannerSpec(

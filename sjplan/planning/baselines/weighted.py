@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sjplan.core.arrays import Array
 from sjplan.core.limits import Limits
 from sjplan.core.plan import Outcome
-from sjplan.planning.baselines.shared import CAPABILITIES, Baseline
+from sjplan.planning.baselines.shared import CAPABILITIES
 from sjplan.planning.candidates import SlotRules, envelope_slack, passage
 from sjplan.planning.field import PlanningField
 from sjplan.planning.finish import Placed, place
@@ -25,7 +25,7 @@ from sjplan.planning.joint_map import JointSamples, footprint
 from sjplan.planning.pool import AxisPool, scanned_pool
 from sjplan.planning.protocol import PlannerSpec
 from sjplan.planning.triples import PairRules, pair_shortfall
-from sjplan.planning.workshop import Workshop
+from sjplan.planning.workshop import Workshop, WorkshopPlanner
 
 DENSITY_HU = (100.0, 600.0)
 """Mean density along the axis that is worth nothing, and that is worth its whole weight."""
@@ -37,7 +37,7 @@ _SWEEPS = 5
 _DENSITY_STEP_MM, _DENSITY_DEPTH_MM = 1.0, 25.0
 
 
-class WeightedPlanner(Baseline):
+class WeightedPlanner(WorkshopPlanner):
     """The set with the largest weighted sum, by sweeps over the slots from several starts.
 
     The sum of an implant: safety (slack up to the cap, over the cap; below zero it goes on falling), density in the
