@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sjplan.geometry.triangle_tree import TriangleTree, nearest_point
-from sjplan.planning.box_cuts import CUTS, ROW, extent, site_bound, weighted_bound
+from sjplan.planning.box_cuts import CUTS, ROW, RULES, extent, rule_row, site_bound, weighted_bound
 from sjplan.planning.danger_sites import DangerSites
 from sjplan.planning.joint_support import PLANE_SIDES
 from sjplan.safety.measures import FOOTPRINT_DEPTH_MM
@@ -29,13 +29,20 @@ WIDEST_GAP_MM = 20.0
 """No axis of a plan runs farther than this between the bones: joints are 1 to 8 mm wide, implants stand square."""
 
 _FAR_MM = 60.0
+_MISSES = 2
 _LEAST_SAMPLES = 3
 _NEAR_MM = 0.7
 _NARROW_RAD = 0.06
 """Boxes smaller than these two are looked at more closely: rings and steps lie closer together."""
 
-_FEW_STEPS, _MANY_STEPS, _REACH_STEPS = 12, 60, 24
+_NEARLY_MM = 0.5
+"""In small boxes, better sites are looked for beside those that are so near to the lowest bound so far."""
+
+_FEW_STEPS, _MANY_STEPS, _REACH_STEPS = 8, 30, 12
 """Steps of play for the weights of a box's cuts: before all sites are known, and then; and for each reach."""
+
+_WIDE = 3.0
+"""Where a box leaves the ilium is asked again once that is known so many times worse than the box is small."""
 
 _SQUARE_RAD = 0.25
 """Boxes with a wider angle are not tried for the angle to the joint: it would not drop them."""
@@ -88,25 +95,25 @@ def _certain_start(
     shift: float,
     turn: float,
     start: float,
-    close: bool,
+    leaves: float,
 ) -> float:
-    """How far back along the axis every implant of the box reaches: an unbroken stretch that is surely in the ilium.
+    """How far back along the axis every implant of the box reaches: as far as its axes are surely in the ilium.
 
-    So far as `start` they are known to reach.
+    An implant begins where its axis first enters the ilium, or before. So far as `start` they are known to reach;
+    `leaves` mm behind the sacrum, or less, their axes leave the ilium.
     """
-    t, x = start, np.empty(3)
-    reached = t
-    while t > -_FAR_MM:
+    t, x = min(start, -leaves), np.empty(3)
+    reached, misses = start, 0
+    while t > -_FAR_MM and misses < _MISSES:
         for d in range(3):
             x[d] = centre[d] + t * way[d]
         distance, sign, _, _ = nearest_point(ilium, x)
         depth = distance * sign * inward - shift + t * turn
-        if depth <= 0.0:
-            break
-        reached = t
-        if depth < (0.05 if close else 0.5):
-            break
-        t -= depth / (1.0 + turn)
+        if depth > 0.0:
+            reached = min(reached, t)
+        else:
+            misses += 1
+        t -= max(0.5, abs(depth) / (1.0 + turn))
     return reached
 
 
@@ -138,6 +145,7 @@ def slack_bound(
     entry: NDArray[np.float64],
     lean: NDArray[np.float64],
     start: float,
+    leaves: float,
     floor: float,
     cuts: NDArray[np.float64],
 ) -> tuple[float, float]:
@@ -145,15 +153,16 @@ def slack_bound(
 
     Below `floor` it may stop early, still a bound. Axes enter between the three rows of `entry` and run between those
     of `lean`, whose half angle is `angle`; a first row of `entry` that is not a number stands for the whole ball. So
-    far as `start` the implants are known to reach. Fills `cuts` (`CUTS`, `ROW`), infinite before.
+    far as `start` the implants are known to reach, and `leaves` mm behind the sacrum at most their axes leave the
+    ilium. Fills `cuts` (`CUTS` + `RULES`, `ROW`), infinite before but for the rules.
     """
     turn, radius, stop = 2.0 * np.sin(0.5 * angle), rules.radius_mm, rules.sacral_mm
-    best = np.inf
+    best, wide = np.inf, -np.inf
     c, w, f = centre, way, box_frame(way)
     for n in range(9):
         t = (0.0, 1.0, 0.5, -0.5, 0.8, 0.25, -0.25, 0.7, -0.1)[n] * stop
         x, y, z = c[0] + t * w[0], c[1] + t * w[1], c[2] + t * w[2]
-        best = min(best, site_bound(sites, x, y, z, c, f, start, stop, radius, shift, angle, cuts))
+        best = min(best, site_bound(sites, x, y, z, c, f, start, stop, radius, shift, angle, best + wide, cuts))
         if best < floor:
             return best, start
     first_order = not np.isnan(entry[0, 0])
@@ -163,27 +172,27 @@ def slack_bound(
         if best < floor:
             return best, start
     close = shift < _NEAR_MM and angle < _NARROW_RAD
-    turns = 12 if close else 8
+    turns, wide = (12, _NEARLY_MM) if close else (8, -np.inf)
     for ring in range(6 if close else 3):
         if ring == 1:
             if first_order:
                 best = min(best, weighted_bound(cuts, corners, leans, _FEW_STEPS, floor))
                 if best < floor:
                     return best, start
-            start = _certain_start(ilium, inward, centre, way, shift, turn, start, close)
+            start = _certain_start(ilium, inward, centre, way, shift, turn, start, leaves)
         t = (stop, start, 0.0, stop - 4.0, start + 4.0, 0.5 * start)[ring]
         for n in range(turns):
             a, b = radius * np.cos(n * 2.0 * np.pi / turns), radius * np.sin(n * 2.0 * np.pi / turns)
             x = c[0] + t * w[0] + a * f[0, 0] + b * f[1, 0]
             y = c[1] + t * w[1] + a * f[0, 1] + b * f[1, 1]
             z = c[2] + t * w[2] + a * f[0, 2] + b * f[1, 2]
-            best = min(best, site_bound(sites, x, y, z, c, f, start, stop, radius, shift, angle, cuts))
+            best = min(best, site_bound(sites, x, y, z, c, f, start, stop, radius, shift, angle, best + wide, cuts))
             if best < floor:
                 return best, start
     t = stop
     while t > start:
         x, y, z = c[0] + t * w[0], c[1] + t * w[1], c[2] + t * w[2]
-        best = min(best, site_bound(sites, x, y, z, c, f, start, stop, radius, shift, angle, cuts))
+        best = min(best, site_bound(sites, x, y, z, c, f, start, stop, radius, shift, angle, best + wide, cuts))
         if best < floor:
             return best, start
         t -= 1.0 if close else 2.5
@@ -230,7 +239,8 @@ def may_stand_square(
 
     An axis w keeps the angle only if (sum of normals) . (w - k a) >= 0 for every unit vector a, k the cosine. Here a
     is one such vector; samples that may or may not lie in the footprint count where they help. An axis crosses the
-    joint at most `apart` mm from where it enters the sacrum.
+    joint at most `apart` mm from where it enters the sacrum. Where the box's own axis keeps the relaxed angle, the
+    sum cannot be negative.
     """
     turn, c, w = 2.0 * np.sin(0.5 * angle), centre, way
     a0 = a1 = a2 = 0.0
@@ -248,7 +258,7 @@ def may_stand_square(
     if size < _LEAST_SAMPLES:
         return True
     k = np.cos(min(np.arccos(rules.normal_cosine) + angle, np.pi))
-    if k <= 0.0:
+    if k <= 0.0 or (a0 * w[0] + a1 * w[1] + a2 * w[2]) / size >= k:
         return True
     g0, g1, g2 = w[0] - k * a0 / size, w[1] - k * a1 / size, w[2] - k * a2 / size
     total, sure = 0.0, 0
@@ -320,10 +330,13 @@ def measure_boxes(
     angle: NDArray[np.float64],
     entry: NDArray[np.float64],
     lean: NDArray[np.float64],
+    asked: NDArray[np.uint8],
     known: NDArray[np.float64],
     sides: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.uint8], NDArray[np.float64], NDArray[np.float64]]:
     """Bound of each box, the slots it may stand in (bits), how far its crossings reach, and what is known of them.
+
+    Only the slots `asked` (bits) are of interest: an axis that keeps the rules of none of them does not count.
 
     The reach is that along each of `sides` (k, 3), in mm, of the crossings of axes with slacks of `floor` and more.
     `known` has, for each box, how far back its implants reach and the least and most of `joint_interval`, in mm. Where
@@ -337,24 +350,34 @@ def measure_boxes(
         c, w, turn = centre[m], way[m], 2.0 * np.sin(0.5 * angle[m])
         moved = shift[m] + rules.sacral_mm * turn
         lateral, height = c[0] + rules.sacral_mm * w[0] + moved, c[2] + rules.sacral_mm * w[2] + moved
-        medial = w[0] + turn < 0.0
-        if (medial and lateral < rules.tip_lateral_mm[0]) or (w[2] + turn < 0.0 and height < rules.lowest_mm):
+        medial, falls, least_lateral = w[0] + turn < 0.0, w[2] + turn < 0.0, np.inf
+        for slot in range(len(rules.tip_lateral_mm)):
+            if (asked[m] >> slot) & 1 and not (medial and lateral < rules.tip_lateral_mm[slot]):
+                slots[m] |= np.uint8(1 << slot)
+                least_lateral = min(least_lateral, rules.tip_lateral_mm[slot])
+        if slots[m] == 0 or (falls and height < rules.lowest_mm):
+            slots[m] = 0
             continue
-        cuts = np.full((CUTS, ROW), np.inf)
+        cuts, frame = np.full((CUTS + RULES, ROW), np.inf), box_frame(w)
+        if medial:
+            rule_row(cuts[CUTS], frame, c, angle[m], rules.sacral_mm, 0, least_lateral)
+        if falls:
+            rule_row(cuts[CUTS + 1], frame, c, angle[m], rules.sacral_mm, 2, rules.lowest_mm)
         bound[m], known[m, 0] = slack_bound(
-            sites, ilium, inward, rules, c, shift[m], w, angle[m], entry[m], lean[m], known[m, 0], floor, cuts
-        )
+            sites, ilium, inward, rules, c, shift[m], w, angle[m], entry[m], lean[m], known[m, 0], known[m, 2], floor,
+            cuts,
+        )  # fmt: skip
         if bound[m] < floor:
+            slots[m] = 0
             continue
-        least, most = joint_interval(ilium, inward, c, shift[m], w, angle[m], known[m, 1], known[m, 2])
-        known[m, 1], known[m, 2] = least, most
+        least, most = known[m, 1], known[m, 2]
+        if most - least > _WIDE * (shift[m] + most * turn):
+            least, most = joint_interval(ilium, inward, c, shift[m], w, angle[m], least, most)
+            known[m, 1], known[m, 2] = least, most
         apart = 0.5 * max(abs(least), abs(most))
         if angle[m] < _SQUARE_RAD and not may_stand_square(joint, rules, c, shift[m], w, angle[m], apart):
-            bound[m] = DROPPED
+            bound[m], slots[m] = DROPPED, 0
             continue
-        for slot in range(len(rules.tip_lateral_mm)):
-            if not medial or lateral >= rules.tip_lateral_mm[slot]:
-                slots[m] |= np.uint8(1 << slot)
         _reaches(cuts, c, shift[m], w, angle[m], entry[m], lean[m], least, most, floor, sides, reach[m])
     return bound, slots, reach, known
 

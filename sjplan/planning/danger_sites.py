@@ -11,26 +11,32 @@ from typing import NamedTuple
 import numba as nb
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from sjplan.anatomy.types import Anatomy
 from sjplan.core.arrays import Array
 from sjplan.core.limits import Limits
 from sjplan.core.plan import Side
-from sjplan.core.structures import DANGERS
+from sjplan.core.structures import DANGERS, SURFACE_ID
 from sjplan.geometry.surface import joined
 from sjplan.planning.field import SideFrame, Sites, nearest_sites, surface_sites
 
 _REACH_LATERAL_MM, _REACH_MEDIAL_MM, _REACH_AROUND_MM = 45.0, 30.0, 22.0
+_BEYOND_MM = 30.0
+_BESIDE = 10
 
 
 class DangerSites(NamedTuple):
-    """For every node (1 mm apart, the first one at `low`): a point on a danger, in the side frame, and its limit.
+    """For every node (1 mm apart, the first one at `low`) the row of a point on a danger; -1 where there is none.
 
-    `site` is (i, j, k, 4): lateral, posterior, cranial in mm, and the least distance that the danger asks for.
+    `point` (n, 4) are points in the side frame, in mm, and the least distance that the danger asks for; `near` (n, k)
+    are rows of points beside each.
     """
 
-    site: NDArray[np.float32]
+    site: NDArray[np.int32]
     low: NDArray[np.float64]
+    point: NDArray[np.float64]
+    near: NDArray[np.int32]
 
 
 def danger_sites(anatomy: Anatomy, side: Side, limits: Limits) -> DangerSites:
@@ -40,29 +46,42 @@ def danger_sites(anatomy: Anatomy, side: Side, limits: Limits) -> DangerSites:
     low = joint.min(axis=0) - np.array([_REACH_MEDIAL_MM, _REACH_AROUND_MM, _REACH_AROUND_MM])
     high = joint.max(axis=0) + np.array([_REACH_LATERAL_MM, _REACH_AROUND_MM, _REACH_AROUND_MM])
     shape = np.ceil(high - low).astype(np.int64) + 1
-    both = surface_sites(frame, joined(anatomy.sacrum, anatomy.ilium[side]))
-    limit_of = np.array([limits.clearance_of(name) for name in DANGERS])
+    surface = joined(anatomy.sacrum, anatomy.ilium[side])
+    limit_of = np.full(max(SURFACE_ID.values()) + 1, -np.inf)
+    limit_of[: len(DANGERS)] = [limits.clearance_of(name) for name in DANGERS]
+    limit = limit_of[surface.label]
+    sites = surface_sites(frame, surface)
+    kept = np.flatnonzero((limit > -np.inf) & _near(sites.point, low, high))
     best = np.full(tuple(shape), np.inf, np.float32)
-    site = np.full((*shape, 4), np.inf, np.float32)
-    for limit in np.unique(limit_of):
-        chosen = np.flatnonzero(np.isin(both.label, np.flatnonzero(limit_of == limit)))
-        if not len(chosen):
-            continue
-        points = both.point[chosen]
-        distance, which = nearest_sites(Sites(points, both.normal[chosen], both.label[chosen]), low, shape)
-        slack = distance - np.float32(limit)
-        better = slack < best
-        best[better] = slack[better]
-        site[better, :3] = points[which[better]]
-        site[better, 3] = limit
-    return DangerSites(_shared(site, low), low)
+    site = np.full(tuple(shape), -1, np.int32)
+    for value in np.unique(limit[kept]):
+        chosen = np.flatnonzero(limit[kept] == value)
+        some = kept[chosen]
+        distance, which = nearest_sites(Sites(sites.point[some], sites.normal[some], sites.label[some]), low, shape)
+        better = distance - np.float32(value) < best
+        best[better] = distance[better] - np.float32(value)
+        site[better] = chosen[which[better]]
+    corner = np.full(len(surface.vertices_lps_mm), -np.inf)
+    np.maximum.at(corner, surface.triangles[kept].ravel(), np.repeat(limit[kept], 3))
+    used = np.flatnonzero(corner > -np.inf)
+    middles = np.column_stack([sites.point[kept], limit[kept]])
+    corners = np.column_stack([frame.side_from_lps(surface.vertices_lps_mm[used]), corner[used]])
+    point = np.ascontiguousarray(np.concatenate([middles, corners]))
+    beside = min(_BESIDE, len(point) - 1)
+    near = np.asarray(cKDTree(point[:, :3]).query(point[:, :3], beside + 1)[1]) if len(point) else np.zeros((0, 1))
+    return DangerSites(_shared(site, low, point), low, point, np.ascontiguousarray(near[:, 1:], dtype=np.int32))
+
+
+def _near(point: Array, low: Array, high: Array) -> NDArray[np.bool_]:
+    """Which points lie within the nodes or somewhat beyond."""
+    return np.asarray(((point > low - _BEYOND_MM) & (point < high + _BEYOND_MM)).all(axis=1))
 
 
 @nb.njit(cache=True, parallel=True)
-def _shared(site: NDArray[np.float32], low: Array) -> NDArray[np.float32]:
+def _shared(site: NDArray[np.int32], low: Array, point: Array) -> NDArray[np.int32]:
     """Each node's own site, or a neighbour's where that takes more off its slack."""
     out = site.copy()
-    ni, nj, nk = site.shape[:3]
+    ni, nj, nk = site.shape
     for i in nb.prange(ni):
         for j in range(nj):
             for k in range(nk):
@@ -70,12 +89,11 @@ def _shared(site: NDArray[np.float32], low: Array) -> NDArray[np.float32]:
                 for a in range(max(i - 1, 0), min(i + 2, ni)):
                     for b in range(max(j - 1, 0), min(j + 2, nj)):
                         for c in range(max(k - 1, 0), min(k + 2, nk)):
-                            x = low[0] + i - site[a, b, c, 0]
-                            y = low[1] + j - site[a, b, c, 1]
-                            z = low[2] + k - site[a, b, c, 2]
-                            value = np.sqrt(x * x + y * y + z * z) - site[a, b, c, 3]
+                            n = site[a, b, c]
+                            if n < 0:
+                                continue
+                            x, y, z = low[0] + i - point[n, 0], low[1] + j - point[n, 1], low[2] + k - point[n, 2]
+                            value = np.sqrt(x * x + y * y + z * z) - point[n, 3]
                             if value < best:
-                                best = value
-                                for d in range(4):
-                                    out[i, j, k, d] = site[a, b, c, d]
+                                best, out[i, j, k] = value, n
     return out

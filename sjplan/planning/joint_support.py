@@ -1,33 +1,24 @@
-"""Which boxes of axes can stand together: three axes at most so far from parallel, crossings at least so far apart.
+"""Which boxes of axes can stand together: neighbours so far from parallel at most, crossings at least so far apart.
 
-Axes that pairwise lie within an angle of each other all lie within a somewhat larger angle of one common direction
-(Jung's theorem on the sphere). So every plan is found by going through common directions, fine enough to cover the
-sphere, and asking for each which places on the joint support a plan by their distances alone.
+A plan is a chain: each implant has its neighbour below it. A box of axes belongs to a plan only if some box for the
+slot above and some box for the slot below can stand beside it, and these again have theirs. What the first and the
+third implant ask of each other is looked at last.
 """
 
 from __future__ import annotations
+
+import itertools
 
 import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from sjplan.core.arrays import Array
+
 PLANE_SIDES = 8
 """The first of the sides that crossings are bounded on: ways in the joint's plane, equally far apart."""
 
 _COS, _SIN2 = np.cos(2.0 * np.pi / PLANE_SIDES), np.sin(2.0 * np.pi / PLANE_SIDES) ** 2
-
-
-def common_angle(mutual_rad: float, count: int) -> float:
-    """Within this angle of one direction lie `count` directions that pairwise differ by at most `mutual_rad`.
-
-    Examples
-    --------
-    >>> round(float(np.degrees(common_angle(np.radians(20.0), 3))), 2)
-    11.57
-    """
-    if count == 2:
-        return 0.5 * mutual_rad
-    return float(np.arcsin(min(1.0, 2.0 / np.sqrt(3.0) * np.sin(0.5 * min(mutual_rad, np.pi)))))
 
 
 def joint_sides(normal: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -72,141 +63,227 @@ def may_lie_below(upper: NDArray[np.float64], lower: NDArray[np.float64], spacin
     return False
 
 
-@nb.njit(cache=True)
-def _boxes_round(reach: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Middles (n, 3) and half diagonals of boxes round what the reaches bound, by every other side of the plane."""
-    n, p = len(reach), PLANE_SIDES
-    middle, size = np.empty((n, 3)), np.zeros(n)
-    for i in range(n):
-        for d in range(3):
-            a = reach[i, (0, p // 4, p)[d]]
-            b = reach[i, (p // 2, 3 * p // 4, p + 1)[d]]
-            middle[i, d] = 0.5 * (a - b)
-            size[i] += (0.5 * (a + b)) ** 2
-        size[i] = np.sqrt(size[i])
-    return middle, size
+_MIDDLE, _SIZE, _WAY, _COS_OF, _SIN_OF, WIDTH = 12, 15, 16, 19, 20, 21
+"""Columns of a form: reaches along `joint_sides` (12), the middle and half diagonal of the box round them, way, angle.
+
+The angle stands as cosine and sine of itself plus half the angle that two axes may be apart.
+"""
+
+_ROUNDS, _FEW, _MOST_PAIRS = 20, 30_000, 5_000
+"""Rounds of dropping boxes without neighbours; where fewer boxes are left, neighbours are asked to agree with each
+other as well; so many pairs of them are tried at most before a box counts as having two."""
+
+
+def forms(reach: Array, way: Array, angle: Array, mutual_rad: float) -> Array:
+    """Reaches, directions and half angles (rad) of boxes in one table (n, `WIDTH`), for `chained`."""
+    p = PLANE_SIDES
+    plus, minus = reach[:, [0, p // 4, p]], reach[:, [p // 2, 3 * p // 4, p + 1]]
+    size = np.linalg.norm(0.5 * (plus + minus), axis=1)
+    wide = np.minimum(angle + 0.5 * mutual_rad, 0.5 * np.pi)
+    return np.column_stack([reach, 0.5 * (plus - minus), size, way, np.cos(wide), np.sin(wide)])
 
 
 @nb.njit(cache=True)
-def supported_slots(
-    reach: NDArray[np.float64], slots: NDArray[np.uint8], spacing: float, count: int
-) -> NDArray[np.uint8]:
-    """Bits of the slots in which each place belongs to a set of `count` places, cranial to caudal, far enough apart.
+def may_stand_below(upper: NDArray[np.float64], lower: NDArray[np.float64], spacing: float) -> bool:
+    """Whether some axis of one form and some of another can be neighbours, the second not above the first."""
+    cosine = upper[_WAY] * lower[_WAY] + upper[_WAY + 1] * lower[_WAY + 1] + upper[_WAY + 2] * lower[_WAY + 2]
+    if cosine < upper[_COS_OF] * lower[_COS_OF] - upper[_SIN_OF] * lower[_SIN_OF]:
+        return False
+    loose, apart = spacing - upper[_SIZE] - lower[_SIZE], 0.0
+    for d in range(_MIDDLE, _MIDDLE + 3):
+        apart += (upper[d] - lower[d]) ** 2
+    if loose > 0.0 and apart < loose * loose:
+        return False
+    return may_lie_below(upper, lower, spacing)
 
-    `reach` (n, 12) is how far crossings in a place reach along each of `joint_sides`, in mm.
-    """
-    n = len(reach)
-    words = (n + 63) // 64
-    below = np.zeros((n, words), np.uint64)
-    middle, size = _boxes_round(reach)
-    up = PLANE_SIDES + 2
-    for i in range(n):
-        for j in range(n):
-            x, y, z = middle[i, 0] - middle[j, 0], middle[i, 1] - middle[j, 1], middle[i, 2] - middle[j, 2]
-            apart, loose = x * x + y * y + z * z, spacing - size[i] - size[j]
-            if (loose > 0.0 and apart < loose * loose) or reach[i, up] + reach[j, up + 1] < 0.0:
-                continue
-            if apart >= spacing * spacing or may_lie_below(reach[i], reach[j], spacing):
-                below[i, j >> 6] |= np.uint64(1) << np.uint64(j & 63)
-    holds = np.zeros((count, words), np.uint64)
-    for i in range(n):
-        for slot in range(count):
-            if (slots[i] >> slot) & 1:
-                holds[slot, i >> 6] |= np.uint64(1) << np.uint64(i & 63)
-    last = np.zeros(words, np.uint64)
-    out = np.zeros(n, np.uint8)
-    for i in range(n):
-        if not slots[i] & 1:
+
+@nb.njit(cache=True)
+def _may_join(own: NDArray[np.float64], other: NDArray[np.float64], below: bool, spacing: float) -> bool:
+    """Whether another form may stand below one's own, or above it."""
+    return may_stand_below(own, other, spacing) if below else may_stand_below(other, own, spacing)
+
+
+@nb.njit(cache=True)
+def _partner(
+    own: NDArray[np.float64],
+    below: bool,
+    groups: tuple[int, int],
+    first: NDArray[np.int64],
+    group: NDArray[np.float64],
+    form: NDArray[np.float64],
+    alive: NDArray[np.bool_],
+    spacing: float,
+) -> int:
+    """The first live box, of a range of groups, that can stand below a form, or above it; -1 where there is none."""
+    for g in range(groups[0], groups[1]):
+        if not _may_join(own, group[g], below, spacing):
             continue
-        if count == 2:
-            for w in range(words):
-                common = below[i, w] & holds[1, w]
-                if common:
-                    out[i] |= np.uint8(1)
-                    last[w] |= common
-            continue
-        for j in range(n):
-            if not (slots[j] & 2 and (below[i, j >> 6] >> np.uint64(j & 63)) & np.uint64(1)):
-                continue
-            for w in range(words):
-                common = below[i, w] & below[j, w] & holds[2, w]
-                if common:
-                    out[i] |= np.uint8(1)
-                    out[j] |= np.uint8(2)
-                    last[w] |= common
-    for i in range(n):
-        if (last[i >> 6] >> np.uint64(i & 63)) & np.uint64(1):
-            out[i] |= np.uint8(1 << (count - 1))
-    return out
-
-
-@nb.njit(cache=True)
-def _members(
-    u: NDArray[np.float64],
-    reach: float,
-    way: NDArray[np.float64],
-    cosine: NDArray[np.float64],
-    sine: NDArray[np.float64],
-    out: NDArray[np.bool_],
-) -> None:
-    """Mark the boxes with some direction within `reach` of u; cosine and sine are those of the boxes' half angles."""
-    c, s = np.cos(reach), np.sin(reach)
-    for n in range(len(way)):
-        least = c * cosine[n] - s * sine[n]
-        out[n] = way[n, 0] * u[0] + way[n, 1] * u[1] + way[n, 2] * u[2] >= least
+        for j in range(first[g], first[g + 1]):
+            if alive[j] and _may_join(own, form[j], below, spacing):
+                return j
+    return -1
 
 
 @nb.njit(cache=True, parallel=True)
-def supported_boxes(
-    commons: NDArray[np.float64],
-    spread: float,
-    place: NDArray[np.int64],
+def _round(
     first: NDArray[np.int64],
-    way: NDArray[np.float64],
-    angle: NDArray[np.float64],
-    slots: NDArray[np.uint8],
-    reach: NDArray[np.float64],
+    slot_start: NDArray[np.int64],
+    group: NDArray[np.float64],
+    form: NDArray[np.float64],
+    alive: NDArray[np.bool_],
+    beside: NDArray[np.int64],
     spacing: float,
-    count: int,
-    parts: int,
-) -> NDArray[np.uint8]:
-    """Bits of the slots in which each box belongs to a possible plan.
-
-    Boxes are sorted by place: those of place p are first[p] to first[p + 1]. `commons` are common directions, each
-    with every direction within `spread` (their own half angle included); spread plus a box's angle is below pi. For
-    `reach` see `supported_slots`.
-    """
-    n, places = len(way), len(first) - 1
-    cosine, sine = np.cos(angle), np.sin(angle)
-    keep = np.zeros((parts, n), np.uint8)
-    for part in nb.prange(parts):
-        inside, row = np.zeros(n, np.bool_), np.zeros(places, np.int64)
-        far, held = np.empty((places, reach.shape[1])), np.zeros(places, np.uint8)
-        for u in range(part, len(commons), parts):
-            _members(commons[u], spread, way, cosine, sine, inside)
-            news, m = False, 0
-            for p in range(places):
-                k, bits = 0, np.uint8(0)
-                far[m] = -np.inf
-                for b in range(first[p], first[p + 1]):
-                    if inside[b]:
-                        k += 1
-                        bits |= slots[b]
-                        news |= (slots[b] & ~keep[part, b]) != 0
-                        for d in range(reach.shape[1]):
-                            far[m, d] = max(far[m, d], reach[b, d])
-                row[p] = -1
-                if k == 0:
-                    continue
-                held[m], row[p] = bits, m
-                m += 1
-            if not news or m < count:
+) -> NDArray[np.bool_]:
+    """Which boxes still have live neighbours; `beside` (n, 2) remembers those above and below."""
+    slots = len(slot_start) - 1
+    out = alive.copy()
+    for g in nb.prange(len(first) - 1):
+        slot = 0
+        while g >= slot_start[slot + 1]:
+            slot += 1
+        last = np.full(2, -1)
+        for i in range(first[g], first[g + 1]):
+            if not alive[i]:
                 continue
-            good = supported_slots(far[:m], held[:m], spacing, count)
-            for b in range(n):
-                if inside[b]:
-                    keep[part, b] |= slots[b] & good[row[place[b]]]
-    out = np.zeros(n, np.uint8)
-    for part in range(parts):
-        out |= keep[part]
+            for way in range(2):
+                other = slot - 1 if way == 0 else slot + 1
+                if other < 0 or other >= slots:
+                    continue
+                if beside[i, way] >= 0 and alive[beside[i, way]]:
+                    continue
+                j = last[way]
+                if j < 0 or not _may_join(form[i], form[j], way == 1, spacing):
+                    wanted = (slot_start[other], slot_start[other + 1])
+                    j = _partner(form[i], way == 1, wanted, first, group, form, alive, spacing)
+                beside[i, way] = j
+                if j < 0:
+                    out[i] = False
+                    break
+                last[way] = j
     return out
+
+
+@nb.njit(cache=True)
+def _neighbours(
+    own: NDArray[np.float64],
+    below: bool,
+    groups: tuple[int, int],
+    first: NDArray[np.int64],
+    group: NDArray[np.float64],
+    form: NDArray[np.float64],
+    alive: NDArray[np.bool_],
+    spacing: float,
+    out: NDArray[np.int64],
+) -> int:
+    """Fill `out` with the live boxes that can stand below a form, or above it; how many there are."""
+    n = 0
+    for g in range(groups[0], groups[1]):
+        if not _may_join(own, group[g], below, spacing):
+            continue
+        for j in range(first[g], first[g + 1]):
+            if alive[j] and _may_join(own, form[j], below, spacing):
+                out[n] = j
+                n += 1
+    return n
+
+
+@nb.njit(cache=True)
+def _known_pair(beside: NDArray[np.int64], i: int, slot: int) -> tuple[int, int]:
+    """Boxes for the two other slots that neighbours remember, the upper one first."""
+    if slot == 0:
+        return beside[i, 1], beside[beside[i, 1], 1]
+    if slot == 1:
+        return beside[i, 0], beside[i, 1]
+    return beside[beside[i, 0], 0], beside[i, 0]
+
+
+@nb.njit(cache=True)
+def _stand(form: NDArray[np.float64], i: int, upper: int, lower: int, slot: int, spacing: float) -> bool:
+    """Whether the two of a remembered chain that are not neighbours in it can stand with each other."""
+    if slot == 0:
+        return may_stand_below(form[i], form[lower], spacing)
+    if slot == 1:
+        return may_stand_below(form[upper], form[lower], spacing)
+    return may_stand_below(form[upper], form[i], spacing)
+
+
+@nb.njit(cache=True, parallel=True)
+def _agreed(
+    first: NDArray[np.int64],
+    slot_start: NDArray[np.int64],
+    group: NDArray[np.float64],
+    form: NDArray[np.float64],
+    alive: NDArray[np.bool_],
+    beside: NDArray[np.int64],
+    pair: NDArray[np.int64],
+    spacing: float,
+) -> NDArray[np.bool_]:
+    """Which boxes have live boxes for the two other slots that can stand beside them and beside each other.
+
+    `pair` (n, 2) remembers those two, the upper one first.
+    """
+    out, n = alive.copy(), len(form)
+    for g in nb.prange(len(first) - 1):
+        slot = 0
+        while g >= slot_start[slot + 1]:
+            slot += 1
+        upper, lower = (1 if slot == 0 else 0), (1 if slot == 2 else 2)
+        uppers, lowers = np.empty(0, np.int64), np.empty(0, np.int64)
+        last_upper, last_lower = -1, -1
+        for i in range(first[g], first[g + 1]):
+            if not alive[i]:
+                continue
+            if pair[i, 0] >= 0 and alive[pair[i, 0]] and alive[pair[i, 1]]:
+                continue
+            j, k = _known_pair(beside, i, slot)
+            if alive[j] and alive[k] and _stand(form, i, j, k, slot, spacing):
+                pair[i, 0], pair[i, 1] = j, k
+                continue
+            if (
+                last_upper >= 0
+                and _may_join(form[i], form[last_upper], upper > slot, spacing)
+                and _may_join(form[i], form[last_lower], lower > slot, spacing)
+            ):
+                pair[i, 0], pair[i, 1] = last_upper, last_lower
+                continue
+            if len(uppers) == 0:
+                uppers, lowers = np.empty(n, np.int64), np.empty(n, np.int64)
+            wanted = (slot_start[upper], slot_start[upper + 1])
+            some = _neighbours(form[i], upper > slot, wanted, first, group, form, alive, spacing, uppers)
+            wanted = (slot_start[lower], slot_start[lower + 1])
+            others = _neighbours(form[i], lower > slot, wanted, first, group, form, alive, spacing, lowers)
+            out[i], tried = some * others > _MOST_PAIRS, 0
+            for a in range(some):
+                if tried > _MOST_PAIRS:
+                    break
+                for b in range(others):
+                    tried += 1
+                    if may_stand_below(form[uppers[a]], form[lowers[b]], spacing):
+                        out[i] = True
+                        last_upper, last_lower = uppers[a], lowers[b]
+                        pair[i, 0], pair[i, 1] = last_upper, last_lower
+                        tried = _MOST_PAIRS + 1
+                        break
+    return out
+
+
+def chained(
+    form: Array, first: NDArray[np.int64], slot_start: NDArray[np.int64], group: Array, spacing_mm: float
+) -> NDArray[np.bool_]:
+    """Which boxes belong to a chain, one box a slot from cranial to caudal.
+
+    Boxes stand in groups: those of group g are rows first[g] to first[g + 1] of `form`, and `group` has a form for
+    each that covers all of its boxes. Groups stand in slots: those of slot k are slot_start[k] to slot_start[k + 1].
+    """
+    alive = np.ones(len(form), np.bool_)
+    beside, pair = np.full((len(form), 2), -1), np.full((len(form), 2), -1)
+    for _ in range(_ROUNDS):
+        before = int(alive.sum())
+        alive = _round(first, slot_start, group, form, alive, beside, spacing_mm)
+        if int(alive.sum()) == before < _FEW and len(slot_start) == 4:
+            alive = _agreed(first, slot_start, group, form, alive, beside, pair, spacing_mm)
+        if not all(alive[first[a] : first[b]].any() for a, b in itertools.pairwise(slot_start)):
+            return np.zeros(len(form), np.bool_)
+        if int(alive.sum()) == before:
+            break
+    return alive

@@ -7,12 +7,12 @@ is a bound.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,17 +26,20 @@ from sjplan.geometry.triangle_tree import triangle_tree
 from sjplan.planning.axis_box import WIDEST_GAP_MM, BoxRules, JointCells, Scene, measure_boxes
 from sjplan.planning.danger_sites import danger_sites
 from sjplan.planning.field import SideFrame
-from sjplan.planning.joint_support import common_angle, joint_sides, supported_boxes
+from sjplan.planning.joint_support import chained, forms, joint_sides
 from sjplan.planning.protocol import Problem
 from sjplan.safety.judge import TIP_LATERAL_OF
 from sjplan.safety.measures import OVERLAP_TOL_MM
 
 _PATCH_MM, _CELL_MM = 2.5, 6.0
-_ROOT_LEVEL, _COMMON_LEVEL, _LEVELS = 2, 3, 9
-_LEVER_MM = 7.0
+_ROOT_LEVEL, _GROUP_LEVEL, _SLOT_LEVEL, _LEVELS = 2, 3, 4, 8
+_LEVER_MM = 12.0
 """A box is split where it is wider: its place, or its angle times this lever."""
 
-_FIRST_MM, _STEP = 4.0, 0.7
+_FEW, _LAG = 1.5, 4.2
+"""Boxes are split in slots that have so many times the fewest left at most, and where they are so many times wider."""
+
+_FIRST_MM, _STEP = 2.0, 0.5
 """The first threshold tried lies so far above the best plan; each next one so far up to the last one proved."""
 
 _LAST_MM = 0.1
@@ -71,6 +74,7 @@ class DirectionCells(NamedTuple):
     corners: Array
 
 
+@functools.cache
 def direction_cells(levels: int) -> list[DirectionCells]:
     """Cells that cover the sphere, coarse to fine; cell n has the children 4n to 4n + 3.
 
@@ -96,7 +100,7 @@ def direction_cells(levels: int) -> list[DirectionCells]:
 class _Places:
     """Pieces of the sacral joint face that axes enter through: patches first, then triangles, split as needed.
 
-    Patches have no corners (not a number).
+    Patches have no corners (not a number); `patch` is the one that a piece is of.
     """
 
     corners: Array
@@ -104,6 +108,7 @@ class _Places:
     radius: Array
     child: NDArray[np.int64]
     children: NDArray[np.int64]
+    patch: NDArray[np.int64]
 
     @classmethod
     def of(cls, anatomy: Anatomy, side: Side, frame: SideFrame) -> _Places:
@@ -120,24 +125,25 @@ class _Places:
         centre = np.array([0.5 * (p.min(axis=0) + p.max(axis=0)) for p in boxes])
         radius = np.array([np.linalg.norm(p - c, axis=1).max() for p, c in zip(boxes, centre, strict=True)])
         n = len(centre)
-        places = cls(np.full((n, 3, 3), np.nan), centre, radius, first[:-1] + n, np.diff(first))
-        places._add(corners)
+        places = cls(np.full((n, 3, 3), np.nan), centre, radius, first[:-1] + n, np.diff(first), np.arange(n))
+        places._add(corners, which)
         return places
 
-    def _add(self, corners: Array) -> None:
+    def _add(self, corners: Array, patch: NDArray[np.int64]) -> None:
         centre = corners.mean(axis=1)
         self.corners = np.concatenate([self.corners, corners])
         self.centre = np.concatenate([self.centre, centre])
         self.radius = np.concatenate([self.radius, np.linalg.norm(corners - centre[:, None], axis=2).max(axis=1)])
         self.child = np.concatenate([self.child, np.full(len(corners), -1)])
         self.children = np.concatenate([self.children, np.full(len(corners), 4)])
+        self.patch = np.concatenate([self.patch, patch])
 
     def split(self, which: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Children of places: for each child, the row of `which` it belongs to, and its own number."""
         new = np.unique(which[self.child[which] < 0])
         if len(new):
             self.child[new] = len(self.centre) + 4 * np.arange(len(new))
-            self._add(_split_triangles(self.corners[new]))
+            self._add(_split_triangles(self.corners[new]), np.repeat(self.patch[new], 4))
         row = np.repeat(np.arange(len(which)), self.children[which])
         start = np.concatenate([[0], np.cumsum(self.children[which])[:-1]])
         return row, self.child[which][row] + np.arange(len(row)) - start[row]
@@ -145,18 +151,19 @@ class _Places:
 
 @dataclass(slots=True, eq=False)
 class _Boxes:
-    """Boxes in columns: place, direction (level and cell), bound in mm, slots, reach of crossings, what is known.
+    """Boxes in columns: place, direction (level and cell), slots (bits), bound in mm, reach, what is known.
 
-    For those with slots of 0 nothing but the bound is worked out.
+    Those that are `fresh` are measured at the threshold of the moment: only their reach holds.
     """
 
     place: NDArray[np.int64]
     level: NDArray[np.int64]
     cell: NDArray[np.int64]
-    bound: Array
     slots: NDArray[np.uint8]
+    bound: Array
     reach: Array
     known: Array
+    fresh: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.place)
@@ -204,38 +211,41 @@ class UpperBound:
         while upper > target_mm:
             threshold = self.floor_mm + min(_FIRST_MM, _STEP * (upper - self.floor_mm))
             threshold = target_mm if threshold < target_mm + _LAST_MM else threshold
-            boxes.slots[:] = 0
+            boxes.fresh[:] = False
+            high = boxes.bound >= threshold
+            boxes, active = boxes[~high], boxes[high]
             while True:
-                high = boxes.bound >= threshold
-                active = self._measured(boxes[high], threshold)
-                boxes = boxes[~high].joined(active[active.bound < threshold])
-                active = active[active.bound >= threshold]
+                active = self._measured(active, threshold)
+                high = active.bound >= threshold
+                boxes, active = boxes.joined(active[~high]), active[high]
                 supported = self._supported(active)
-                if not supported.any():
-                    boxes, upper = boxes.joined(active), threshold
+                boxes, active.slots = boxes.joined(active[supported == 0]), np.where(supported, supported, active.slots)
+                active = self._by_slot(active[supported > 0])
+                if not len(active):
+                    upper = threshold
                     break
                 if stop(upper) or self.evaluated >= most_boxes:
                     return Bound(self._as_slack(upper), self.evaluated, cut=True)
-                boxes = boxes.joined(active[~supported]).joined(
-                    self._measured(self._children(active[supported]), threshold)
-                )
+                due = self._due(active)
+                active = active[~due].joined(self._children(active[due]))
         return Bound(self._as_slack(max(upper, target_mm)), self.evaluated, cut=False)
 
     def _as_slack(self, upper_mm: float) -> float:
         return max(upper_mm, self.floor_mm) + _FLOAT_MM + JUDGE_TOL_MM
 
     def _root(self) -> _Boxes:
+        """Boxes that cover all axes, for all slots."""
         patches = np.flatnonzero(self.places.child >= 0)
         cells = np.arange(len(self.ways[_ROOT_LEVEL].centre))
         place, cell = np.repeat(patches, len(cells)), np.tile(cells, len(patches))
-        known = -self.rules.iliac_mm, -OVERLAP_TOL_MM, WIDEST_GAP_MM
+        known, slots = (-self.rules.iliac_mm, -OVERLAP_TOL_MM, WIDEST_GAP_MM), (1 << self.problem.count) - 1
         return self._measured(
             _Boxes(
-                place, np.full(len(place), _ROOT_LEVEL), cell, np.full(len(place), np.inf),
-                np.zeros(len(place), np.uint8), np.zeros((len(place), len(self.sides))),
-                np.tile(known, (len(place), 1)),
+                place, np.full(len(place), _ROOT_LEVEL), cell, np.full(len(place), slots, np.uint8),
+                np.full(len(place), np.inf), np.zeros((len(place), len(self.sides))),
+                np.tile(known, (len(place), 1)), np.zeros(len(place), np.bool_),
             ),
-            self.floor_mm + _FIRST_MM,
+            self.floor_mm,
         )  # fmt: skip
 
     def _directions(self, level: NDArray[np.int64], cell: NDArray[np.int64]) -> DirectionCells:
@@ -247,48 +257,66 @@ class UpperBound:
 
     def _measured(self, boxes: _Boxes, threshold_mm: float) -> _Boxes:
         """Boxes, those that have no slots yet measured, less those with no axis that could be better than the floor."""
-        new = boxes.slots == 0
+        new = ~boxes.fresh
         old, boxes = boxes[~new], boxes[new]
         way, angle, lean = self._directions(boxes.level, boxes.cell)
         place, pieces = boxes.place, self.places
         bound, slots, reach, known = measure_boxes(
             *self.scene, self.rules, threshold_mm,
-            pieces.centre[place], pieces.radius[place], way, angle, pieces.corners[place], lean, boxes.known,
-            self.sides,
+            pieces.centre[place], pieces.radius[place], way, angle, pieces.corners[place], lean, boxes.slots,
+            boxes.known, self.sides,
         )  # fmt: skip
         self.evaluated += len(place)
-        measured = _Boxes(place, boxes.level, boxes.cell, np.minimum(bound, boxes.bound), slots, reach, known)
+        high = bound >= threshold_mm
+        measured = _Boxes(
+            place, boxes.level, boxes.cell, np.where(high, slots, boxes.slots), np.minimum(bound, boxes.bound),
+            np.where(high[:, None], reach, boxes.reach), known, high,
+        )  # fmt: skip
         return old.joined(measured[measured.bound >= self.floor_mm])
 
-    def _supported(self, boxes: _Boxes) -> NDArray[np.bool_]:
-        """Which boxes belong to a possible plan; asked again of those that do until little changes."""
-        count, limits = self.problem.count, self.problem.limits
-        kept = np.arange(len(boxes))
-        centre, width, _ = self.ways[_COMMON_LEVEL]
-        spread = common_angle(np.deg2rad(limits.mutual_angle_max_deg), count)
-        reach = spread + float(width.max())
-        slots = boxes.slots.copy()
-        while len(kept):
-            some = boxes[kept]
-            order = np.argsort(some.place, kind="stable")
-            some, kept = some[order], kept[order]
-            way, angle, _ = self._directions(some.level, some.cell)
-            _, first, place = np.unique(some.place, return_index=True, return_inverse=True)
-            around = way.mean(axis=0)
-            turned = np.argsort(-(centre @ around), kind="stable")
-            good = supported_boxes(
-                np.ascontiguousarray(centre[turned]), reach, place, np.append(first, len(some)), way, angle,
-                slots[kept], some.reach, limits.crossing_spacing_min_mm, count, nb.get_num_threads(),
-            )  # fmt: skip
-            slots[kept] = good
-            left = kept[good > 0]
-            if len(left) > 0.9 * len(kept):
-                kept = left
-                break
-            kept = left
-        result = np.zeros(len(boxes), np.bool_)
-        result[kept] = True
+    def _supported(self, boxes: _Boxes) -> NDArray[np.uint8]:
+        """The slots (bits) in which each box belongs to a possible plan."""
+        limits, count, result = self.problem.limits, self.problem.count, np.zeros(len(boxes), np.uint8)
+        slot, row = np.nonzero(boxes.slots >> np.arange(count, dtype=np.uint8)[:, None] & 1)
+        level = np.minimum(boxes.level, _GROUP_LEVEL)
+        keys = np.column_stack([self.places.patch[boxes.place], level, boxes.cell >> 2 * (boxes.level - level)])[row]
+        order = np.lexsort((keys[:, 2], keys[:, 1], keys[:, 0], slot))
+        row, slot, keys = row[order], slot[order], keys[order]
+        differ = (np.diff(keys, axis=0) != 0).any(axis=1) | (np.diff(slot) != 0)
+        first = np.flatnonzero(np.append(True, differ)) if len(row) else np.zeros(0, np.int64)
+        start = np.searchsorted(slot[first], np.arange(count + 1))
+        if (np.diff(start) == 0).any():
+            return result
+        way, angle, _ = self._directions(boxes.level, boxes.cell)
+        mutual = np.deg2rad(limits.mutual_angle_max_deg)
+        around, wide, _ = self._directions(keys[first, 1], keys[first, 2])
+        form = forms(boxes.reach, way, angle, mutual)[row]
+        group = forms(np.maximum.reduceat(boxes.reach[row], first, axis=0), around, wide, mutual)
+        alive = chained(form, np.append(first, len(row)), start, group, limits.crossing_spacing_min_mm)
+        np.bitwise_or.at(result, row[alive], np.uint8(1) << slot[alive].astype(np.uint8))
         return result
+
+    def _by_slot(self, boxes: _Boxes) -> _Boxes:
+        """Boxes with narrow directions, one for each of their slots: a slot's own rules bound them better."""
+        apart = boxes.level >= _SLOT_LEVEL
+        parts = [boxes[~apart]]
+        for slot in range(self.problem.count):
+            parts.append(boxes[apart & (boxes.slots >> slot & 1 == 1)])
+            parts[-1].slots[:] = 1 << slot
+        return functools.reduce(_Boxes.joined, parts)
+
+    def _width(self, boxes: _Boxes) -> Array:
+        """How far points of axes of each box lie apart, about, in mm."""
+        angle = self._directions(boxes.level, boxes.cell).angle
+        return np.maximum(self.places.radius[boxes.place], _LEVER_MM * angle)
+
+    def _due(self, boxes: _Boxes) -> NDArray[np.bool_]:
+        """Which boxes to split: those of the slots that have fewest left, and those that lag behind."""
+        count = np.array([(boxes.slots >> slot & 1).sum() for slot in range(self.problem.count)])
+        few = sum(1 << int(slot) for slot in np.flatnonzero(count <= _FEW * count.min()))
+        width = self._width(boxes)
+        of_few = (boxes.slots & few) > 0
+        return np.asarray(of_few | (width > _LAG * width[of_few].min()))
 
     def _children(self, boxes: _Boxes) -> _Boxes:
         """Every box split where it is wider."""
@@ -301,7 +329,7 @@ class UpperBound:
         moved.place = place
         turned.level, turned.cell = turned.level + 1, 4 * turned.cell + np.arange(len(turned)) % 4
         children = moved.joined(turned)
-        children.slots[:] = 0
+        children.fresh[:] = False
         return children
 
 

@@ -10,15 +10,14 @@ import pytest
 from planning_shapes import bench_of
 
 from sjplan.anatomy.build import anatomy_from_labels
-from sjplan.geometry.triangle_tree import nearest_point
 from sjplan.io.catalogue import read_implants
 from sjplan.io.limits import read_limits
 from sjplan.io.volumes import read_labels
 from sjplan.planning.axis_box import DROPPED, WIDEST_GAP_MM, measure_boxes, slack_bound
-from sjplan.planning.box_cuts import CUTS, ROW
+from sjplan.planning.box_cuts import CUTS, ROW, RULES
 from sjplan.planning.field import SideFrame
 from sjplan.planning.finish import Bench, Placed, place
-from sjplan.planning.joint_support import common_angle, joint_sides, supported_slots
+from sjplan.planning.joint_support import chained, forms, joint_sides
 from sjplan.planning.protocol import Problem
 from sjplan.planning.upper_bound import UpperBound, direction_cells
 from sjplan.safety.measures import OVERLAP_TOL_MM
@@ -77,11 +76,14 @@ def placed_members(proof: UpperBound, bench: Bench, box: Box, slot: int, rng: np
                 yield found
 
 
-def measured(proof: UpperBound, box: Box, floor_mm: float = 0.0) -> tuple[np.ndarray, ...]:
-    """Bound, slots, reach and what is known, of one box."""
+def measured(proof: UpperBound, box: Box, floor_mm: float = 0.0, slots: int = 7) -> tuple[np.ndarray, ...]:
+    """Bound, slots, reach and what is known, of one box; for some slots (bits)."""
     known = np.array([[-proof.rules.iliac_mm, -OVERLAP_TOL_MM, WIDEST_GAP_MM]])
     parts = box.centre, box.radius, box.way, box.angle, box.entry, box.lean
-    every = measure_boxes(*proof.scene, proof.rules, floor_mm, *(np.array([p]) for p in parts), known, proof.sides)
+    asked = np.array([slots], np.uint8)
+    every = measure_boxes(
+        *proof.scene, proof.rules, floor_mm, *(np.array([p]) for p in parts), asked, known, proof.sides
+    )
     return tuple(part[0] for part in every)
 
 
@@ -93,26 +95,24 @@ def check_members(proof: UpperBound, bench: Bench, seed: int) -> int:
         bound, slots, reach, known = measured(proof, box)
         loose, start = slack_bound(
             *proof.scene[:3], proof.rules, box.centre, box.radius, box.way, box.angle,
-            np.full((3, 3), np.nan), box.lean, -proof.rules.iliac_mm, -np.inf,
-            np.full((CUTS, ROW), np.inf),
+            np.full((3, 3), np.nan), box.lean, -proof.rules.iliac_mm, WIDEST_GAP_MM, -np.inf,
+            np.full((CUTS + RULES, ROW), np.inf),
         )  # fmt: skip
         for found in placed_members(proof, bench, box, slot, rng):
-            axis, crossed = found.axis[3:], found.axis[:3]
-            enters = crossed + found.sacral_entry * axis
+            crossed = found.axis[:3]
             if found.value >= 0.0:
                 assert slots >> slot & 1, "a box is dropped that holds an implant that keeps all rules"
                 assert (proof.sides @ crossed <= reach + ROUNDING_MM).all()
                 assert known[1] - ROUNDING_MM <= 2.0 * found.sacral_entry <= known[2] + ROUNDING_MM
-                _, strict_slots, strict, _ = measured(proof, box, found.slack_mm - ROUNDING_MM)
-                assert strict_slots >> slot & 1
+                own, strict_slots, strict, _ = measured(proof, box, found.slack_mm - ROUNDING_MM, 1 << slot)
+                assert strict_slots == 1 << slot
+                assert found.slack_mm <= own + ROUNDING_MM
                 assert (proof.sides @ crossed <= strict + ROUNDING_MM).all()
                 assert (strict <= reach + ROUNDING_MM).mean() > 0.5
             if found.slack_mm < 0.0 or found.lateral > found.sacral_entry - proof.rules.iliac_mm:
                 continue
             compared += 1
-            for t in np.arange(known[0], -proof.rules.iliac_mm, 0.5):
-                point = np.ascontiguousarray(enters + t * axis)
-                assert nearest_point(proof.scene.ilium, point)[1] * proof.scene.inward > 0.0
+            assert known[0] >= found.lateral - found.sacral_entry - ROUNDING_MM
             assert start >= found.lateral - found.sacral_entry - ROUNDING_MM
             assert found.slack_mm <= loose + ROUNDING_MM
             if bound > DROPPED:
@@ -156,44 +156,52 @@ def test_cells_cover_the_sphere_and_lie_in_their_parents() -> None:
             assert np.linalg.solve(parent.transpose(0, 2, 1), corners.transpose(0, 2, 1)).min() > -1e-12
 
 
-@pytest.mark.parametrize("count", [2, 3])
-def test_directions_near_each_other_lie_near_a_common_one(count: int) -> None:
-    rng, mutual = np.random.default_rng(2), np.deg2rad(20.0)
-    for _ in range(300):
-        way = np.array([1.0, 0.0, 0.0]) + 0.2 * rng.standard_normal((count, 3))
-        way /= np.linalg.norm(way, axis=1, keepdims=True)
-        if min(a @ b for a, b in itertools.combinations(way, 2)) < np.cos(mutual):
-            continue
-        sums = [sum(some) for k in range(1, count + 1) for some in itertools.combinations(way, k)]
-        if count == 3:
-            across = np.cross(way[1] - way[0], way[2] - way[0])
-            sums.append(across * np.sign(across @ way[0]))
-        nearest = max((way @ (s / np.linalg.norm(s))).min() for s in sums)
-        assert np.arccos(nearest) <= common_angle(mutual, count) + 1e-9
+def ways_near(normal: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+    way = normal + 0.25 * rng.standard_normal((n, 3))
+    return way / np.linalg.norm(way, axis=1, keepdims=True)
+
+
+def every_chain(middle: np.ndarray, way: np.ndarray, slots: np.ndarray, count: int) -> set[tuple[int, ...]]:
+    """All sets, one row a slot, that are in order, far enough apart and parallel enough."""
+    apart = np.linalg.norm(middle[:, None] - middle[None], axis=2) >= 13.0
+    below = apart & (way @ way.T >= np.cos(np.deg2rad(20.0))) & (middle[:, None, 2] >= middle[None, :, 2])
+    return {
+        chosen
+        for chosen in itertools.product(*(np.flatnonzero(slots == slot) for slot in range(count)))
+        if all(below[a, b] for a, b in itertools.combinations(chosen, 2))
+    }
 
 
 @pytest.mark.parametrize("count", [2, 3])
-def test_supported_slots_are_those_of_all_sets(count: int) -> None:
-    """With no room for error the kernel finds what trying every set finds; with room, never less."""
-    rng = np.random.default_rng(4)
-    sides = joint_sides(np.array([-0.8, 0.6, 0.0]))
-    for _ in range(40):
-        n = int(rng.integers(3, 90 if count == 2 else 14))
-        middle = rng.uniform(0.0, 26.0, (n, 3)) * [0.2, 1.0, 1.0]
-        slots = rng.integers(0, 1 << count, n).astype(np.uint8)
-        wanted = np.zeros(n, np.uint8)
-        for chosen in itertools.permutations(range(n), count):
-            pairs = list(itertools.combinations(chosen, 2))
-            apart = all(
-                np.linalg.norm(middle[a] - middle[b]) >= 13.0 and middle[a, 2] >= middle[b, 2] for a, b in pairs
-            )
-            if apart and all(slots[c] >> slot & 1 for slot, c in enumerate(chosen)):
-                for slot, c in enumerate(chosen):
-                    wanted[c] |= 1 << slot
-        assert (supported_slots(middle @ sides.T, slots, 13.0, count) == wanted).all()
-        others = middle[:, None] + rng.uniform(-1.0, 1.0, (n, 3, 3))
-        reach = np.maximum(middle @ sides.T, (others @ sides.T).max(axis=1))
-        assert not (wanted & ~supported_slots(reach, slots, 13.0, count)).any()
+def test_chained_boxes_are_those_of_all_sets(count: int) -> None:
+    """With no room for error what is left is what trying every set leaves; with room, never less."""
+    rng, normal, mutual = np.random.default_rng(4), np.array([-0.8, 0.6, 0.0]), np.deg2rad(20.0)
+    sides = joint_sides(normal)
+    kept = 0
+    for _ in range(60):
+        slots = np.sort(np.append(np.arange(count), rng.integers(0, count, int(rng.integers(3, 40)))))
+        n = len(slots)
+        middle, way = rng.uniform(0.0, 26.0, (n, 3)) * [0.2, 1.0, 1.0], ways_near(normal, n, rng)
+        wanted = np.zeros(n, np.bool_)
+        for chosen in every_chain(middle, way, slots, count):
+            wanted[list(chosen)] = True
+        kept += wanted.sum()
+        start = np.searchsorted(slots, np.arange(count + 1))
+        for turned in (0.0, 0.05):
+            others = middle[:, None] + 20.0 * turned * rng.uniform(-1.0, 1.0, (n, 3, 3))
+            reach = np.maximum(middle @ sides.T, (others @ sides.T).max(axis=1))
+            moved = way + turned / 2.0 * rng.uniform(-1.0, 1.0, (n, 3))
+            moved /= np.linalg.norm(moved, axis=1, keepdims=True)
+            form = forms(reach, moved, np.full(n, turned), mutual)
+            left = chained(form, np.arange(n + 1), start, form, 13.0)
+            assert not (wanted & ~left).any()
+            assert turned or (left == wanted).all()
+            pairs = np.arange(n + 1)[np.unique(np.append(np.arange(0, n, 2), start))]
+            together = forms(np.maximum.reduceat(reach, pairs[:-1]), np.tile(normal, (len(pairs) - 1, 1)),
+                             np.full(len(pairs) - 1, 1.0), mutual)  # fmt: skip
+            slot_start = np.searchsorted(pairs, start)
+            assert (chained(form, pairs, slot_start, together, 13.0) == left).all()
+    assert kept > 100
 
 
 def best_plan_mm(proof: UpperBound, bench: Bench, step: int) -> float:
