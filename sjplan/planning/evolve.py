@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from scipy.optimize import differential_evolution
 
 from sjplan.core.arrays import Array
-from sjplan.planning.candidates import ARTICULAR_SHARE, NOTHING, axis_value, recentre
+from sjplan.planning.candidates import centred_fit, span_value
 from sjplan.planning.field import PlanningField
-from sjplan.planning.joint_map import JointSamples, footprint
+from sjplan.planning.joint_map import JointSamples
 from sjplan.planning.triples import PairRules, pair_shortfall
 from sjplan.planning.workshop import Workshop
 
@@ -20,6 +20,9 @@ LOST_MM = 30.0
 """What an axis costs that passes no joint, has too little ilium or stands too oblique: more than any slack is worth."""
 
 _MISSED_ARTICULAR_MM = 5.0
+
+_DEEPEST_MM = 40.0
+"""Axes that lie deeper in a danger are not told apart."""
 
 _NUMBERS = 4
 """Numbers for one axis: where it crosses (posterior, cranial) and how far it leans from the mean normal, two ways."""
@@ -40,27 +43,33 @@ def set_penalised(
 ) -> float:
     """Worst slack of a set of axes (n, 6), cranial to caudal, in mm; missed rules count in mm.
 
-    An axis that is lost costs `LOST_MM`. Moves the axes' points to the middle of the joint. Gives up below `floor`.
+    An axis that is lost costs `LOST_MM`. Moves the axes' points to the middle of the joint. Gives up below `floor`:
+    what costs least to measure is measured first.
     """
     n = len(axes)
-    spans = np.zeros((n, 2))
+    spans, fits = np.zeros((n, 2)), np.zeros(n, np.bool_)
     worst, lost, articular = 99.0, 0, 0
     for i in range(n):
-        recentre(field, axes[i])
-        value, spans[i, 0], spans[i, 1] = axis_value(field, joint, rules[i], axes[i], 1.0, max(floor, -40.0))
-        if value <= NOTHING:
-            lost += 1
-        else:
-            worst = min(worst, value)
-            articular += int(footprint(joint, axes[i], 0.0, rules[i, 0])[2] >= ARTICULAR_SHARE)
-        if worst < floor or (lost > 0 and floor > -LOST_MM):
-            return min(worst, 0.0) - LOST_MM * lost
-    worst = min(worst, -_MISSED_ARTICULAR_MM * (articular_min - articular) if articular < articular_min else 99.0)
+        fits[i], spans[i, 0], spans[i, 1], part = centred_fit(field, joint, rules[i], axes[i])
+        lost += int(not fits[i])
+        articular += int(fits[i] and part)
+        if -LOST_MM * lost < min(floor, 0.0):
+            return -LOST_MM * lost
+    if articular < articular_min:
+        worst = -_MISSED_ARTICULAR_MM * (articular_min - articular)
     for i in range(n):
         for j in range(i + 1, n):
             missed = min(pair_shortfall(pairs, axes[i], spans[i], axes[j], spans[j]), axes[i, 2] - axes[j, 2])
             if missed < 0.0:
                 worst = min(worst, missed)
+    for i in range(n):
+        total = min(worst, 0.0) - LOST_MM * lost if lost > 0 else worst
+        if total < floor:
+            return total
+        if fits[i]:
+            enough = max(floor + LOST_MM * lost, -_DEEPEST_MM)
+            span = (spans[i, 0], spans[i, 1], 0.0)
+            worst = min(worst, span_value(field, rules[i], axes[i], span, 1.0, enough))
     return min(worst, 0.0) - LOST_MM * lost if lost > 0 else worst
 
 
@@ -72,12 +81,12 @@ def sets_penalised(
     pairs: PairRules,
     articular_min: int,
     sets: NDArray[np.float64],
-    floor: float,
+    floors: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """The same for many sets (m, n, 6)."""
+    """The same for many sets (m, n, 6), each with a floor of its own."""
     out = np.empty(len(sets))
     for m in nb.prange(len(sets)):
-        out[m] = set_penalised(field, joint, rules, pairs, articular_min, sets[m], floor)
+        out[m] = set_penalised(field, joint, rules, pairs, articular_min, sets[m], floors[m])
     return out
 
 
@@ -87,12 +96,16 @@ def in_order(sets: Array) -> Array:
     return np.ascontiguousarray(np.take_along_axis(sets, order[:, :, None], axis=1))
 
 
-def value_sets(shop: Workshop, sets: Array, floor_mm: float = -np.inf) -> NDArray[np.float64]:
-    """Penalised worst slack of sets (m, count, 6), cranial to caudal; their points are moved to the joint in place."""
+def value_sets(shop: Workshop, sets: Array, floor_mm: float | Array = -np.inf) -> NDArray[np.float64]:
+    """Penalised worst slack of sets (m, count, 6), cranial to caudal; their points are moved to the joint in place.
+
+    A set that is worse than the floor, one for all or one for each (m,), gets some value below it.
+    """
+    floors = np.array(np.broadcast_to(floor_mm, len(sets)), dtype=np.float64)
     rules = np.stack([r.packed() for r in shop.bench.rules])
     shop.evaluations += sets.shape[0] * sets.shape[1]
     value: NDArray[np.float64] = sets_penalised(
-        shop.field, shop.joint, rules, shop.bench.pairs, shop.articular_min, sets, floor_mm
+        shop.field, shop.joint, rules, shop.bench.pairs, shop.articular_min, sets, floors
     )
     return value
 
@@ -129,7 +142,8 @@ def evolved(shop: Workshop, population: int, generations: int, cap_mm: float) ->
     """Sets of axes (m, count, 6) of the last generation, best first; none where the budget pays for no generation.
 
     The population is scipy's (best1bin, Latin hypercube, deferred updating), `population` members a number. It ends
-    when the worst slack reaches the cap, or after so many generations.
+    when the worst slack reaches the cap, or after so many generations. A trial worse than its parent is dropped, so
+    it is measured only until that is known.
     """
     coding = AxisCoding(shop)
     members = population * _NUMBERS * shop.problem.count
@@ -137,13 +151,15 @@ def evolved(shop: Workshop, population: int, generations: int, cap_mm: float) ->
     shop.cut |= affordable < generations
     if affordable < 1:
         return np.zeros((0, shop.problem.count, 6))
-    done = [0]
+    done, parents = [0], np.full(members, -np.inf)
 
     def cost(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
-        return -np.minimum(value_sets(shop, coding.axes(numbers.T)), cap_mm)
+        floors = parents if numbers.shape[1] == members else -np.inf
+        return -np.minimum(value_sets(shop, coding.axes(numbers.T), floors), cap_mm)
 
     def heard(intermediate_result: Any) -> bool:
         done[0] += 1
+        parents[:] = -intermediate_result.population_energies
         if done[0] % 20 == 0:
             shop.report("evolving", 0.1 + 0.3 * done[0] / affordable)
         late = shop.budget.out_of_time

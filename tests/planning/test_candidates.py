@@ -24,7 +24,7 @@ from sjplan.planning.candidates import (
     shortest_span,
 )
 from sjplan.planning.field import PlanningField, sample
-from sjplan.planning.joint_map import JointSamples
+from sjplan.planning.joint_map import JointSamples, bunched
 
 RADIUS_MM = 6.0
 FLOAT32_MM = 1e-4
@@ -61,7 +61,7 @@ def flat_joint(normal: np.ndarray, articular: bool = True) -> JointSamples:
     e1 = unit(np.cross(n, [0.0, 1.0, 0.0]))
     steps = np.arange(-25.0, 25.0, 1.6)
     point = np.array([a * e1 + b * np.cross(n, e1) for a, b in itertools.product(steps, steps)])
-    return JointSamples(point, np.tile(-n, (len(point), 1)), np.full(len(point), articular))
+    return bunched(point, np.tile(-n, (len(point), 1)), np.full(len(point), articular))
 
 
 def test_sample_is_linear_between_nodes_and_minus_thirty_outside() -> None:
@@ -252,7 +252,7 @@ def test_axis_that_lies_bare_is_nothing_only_where_that_is_asked() -> None:
     edge = field_of(
         lambda p: p[..., 1], ilium=lambda p: np.maximum(slab([1.0, 0.0, 0.0], 1.0, 18.0)(p), p[..., 1] - 2.0)
     )
-    field = bare._replace(ilium=edge.ilium)
+    field = bare._replace(ilium=edge.ilium, ilium_leap=edge.ilium_leap)
     axis = axis_of([0.0, 0.0, 0.0], [-1.0, 0.0, 0.0])
     asked = replace(RULES, buried_mm=8.0).packed()
     joint = flat_joint(np.array([1.0, 0.0, 0.0]))
