@@ -193,13 +193,11 @@ def refine(
     for _ in range(trials):
         if best >= cap_mm:
             break
-        slot = only if only is not None else _slot_to_move(placed, rng)
+        measured += 1
+        slot = only if only is not None else _slot_to_move(placed, best, rng)
         moved = placed[slot].axis + size * np.concatenate([rng.standard_normal(3), rng.standard_normal(3) / 20.0])
         moved[3:] /= np.linalg.norm(moved[3:])
-        better = None
-        if all(p.value > best for n, p in enumerate(placed) if n != slot):
-            measured += 1
-            better = _bettered(bench, placed, slot, moved, best)
+        better = _bettered(bench, placed, slot, moved, best)
         if better is not None:
             placed, best, failed = better, worst_value(bench, better), 0
             continue
@@ -223,9 +221,10 @@ def _bettered(bench: Bench, placed: list[Placed], slot: int, axis: Array, best: 
     return candidate if worst_value(bench, candidate) > best else None
 
 
-def _slot_to_move(placed: Sequence[Placed], rng: np.random.Generator) -> int:
-    """Mostly the slot with the worst value."""
-    return int(np.argmin([p.value for p in placed])) if rng.random() < 0.7 else int(rng.integers(len(placed)))
+def _slot_to_move(placed: Sequence[Placed], best: float, rng: np.random.Generator) -> int:
+    """A slot that can raise the worst value `best`: the others' own values lie above it."""
+    able = [n for n in range(len(placed)) if all(p.value > best for m, p in enumerate(placed) if m != n)]
+    return able[int(rng.integers(len(able)))] if able else int(rng.integers(len(placed)))
 
 
 def lengthen(bench: Bench, slot: int, placed: Placed, cap_mm: float, midline_reserve_mm: float) -> Placed:
