@@ -258,7 +258,7 @@ def span_value(
     above = min(axis[2] + stop * axis[5], axis[2] + middle * axis[5]) - rules[_LOWEST]
     missed = min(beyond, above)
     if missed < 0.0 and missed < floor:
-        return missed
+        return float(missed)
     value = envelope_slack(field, axis, start, stop, rules[_RADIUS], step, floor)
     return min(value, missed) if missed < 0.0 else value
 

@@ -80,7 +80,7 @@ def _score(wishes: Wishes, axes: NDArray[np.float64], state: NDArray[np.float64]
             if j == i + 1:
                 spacing = np.sqrt(((axes[i, :3] - axes[j, :3]) ** 2).sum())
                 score -= abs(spacing - wishes.spacing_mm)
-    return score
+    return float(score)
 
 
 @nb.njit(cache=True)

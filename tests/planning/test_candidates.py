@@ -19,7 +19,6 @@ from sjplan.planning.candidates import (
     centred,
     envelope_slack,
     lies_bare,
-    passage,
     plain_envelope_slack,
     recentre,
     scan,
@@ -27,7 +26,7 @@ from sjplan.planning.candidates import (
 )
 from sjplan.planning.field import PlanningField, sample, with_leaps
 from sjplan.planning.joint_map import JointSamples, bunched
-from sjplan.planning.marching import grid_axis, plain_passage, reading
+from sjplan.planning.marching import grid_axis, passage, plain_passage, reading
 
 RADIUS_MM = 6.0
 FLOAT32_MM = 1e-4

@@ -109,8 +109,15 @@ def test_evolution_finds_what_scipy_finds(shop: Workshop) -> None:
     def best(seed: int) -> tuple[float, float]:
         found = differential_evolution(
             lambda numbers: -value_sets(shop, coding.axes(numbers.T)),
-            coding.bounds, maxiter=100, popsize=4, tol=0.0, polish=False, updating="deferred", vectorized=True, seed=seed,
-        )  # fmt: skip
+            coding.bounds,
+            maxiter=100,
+            popsize=4,
+            tol=0.0,
+            polish=False,
+            updating="deferred",
+            vectorized=True,
+            seed=seed,
+        )
         again = replace(shop, rng=np.random.default_rng(seed))
         sets = evolved(again, 4, 100, np.inf)
         value = value_sets(again, sets.copy())
