@@ -13,10 +13,8 @@ from numpy.typing import NDArray
 
 from sjplan.planning.field import PlanningField, sample
 from sjplan.planning.joint_map import JointSamples, footprint
+from sjplan.planning.marching import GridAxis, along, grid_axis, passage, reading
 
-MARCH_MM = 0.5
-_GAP_MM = 16.0
-_ILIUM_MM = 60.0
 _MOST_LENGTHS = 64
 _LEAST_FOOTPRINT = 4
 ARTICULAR_SHARE = 0.55
@@ -25,6 +23,12 @@ ARTICULAR_SHARE = 0.55
 NOTHING = -99.0
 """Value of an axis that does not pass from the ilium through the joint into the sacrum."""
 
+NO_WAY, UNFIT, FITS = 0, 1, 2
+"""How an axis lies: no passage from ilium to sacrum; a passage but no implant that keeps the rules; one that does."""
+
+_RING = 24
+_RING_COS = np.cos(2.0 * np.pi * np.arange(_RING) / _RING)
+_RING_SIN = np.sin(2.0 * np.pi * np.arange(_RING) / _RING)
 
 _RADIUS, _SACRAL, _ILIAC, _PROTRUSION, _TIP, _LOWEST, _COSINE, _INNER, _BURIED, _LENGTHS = range(10)
 
@@ -56,57 +60,81 @@ class SlotRules:
         return np.array([*numbers, *self.lengths_mm, *[np.inf] * (_MOST_LENGTHS - len(self.lengths_mm))])
 
 
-@nb.njit(cache=True)
-def passage(field: PlanningField, axis: NDArray[np.float64]) -> tuple[bool, float, float, float]:
-    """Whether the axis passes ilium, joint, sacrum; and where it enters the ilium, leaves it, enters the sacrum."""
-    c0, c1, c2, w0, w1, w2 = axis[0], axis[1], axis[2], axis[3], axis[4], axis[5]
-    t, before = -_GAP_MM, 0.0
-    found = False
-    before = sample(field.sacrum, field.origin, field.step, c0 + t * w0, c1 + t * w1, c2 + t * w2)
-    while t < _GAP_MM:
-        t += MARCH_MM
-        now = sample(field.sacrum, field.origin, field.step, c0 + t * w0, c1 + t * w1, c2 + t * w2)
-        if now < 0.0 <= before:
-            found = True
-            break
-        before = now
-    if not found:
-        return False, 0.0, 0.0, 0.0
-    entry = t - MARCH_MM * now / (now - before) if now != before else t
-    t = entry + 1.0
-    before = sample(field.ilium, field.origin, field.step, c0 + t * w0, c1 + t * w1, c2 + t * w2)
-    found = before < 0.0
-    while not found and t > entry - _GAP_MM:
-        t -= MARCH_MM
-        now = sample(field.ilium, field.origin, field.step, c0 + t * w0, c1 + t * w1, c2 + t * w2)
-        if now < 0.0:
-            found = True
-            break
-        before = now
-    if not found:
-        return False, 0.0, 0.0, 0.0
-    leave = t + MARCH_MM * now / (now - before) if before >= 0.0 and now != before else t
-    leave, t = min(leave, entry), min(t, entry)
-    before = -1.0
-    while t > leave - _ILIUM_MM:
-        t -= MARCH_MM
-        now = sample(field.ilium, field.origin, field.step, c0 + t * w0, c1 + t * w1, c2 + t * w2)
-        if now >= 0.0:
-            lateral = t + MARCH_MM * now / (now - before) if now != before else t
-            return True, lateral, leave, entry
-        before = now
-    return False, 0.0, 0.0, 0.0
+@nb.njit(cache=True, error_model="numpy")
+def _balls(
+    values: NDArray[np.float32], grid: GridAxis, start: float, stop: float, radius: float, step: float, nth: int
+) -> float:
+    """Smallest slack of every eighth ball round the axis, the `nth` (0 to 7) and on, counted from the tip."""
+    best = 99.0
+    for n in range(int(np.ceil((stop - start) / step)) - nth, -1, -8):
+        t = min(start + n * step, stop)
+        best = min(best, along(values, grid, t) - min(radius, stop - t, t - start))
+    return best
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, error_model="numpy")
+def _ring(
+    values: NDArray[np.float32],
+    grid: GridAxis,
+    sides: tuple[GridAxis, GridAxis],
+    t: float,
+    every: int,
+) -> float:
+    """Smallest slack on a ring round the axis; `sides` hold radius times two directions across it."""
+    u, v = sides
+    x, y, z = grid[0] + t * grid[3], grid[1] + t * grid[4], grid[2] + t * grid[5]
+    best = 99.0
+    for n in range(0, _RING, every):
+        a, b = _RING_COS[n], _RING_SIN[n]
+        best = min(best, reading(values, x + a * u[3] + b * v[3], y + a * u[4] + b * v[4], z + a * u[5] + b * v[5]))
+    return best
+
+
+@nb.njit(cache=True, error_model="numpy")
+def _across(axis: NDArray[np.float64], grid: GridAxis, scale: float) -> tuple[GridAxis, GridAxis]:
+    """Two directions across an axis, each `scale` grid steps long, as the last three of six numbers."""
+    w0, w1, w2 = axis[3], axis[4], axis[5]
+    h0, h1, h2 = (0.0, 0.0, 1.0) if abs(w2) < 0.9 else (0.0, 1.0, 0.0)
+    u0, u1, u2 = w1 * h2 - w2 * h1, w2 * h0 - w0 * h2, w0 * h1 - w1 * h0
+    size = scale / np.sqrt(u0 * u0 + u1 * u1 + u2 * u2)
+    u0, u1, u2 = u0 * size, u1 * size, u2 * size
+    v0, v1, v2 = w1 * u2 - w2 * u1, w2 * u0 - w0 * u2, w0 * u1 - w1 * u0
+    return (grid[0], grid[1], grid[2], u0, u1, u2), (grid[0], grid[1], grid[2], v0, v1, v2)
+
+
+@nb.njit(cache=True, error_model="numpy")
 def envelope_slack(
     field: PlanningField, axis: NDArray[np.float64], start: float, stop: float, radius: float, step: float, floor: float
 ) -> float:
     """Smallest slack over the flat-ended envelope from `start` to `stop` along the axis.
 
     Balls round the axis that stay inside the envelope cover its body; rings cover what is left at the two ends.
-    Gives up early, with a value below `floor`, once the result is known to be below it.
+    Gives up early, with a value below `floor`, once the result is known to be below it: balls far apart come first.
     """
+    values, grid = field.slack, grid_axis(field, axis)
+    best = 99.0
+    for nth in (0, 4, 2, 6):
+        best = min(best, _balls(values, grid, start, stop, radius, step, nth))
+        if best < floor:
+            return best
+    sides, every = _across(axis, grid, radius / field.step), 1 if step < 0.9 else 2
+    for ring in range(4):
+        t = (stop, stop - 0.5 * radius, start, start + 0.5 * radius)[ring]
+        best = min(best, _ring(values, grid, sides, t, every))
+        if best < floor:
+            return best
+    for nth in (1, 3, 5, 7):
+        best = min(best, _balls(values, grid, start, stop, radius, step, nth))
+        if best < floor:
+            return best
+    return best
+
+
+@nb.njit(cache=True)
+def plain_envelope_slack(
+    field: PlanningField, axis: NDArray[np.float64], start: float, stop: float, radius: float, step: float, floor: float
+) -> float:
+    """The same from the outermost ball inwards, then the rings."""
     c0, c1, c2, w0, w1, w2 = axis[0], axis[1], axis[2], axis[3], axis[4], axis[5]
     best = 99.0
     count = int(np.ceil((stop - start) / step))
@@ -142,17 +170,15 @@ def envelope_slack(
     return best
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, error_model="numpy")
 def lies_bare(field: PlanningField, axis: NDArray[np.float64], at: float, radius: float) -> bool:
     """Whether a circle round the axis, `at` mm along it, is anywhere outside the ilium."""
-    h1, h2 = (0.0, 1.0) if abs(axis[5]) < 0.9 else (1.0, 0.0)
-    u = np.cross(axis[3:], np.array([0.0, h1, h2]))
-    u /= np.sqrt(u @ u)
-    v = np.cross(axis[3:], u)
-    for n in range(8):
-        a, b = radius * np.cos(0.25 * np.pi * n), radius * np.sin(0.25 * np.pi * n)
-        x = axis[:3] + at * axis[3:] + a * u + b * v
-        if sample(field.ilium, field.origin, field.step, x[0], x[1], x[2]) > 0.0:
+    grid = grid_axis(field, axis)
+    u, v = _across(axis, grid, radius / field.step)
+    x, y, z = grid[0] + at * grid[3], grid[1] + at * grid[4], grid[2] + at * grid[5]
+    for n in range(0, _RING, 3):
+        a, b = _RING_COS[n], _RING_SIN[n]
+        if reading(field.ilium, x + a * u[3] + b * v[3], y + a * u[4] + b * v[4], z + a * u[5] + b * v[5]) > 0.0:
             return True
     return False
 
@@ -162,13 +188,79 @@ def shortest_span(rules: NDArray[np.float64], lateral: float, entry: float) -> t
     """Start and stop of the implant that reaches least deep and still holds enough sacrum."""
     wanted = entry + rules[_SACRAL]
     best, best_length = np.inf, 0.0
-    for length in rules[_LENGTHS:]:
-        deepest = lateral + length
-        if wanted <= deepest < np.inf:
+    for n in range(_LENGTHS, len(rules)):
+        deepest = lateral + rules[n]
+        if deepest == np.inf:
+            break
+        if wanted <= deepest:
             stop = max(wanted, deepest - rules[_PROTRUSION])
             if stop < best:
-                best, best_length = stop, length
+                best, best_length = stop, rules[n]
     return best - best_length, best
+
+
+@nb.njit(cache=True)
+def axis_fit(
+    field: PlanningField, joint: JointSamples, rules: NDArray[np.float64], axis: NDArray[np.float64]
+) -> tuple[int, float, float, float, float]:
+    """How an axis lies: `NO_WAY`, `UNFIT` or `FITS`; start and stop of the shortest implant, crossing, articular share.
+
+    Distances in mm from the axis' point. `UNFIT` is one that leaves too little ilium, lies bare, stands too oblique
+    to the joint or is too long for any implant: it has a crossing, and no span.
+    """
+    ok, lateral, leave, entry = passage(field, axis)
+    if not ok:
+        return NO_WAY, 0.0, 0.0, 0.0, 0.0
+    middle = 0.5 * (leave + entry)
+    if leave - lateral < rules[_ILIAC]:
+        return UNFIT, 0.0, 0.0, middle, 0.0
+    start, stop = shortest_span(rules, lateral, entry)
+    if stop > 200.0:
+        return UNFIT, 0.0, 0.0, middle, 0.0
+    count, cosine, share = footprint(joint, axis, middle, rules[_RADIUS])
+    if count < _LEAST_FOOTPRINT or cosine < rules[_COSINE]:
+        return UNFIT, 0.0, 0.0, middle, share
+    if rules[_BURIED] < np.inf:
+        at = lateral + min(rules[_BURIED], 0.6 * (leave - lateral))
+        if lies_bare(field, axis, at, rules[_INNER]):
+            return UNFIT, 0.0, 0.0, middle, share
+    return FITS, start, stop, middle, share
+
+
+@nb.njit(cache=True)
+def centred_fit(
+    field: PlanningField, joint: JointSamples, rules: NDArray[np.float64], axis: NDArray[np.float64]
+) -> tuple[bool, float, float, bool]:
+    """`axis_fit` with the axis' point moved to its crossing, in place: whether it fits, span, whether articular."""
+    fit, start, stop, middle, share = axis_fit(field, joint, rules, axis)
+    for d in range(3):
+        axis[d] += middle * axis[3 + d]
+    if fit != FITS:
+        return False, 0.0, 0.0, share >= ARTICULAR_SHARE
+    return True, start - middle, stop - middle, share >= ARTICULAR_SHARE
+
+
+@nb.njit(cache=True)
+def span_value(
+    field: PlanningField,
+    rules: NDArray[np.float64],
+    axis: NDArray[np.float64],
+    span: tuple[float, float, float],
+    step: float,
+    floor: float,
+) -> float:
+    """Worst slack of an implant with this start, stop and crossing on an axis; rules on the tip count in mm.
+
+    Gives up below `floor`, as `envelope_slack` does.
+    """
+    start, stop, middle = span
+    beyond = axis[0] + stop * axis[3] - rules[_TIP]
+    above = min(axis[2] + stop * axis[5], axis[2] + middle * axis[5]) - rules[_LOWEST]
+    missed = min(beyond, above)
+    if missed < 0.0 and missed < floor:
+        return float(missed)
+    value = envelope_slack(field, axis, start, stop, rules[_RADIUS], step, floor)
+    return min(value, missed) if missed < 0.0 else value
 
 
 @nb.njit(cache=True)
@@ -184,28 +276,10 @@ def axis_value(
 
     NOTHING for an axis that has no passage, leaves too little ilium, or stands too oblique to the joint.
     """
-    ok, lateral, leave, entry = passage(field, axis)
-    if not ok or leave - lateral < rules[_ILIAC]:
+    fit, start, stop, middle, _ = axis_fit(field, joint, rules, axis)
+    if fit != FITS:
         return NOTHING, 0.0, 0.0
-    if rules[_BURIED] < np.inf:
-        at = lateral + min(rules[_BURIED], 0.6 * (leave - lateral))
-        if lies_bare(field, axis, at, rules[_INNER]):
-            return NOTHING, 0.0, 0.0
-    middle = 0.5 * (leave + entry)
-    count, cosine, _ = footprint(joint, axis, middle, rules[_RADIUS])
-    if count < _LEAST_FOOTPRINT or cosine < rules[_COSINE]:
-        return NOTHING, 0.0, 0.0
-    start, stop = shortest_span(rules, lateral, entry)
-    if stop > 200.0:
-        return NOTHING, 0.0, 0.0
-    beyond = axis[0] + stop * axis[3] - rules[_TIP]
-    above = min(axis[2] + stop * axis[5], axis[2] + middle * axis[5]) - rules[_LOWEST]
-    value = envelope_slack(field, axis, start, stop, rules[_RADIUS], step, floor)
-    if beyond < 0.0:
-        value = min(value, beyond)
-    if above < 0.0:
-        value = min(value, above)
-    return value, start, stop
+    return span_value(field, rules, axis, (start, stop, middle), step, floor), start, stop
 
 
 @nb.njit(cache=True, parallel=True)
@@ -242,9 +316,7 @@ def centred(
     spans = np.zeros((len(axes), 2))
     articular = np.zeros(len(axes), np.bool_)
     for n in nb.prange(len(axes)):
-        recentre(field, out[n])
-        _, spans[n, 0], spans[n, 1] = axis_value(field, joint, rules, out[n], 1.0, NOTHING)
-        articular[n] = footprint(joint, out[n], 0.0, rules[_RADIUS])[2] >= ARTICULAR_SHARE
+        _, spans[n, 0], spans[n, 1], articular[n] = centred_fit(field, joint, rules, out[n])
     return out, spans, articular
 
 

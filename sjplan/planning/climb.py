@@ -8,9 +8,9 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from sjplan.planning.candidates import ARTICULAR_SHARE, NOTHING, axis_value, envelope_slack, passage, recentre
+from sjplan.planning.candidates import NOTHING, centred_fit, envelope_slack, span_value
 from sjplan.planning.field import PlanningField
-from sjplan.planning.joint_map import JointSamples, footprint
+from sjplan.planning.joint_map import JointSamples
 from sjplan.planning.triples import PairRules, pair_shortfall
 
 _NO_FLOOR = -90.0
@@ -23,6 +23,103 @@ class Wishes(NamedTuple):
 
     spacing_mm: float
     articular_min: int
+
+
+_VALUE, _ARTICULAR, _PURCHASE = range(3)
+
+
+@nb.njit(cache=True)
+def _purchase(
+    field: PlanningField,
+    rules: NDArray[np.float64],
+    axis: NDArray[np.float64],
+    span: NDArray[np.float64],
+    floor: float,
+) -> float:
+    """What it is worth that an implant can be lengthened at a slack of `floor`."""
+    for more in (10.0, 5.0):
+        tip = axis[0] + (span[1] + more) * axis[3]
+        if tip < rules[4] or tip < 0.0:
+            continue
+        enough = floor + _EQUAL_MM
+        if envelope_slack(field, axis, span[0], span[1] + more, rules[0], 1.0, enough) >= enough:
+            return 6.0 + 0.6 * (more - 5.0)
+    return 0.0
+
+
+@nb.njit(cache=True)
+def _joint_value(
+    pairs: PairRules,
+    wishes: Wishes,
+    axes: NDArray[np.float64],
+    spans: NDArray[np.float64],
+    state: NDArray[np.float64],
+) -> float:
+    """The worst that a set misses the rules on pairs and on articular crossings by, else a large number."""
+    worst, articular, n = 99.0, int(state[:, _ARTICULAR].sum()), len(axes)
+    if articular < wishes.articular_min:
+        worst = -5.0 * (wishes.articular_min - articular)
+    for i in range(n):
+        for j in range(i + 1, n):
+            if axes[i, 2] < axes[j, 2]:
+                return NOTHING
+            missed = pair_shortfall(pairs, axes[i], spans[i], axes[j], spans[j])
+            if missed < 0.0:
+                worst = min(worst, missed)
+    return worst
+
+
+@nb.njit(cache=True)
+def _score(wishes: Wishes, axes: NDArray[np.float64], state: NDArray[np.float64]) -> float:
+    """What a set is worth beyond its worst value: purchase, articular crossings, parallel axes, wished spacing."""
+    score, n = 4.0 * state[:, _ARTICULAR].sum() + state[:, _PURCHASE].sum(), len(axes)
+    for i in range(n):
+        for j in range(i + 1, n):
+            cosine = axes[i, 3] * axes[j, 3] + axes[i, 4] * axes[j, 4] + axes[i, 5] * axes[j, 5]
+            score -= 0.1 * np.degrees(np.arccos(min(cosine, 1.0)))
+            if j == i + 1:
+                spacing = np.sqrt(((axes[i, :3] - axes[j, :3]) ** 2).sum())
+                score -= abs(spacing - wishes.spacing_mm)
+    return float(score)
+
+
+@nb.njit(cache=True)
+def _valued(
+    field: PlanningField,
+    joint: JointSamples,
+    rules: NDArray[np.float64],
+    pairs: PairRules,
+    wishes: Wishes,
+    axes: NDArray[np.float64],
+    spans: NDArray[np.float64],
+    state: NDArray[np.float64],
+    fresh: NDArray[np.bool_],
+    step: float,
+    need: float,
+    floor: float,
+) -> float:
+    """Worst value of a set of which only the `fresh` axes have changed; fills their spans and states.
+
+    Moves the fresh axes' points to the middle of the joint. Gives up below `need`.
+    """
+    n = len(axes)
+    for i in range(n):
+        if fresh[i]:
+            fits, spans[i, 0], spans[i, 1], part = centred_fit(field, joint, rules[i], axes[i])
+            if not fits:
+                return NOTHING
+            state[i, _ARTICULAR], state[i, _PURCHASE] = 1.0 if part else 0.0, 0.0
+    worst = _joint_value(pairs, wishes, axes, spans, state)
+    for i in range(n):
+        if worst < need:
+            return worst
+        if fresh[i]:
+            span = (spans[i, 0], spans[i, 1], 0.0)
+            state[i, _VALUE] = span_value(field, rules[i], axes[i], span, step, max(need, -40.0))
+            if floor > _NO_FLOOR and state[i, _VALUE] >= floor:
+                state[i, _PURCHASE] = _purchase(field, rules[i], axes[i], spans[i], floor)
+        worst = min(worst, state[i, _VALUE])
+    return worst
 
 
 @nb.njit(cache=True)
@@ -40,41 +137,12 @@ def set_value(
     """Worst value of a set of axes, missed pair rules included, and its score of wishes; fills the spans.
 
     Longer purchase counts as a wish only where `floor` is real: what an implant may be lengthened by at that slack.
+    Moves the axes' points to the middle of the joint.
     """
-    worst, score, articular = 99.0, 0.0, 0
     n = len(axes)
-    for i in range(n):
-        value, spans[i, 0], spans[i, 1] = axis_value(field, joint, rules[i], axes[i], step, -40.0)
-        if value <= NOTHING:
-            return NOTHING, NOTHING
-        worst = min(worst, value)
-        if floor > _NO_FLOOR and value >= floor:
-            for more in (10.0, 5.0):
-                tip = axes[i, 0] + (spans[i, 1] + more) * axes[i, 3]
-                if tip < rules[i, 4] or tip < 0.0:
-                    continue
-                longer = envelope_slack(field, axes[i], spans[i, 0], spans[i, 1] + more, rules[i, 0], 1.0, floor)
-                if longer >= floor + _EQUAL_MM:
-                    score += 6.0 + 0.6 * (more - 5.0)
-                    break
-        ok, _, leave, entry = passage(field, axes[i])
-        if ok and footprint(joint, axes[i], 0.5 * (leave + entry), rules[i, 0])[2] >= ARTICULAR_SHARE:
-            articular += 1
-    score += 4.0 * articular
-    if articular < wishes.articular_min:
-        worst = min(worst, -5.0 * (wishes.articular_min - articular))
-    for i in range(n):
-        for j in range(i + 1, n):
-            worst = min(worst, NOTHING if axes[i, 2] < axes[j, 2] else 99.0)
-            missed = pair_shortfall(pairs, axes[i], spans[i], axes[j], spans[j])
-            if missed < 0.0:
-                worst = min(worst, missed)
-            cosine = axes[i, 3] * axes[j, 3] + axes[i, 4] * axes[j, 4] + axes[i, 5] * axes[j, 5]
-            score -= 0.1 * np.degrees(np.arccos(min(cosine, 1.0)))
-            if j == i + 1:
-                spacing = np.sqrt(((axes[i, :3] - axes[j, :3]) ** 2).sum())
-                score -= abs(spacing - wishes.spacing_mm)
-    return worst, score
+    state, fresh = np.zeros((n, 3)), np.ones(n, np.bool_)
+    value = _valued(field, joint, rules, pairs, wishes, axes, spans, state, fresh, step, NOTHING, floor)
+    return value, _score(wishes, axes, state) if value > NOTHING else NOTHING
 
 
 @nb.njit(cache=True)
@@ -103,31 +171,33 @@ def _climb(
     noise: NDArray[np.float64],
     choice: NDArray[np.float64],
 ) -> tuple[float, float]:
-    """Improve one set in place; returns its worst value and score."""
-    n = len(axes)
-    spans = np.zeros((n, 2))
-    for i in range(n):
-        recentre(field, axes[i])
-    value, score = set_value(field, joint, rules, pairs, wishes, axes, spans, 0.5, _NO_FLOOR)
-    failed = 0
-    half = len(noise) // 2
-    floor = _NO_FLOOR
-    trial = axes.copy()
+    """Improve one set in place; returns its worst value and score.
+
+    A trial is measured only where it differs from the set, and only until it is known to be no better.
+    """
+    n, half = len(axes), len(noise) // 2
+    spans, state, every = np.zeros((n, 2)), np.zeros((n, 3)), np.ones(n, np.bool_)
+    value = _valued(field, joint, rules, pairs, wishes, axes, spans, state, every, 0.5, NOTHING, _NO_FLOOR)
+    failed, score, floor = 0, NOTHING, _NO_FLOOR
+    trial, trial_spans, trial_state, fresh = axes.copy(), spans.copy(), state.copy(), every.copy()
     for it in range(len(noise)):
         if it == half:
             floor, size, failed = min(value, cap) - 0.05, 1.5, 0
-            value, score = set_value(field, joint, rules, pairs, wishes, axes, spans, 0.5, floor)
-        trial[:] = axes
+            value = _valued(field, joint, rules, pairs, wishes, axes, spans, state, every, 0.5, NOTHING, floor)
+            score = _score(wishes, axes, state) if value > NOTHING else NOTHING
+        trial[:], trial_spans[:], trial_state[:] = axes, spans, state
         which = int(choice[it] * (n + 1))
         for i in range(n):
+            fresh[i] = value <= NOTHING or which in (i, n)
             if which in (i, n):
                 trial[i] = moved(axes[i], noise[it, i], size)
-                recentre(field, trial[i])
-        v, s = set_value(field, joint, rules, pairs, wishes, trial, spans, 0.5, floor)
+        need = value if it < half else floor
+        v = _valued(field, joint, rules, pairs, wishes, trial, trial_spans, trial_state, fresh, 0.5, need, floor)
+        s = _score(wishes, trial, trial_state) if it >= half and v >= floor else NOTHING
         better = v > value if it < half else (v >= floor and s > score)
         if better:
             value, score, failed = v, s, 0
-            axes[:] = trial
+            axes[:], spans[:], state[:] = trial, trial_spans, trial_state
         else:
             failed += 1
             if failed > 60:

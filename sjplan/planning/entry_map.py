@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from sjplan.core.arrays import Array
 from sjplan.core.implant import ImplantModel
 from sjplan.core.plan import Side
-from sjplan.planning.candidates import NOTHING, SlotRules, axis_value, passage
+from sjplan.planning.candidates import NOTHING, SlotRules, axis_value
 from sjplan.planning.field import PlanningField, SideFrame, planning_field
 from sjplan.planning.joint_map import JointSamples, crossings, directions, joint_samples
+from sjplan.planning.marching import passage
 from sjplan.planning.protocol import Problem
 from sjplan.planning.rules import slot_rules
 

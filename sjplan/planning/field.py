@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numba as nb
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import distance_transform_cdt
 
 from sjplan.anatomy.types import Anatomy
 from sjplan.core.arrays import Array
@@ -56,7 +57,7 @@ class PlanningField(NamedTuple):
     """Fields on one grid in the side frame; `origin` is the centre of node (0, 0, 0), `step` the spacing in mm.
 
     `slack`: distance to the nearest danger less its limit, negative outside the bone behind a danger.
-    `sacrum`, `ilium`: signed distance to each bone, negative inside.
+    `sacrum`, `ilium`: signed distance to each bone, negative inside. `sacrum_leap`, `ilium_leap`: see `leaps`.
     """
 
     slack: NDArray[np.float32]
@@ -64,6 +65,8 @@ class PlanningField(NamedTuple):
     ilium: NDArray[np.float32]
     origin: NDArray[np.float64]
     step: float
+    sacrum_leap: NDArray[np.int8]
+    ilium_leap: NDArray[np.int8]
 
 
 class Sites(NamedTuple):
@@ -72,6 +75,39 @@ class Sites(NamedTuple):
     point: Array
     normal: Array
     label: NDArray[np.uint8]
+
+
+def leaps(values: NDArray[np.float32]) -> NDArray[np.int8]:
+    """How far the sign of a field stays what it is: cells to the nearest one where it changes, in any direction.
+
+    Positive where the field is 0 or more, negative where it is below, 0 in a cell whose corners differ; cells beyond
+    the grid count as such. A cell has the index of its first node; the last node of each row stands for no cell.
+
+    Examples
+    --------
+    >>> row = np.array([2.0, 1.0, -1.0, -2.0, -3.0, -4.0, -5.0], np.float32)
+    >>> leaps(np.tile(row, (7, 7, 1)))[3, 3].tolist()
+    [1, 0, -1, -2, -2, -1, 0]
+    """
+    below = values < 0.0
+    corners = [below[i:][:, j:][:, :, k:][tuple(slice(n - 1) for n in below.shape)] for i, j, k in np.ndindex(2, 2, 2)]
+    all_below, any_below = np.logical_and.reduce(corners), np.logical_or.reduce(corners)
+    same = np.pad(all_below | ~any_below, 1, constant_values=False)
+    cells = np.minimum(distance_transform_cdt(same, metric="chessboard"), 127)[1:-1, 1:-1, 1:-1]
+    out = np.zeros(values.shape, np.int8)
+    out[:-1, :-1, :-1] = np.where(all_below, -cells, cells)
+    return out
+
+
+def with_leaps(
+    slack: NDArray[np.float32],
+    sacrum: NDArray[np.float32],
+    ilium: NDArray[np.float32],
+    origin: NDArray[np.float64],
+    step: float,
+) -> PlanningField:
+    """Fields with their leaps."""
+    return PlanningField(slack, sacrum, ilium, origin, step, leaps(sacrum), leaps(ilium))
 
 
 def planning_field(anatomy: Anatomy, side: Side, limits: Limits) -> PlanningField:
@@ -96,7 +132,7 @@ def planning_field(anatomy: Anatomy, side: Side, limits: Limits) -> PlanningFiel
     out = (nearest > 0) & (label < _N_DANGERS) & ~_beside_entry(both, low, shape, joint)
     limit_here = limit_of[np.minimum(label, _N_DANGERS - 1)].astype(np.float32)
     slack[out] = (-nearest - limit_here)[out]
-    return PlanningField(slack, signed_sacrum, signed_ilium, low, FIELD_STEP_MM)
+    return with_leaps(slack, signed_sacrum, signed_ilium, low, FIELD_STEP_MM)
 
 
 def surface_sites(frame: SideFrame, surface: LabelledSurface) -> Sites:

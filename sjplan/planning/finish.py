@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -13,7 +14,7 @@ from sjplan.core.structures import DANGERS
 from sjplan.core.tolerances import JUDGE_TOL_MM
 from sjplan.core.trajectory import Trajectory
 from sjplan.geometry.solids import envelope_solid, implant_solid, solid_mesh
-from sjplan.geometry.triangle_tree import TriangleTree, lowest_solid_distance, solid_to_surface, triangle_tree
+from sjplan.geometry.triangle_tree import TriangleTree, lowest_solid_distance, reaches, solid_to_surface, triangle_tree
 from sjplan.planning.candidates import NOTHING, SlotRules, shortest_span
 from sjplan.planning.field import SideFrame
 from sjplan.planning.protocol import Problem
@@ -51,6 +52,11 @@ class Bench:
         """Exact envelope slack (where surfaces cut the envelope: how far they reach in, negative)."""
         packed = envelope_solid(trajectory).packed
         return min(lowest_solid_distance(tree, packed, JUDGE_TOL_MM)[0] - limit for limit, tree in self.trees)
+
+    def falls_below(self, trajectory: Trajectory, floor_mm: float) -> bool:
+        """Whether the exact envelope slack is less than so much: found out sooner than the slack itself."""
+        packed = envelope_solid(trajectory).packed
+        return any(reaches(tree, packed, limit + floor_mm) for limit, tree in self.trees)
 
     def trajectory(self, slot: int, axis: Array, start: float, stop: float, roll_deg: float = 0.0) -> Trajectory:
         """The implant of a slot (0 first) from `start` to `stop` mm along an axis of the side frame."""
@@ -100,6 +106,18 @@ def place(bench: Bench, slot: int, axis: Array) -> Placed | None:
 
     `value` is the slack, or less where rules on ilium, joint angle or tip are missed (in mm; an angle over 30 mm).
     """
+    fitted = _fitted(bench, slot, axis)
+    return None if fitted is None else _measured(bench, slot, fitted)
+
+
+def _measured(bench: Bench, slot: int, fitted: Placed) -> Placed:
+    """A fitted implant with its exact slack."""
+    slack = bench.slack_mm(bench.trajectory(slot, fitted.axis, fitted.start, fitted.stop))
+    return replace(fitted, slack_mm=slack, value=min(slack, fitted.value))
+
+
+def _fitted(bench: Bench, slot: int, axis: Array) -> Placed | None:
+    """The same with infinite slack: not measured yet, so that `value` stands for the other rules alone."""
     rules, limits = bench.rules[slot], bench.problem.limits
     probe = bench.trajectory(slot, axis, -_PROBE_LATERAL_MM, _PROBE_MM - _PROBE_LATERAL_MM)
     passage = axis_passage(bench.surfaces, probe)
@@ -117,15 +135,14 @@ def place(bench: Bench, slot: int, axis: Array) -> Placed | None:
     start, stop = shortest_span(rules.packed(), lateral, entry)
     if not np.isfinite(stop):
         return None
-    slack = bench.slack_mm(bench.trajectory(slot, axis, start, stop))
     missed = [
         leave - lateral - rules.iliac_min_mm,
         (limits.joint_normal_angle_max_deg - RESERVE - angle) * _MM_PER_DEG,
         _tip_shortfall(rules, axis, stop),
         rules.buried_mm - _bare(bench, rules, slot, axis, start, stop),
     ]
-    value = min(slack, min((m for m in missed if m < 0.0), default=slack))
-    return Placed(axis, lateral, entry, start, stop, slack, value, share >= ARTICULAR_HALF)
+    value = min((m for m in missed if m < 0.0), default=math.inf)
+    return Placed(axis, lateral, entry, start, stop, math.inf, value, share >= ARTICULAR_HALF)
 
 
 def _bare(bench: Bench, rules: SlotRules, slot: int, axis: Array, start: float, stop: float) -> float:
@@ -177,25 +194,37 @@ def refine(
         if best >= cap_mm:
             break
         measured += 1
-        slot = only if only is not None else _slot_to_move(placed, rng)
+        slot = only if only is not None else _slot_to_move(placed, best, rng)
         moved = placed[slot].axis + size * np.concatenate([rng.standard_normal(3), rng.standard_normal(3) / 20.0])
         moved[3:] /= np.linalg.norm(moved[3:])
-        trial = place(bench, slot, moved)
-        if trial is not None:
-            candidate = [*placed[:slot], trial, *placed[slot + 1 :]]
-            value = worst_value(bench, candidate)
-            if value > best:
-                placed, best, failed = candidate, value, 0
-                continue
+        better = _bettered(bench, placed, slot, moved, best)
+        if better is not None:
+            placed, best, failed = better, worst_value(bench, better), 0
+            continue
         failed += 1
         if failed > 12:
             size, failed = max(0.6 * size, 0.05), 0
     return placed, measured
 
 
-def _slot_to_move(placed: Sequence[Placed], rng: np.random.Generator) -> int:
-    """Mostly the slot with the worst value."""
-    return int(np.argmin([p.value for p in placed])) if rng.random() < 0.7 else int(rng.integers(len(placed)))
+def _bettered(bench: Bench, placed: list[Placed], slot: int, axis: Array, best: float) -> list[Placed] | None:
+    """The set with one slot on another axis, where its worst value is then above `best`; what costs least comes first.
+
+    Where the new implant's slack cannot reach so far, it is not measured to the end.
+    """
+    trial = _fitted(bench, slot, axis)
+    if trial is None or worst_value(bench, [*placed[:slot], trial, *placed[slot + 1 :]]) <= best:
+        return None
+    if bench.falls_below(bench.trajectory(slot, trial.axis, trial.start, trial.stop), best):
+        return None
+    candidate = [*placed[:slot], _measured(bench, slot, trial), *placed[slot + 1 :]]
+    return candidate if worst_value(bench, candidate) > best else None
+
+
+def _slot_to_move(placed: Sequence[Placed], best: float, rng: np.random.Generator) -> int:
+    """A slot that can raise the worst value `best`: the others' own values lie above it."""
+    able = [n for n in range(len(placed)) if all(p.value > best for m, p in enumerate(placed) if m != n)]
+    return able[int(rng.integers(len(able)))] if able else int(rng.integers(len(placed)))
 
 
 def lengthen(bench: Bench, slot: int, placed: Placed, cap_mm: float, midline_reserve_mm: float) -> Placed:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from sjplan.core.arrays import unit
-from sjplan.planning.field import FIELD_STEP_MM, PlanningField, SideFrame
+from sjplan.planning.field import FIELD_STEP_MM, PlanningField, SideFrame, with_leaps
 from sjplan.planning.finish import Bench, make_bench
 from sjplan.planning.protocol import Problem
 from sjplan.planning.rules import pair_rules, slot_rules
@@ -27,7 +27,7 @@ def field_of(slack: Scalar, sacrum: Scalar | None = None, ilium: Scalar | None =
         return np.ascontiguousarray(values, dtype=np.float32)
 
     origin = np.full(3, -HALF_MM)
-    return PlanningField(sampled(slack), sampled(sacrum), sampled(ilium), origin, FIELD_STEP_MM)
+    return with_leaps(sampled(slack), sampled(sacrum), sampled(ilium), origin, FIELD_STEP_MM)
 
 
 def plane(normal: np.ndarray, offset_mm: float) -> Scalar:

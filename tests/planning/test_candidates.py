@@ -8,6 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from planning_shapes import axis_of, ball, field_of, plane, random_axis
+from scipy.ndimage import gaussian_filter
 
 from sjplan.core.arrays import unit
 from sjplan.geometry.solids import cylinder, signed_distance
@@ -18,13 +19,14 @@ from sjplan.planning.candidates import (
     centred,
     envelope_slack,
     lies_bare,
-    passage,
+    plain_envelope_slack,
     recentre,
     scan,
     shortest_span,
 )
-from sjplan.planning.field import PlanningField, sample
-from sjplan.planning.joint_map import JointSamples
+from sjplan.planning.field import PlanningField, sample, with_leaps
+from sjplan.planning.joint_map import JointSamples, bunched
+from sjplan.planning.marching import grid_axis, passage, plain_passage, reading
 
 RADIUS_MM = 6.0
 FLOAT32_MM = 1e-4
@@ -61,7 +63,7 @@ def flat_joint(normal: np.ndarray, articular: bool = True) -> JointSamples:
     e1 = unit(np.cross(n, [0.0, 1.0, 0.0]))
     steps = np.arange(-25.0, 25.0, 1.6)
     point = np.array([a * e1 + b * np.cross(n, e1) for a, b in itertools.product(steps, steps)])
-    return JointSamples(point, np.tile(-n, (len(point), 1)), np.full(len(point), articular))
+    return bunched(point, np.tile(-n, (len(point), 1)), np.full(len(point), articular))
 
 
 def test_sample_is_linear_between_nodes_and_minus_thirty_outside() -> None:
@@ -72,6 +74,66 @@ def test_sample_is_linear_between_nodes_and_minus_thirty_outside() -> None:
         assert sample(field.slack, field.origin, field.step, *x) == pytest.approx(wanted, abs=FLOAT32_MM)
     assert sample(field.slack, field.origin, field.step, 48.5, 0.0, 0.0) == -30.0
     assert sample(field.slack, field.origin, field.step, 0.0, 0.0, -48.5) == -30.0
+
+
+SAME_MM = 1e-9
+"""A fast kernel and its plain twin read the same numbers in another order."""
+
+
+def rough_bones(seed: int, step_mm: float = 1.0) -> PlanningField:
+    """Bones with bumps and holes of a few mm, so that signs change often; slack that varies everywhere."""
+    rng = np.random.default_rng(seed)
+    flat = bones(unit([1.0, *0.3 * rng.standard_normal(2)]))
+    bumps = [gaussian_filter(4.0 * rng.standard_normal(flat.slack.shape), 1.5).astype(np.float32) for _ in range(3)]
+    origin = flat.origin * step_mm
+    return with_leaps(flat.slack + 4 * bumps[0], flat.sacrum + bumps[1], flat.ilium + bumps[2], origin, step_mm)
+
+
+def rough_axes(seed: int, count: int = 400) -> list[np.ndarray]:
+    """Axes of every slant, some of them beside the bones or leaving the grid."""
+    rng = np.random.default_rng(seed)
+    near = [random_axis(rng, wobble) for wobble in rng.uniform(0.0, 1.2, count)]
+    for axis in near[::3]:
+        axis[:3] += rng.uniform(-45, 45, 3) * [0.3, 1.0, 1.0]
+    return near
+
+
+@pytest.mark.parametrize(("seed", "step_mm"), [(0, 1.0), (1, 1.0), (2, 0.7)])
+def test_passage_is_the_plain_one(seed: int, step_mm: float) -> None:
+    field, passed = rough_bones(seed, step_mm), 0
+    for axis in rough_axes(seed):
+        ok, *where = passage(field, axis)
+        wanted, *plain = plain_passage(field, axis)
+        assert ok == wanted
+        assert where == pytest.approx(plain, abs=SAME_MM)
+        passed += ok
+    assert 50 < passed < 390
+
+
+@pytest.mark.parametrize("step_mm", [1.0, 0.7])
+def test_reading_is_the_sample(step_mm: float) -> None:
+    field = rough_bones(3, step_mm)
+    for x in np.random.default_rng(3).uniform(-50.0, 50.0, (300, 3)):
+        grid = grid_axis(field, np.concatenate([x, [1.0, 0.0, 0.0]]))
+        wanted = sample(field.slack, field.origin, field.step, *x)
+        assert reading(field.slack, *grid[:3]) == pytest.approx(wanted, abs=SAME_MM)
+
+
+@pytest.mark.parametrize(("step", "floor", "step_mm"), [(0.5, NOTHING, 1.0), (1.0, NOTHING, 0.7), (1.0, -1.0, 1.0)])
+def test_envelope_slack_is_the_plain_one(step: float, floor: float, step_mm: float) -> None:
+    """Below the floor both may say what they like, below it."""
+    field, rng = rough_bones(4, step_mm), np.random.default_rng(4)
+    values = []
+    for axis in rough_axes(4):
+        span = -rng.uniform(5, 18), rng.uniform(2, 18)
+        value = envelope_slack(field, axis, *span, RADIUS_MM, step, floor)
+        plain = plain_envelope_slack(field, axis, *span, RADIUS_MM, step, NOTHING)
+        if plain >= floor:
+            assert value == pytest.approx(plain, abs=SAME_MM)
+        else:
+            assert value < floor
+        values.append(plain)
+    assert (np.array(values) >= -1.0).mean() > 0.05
 
 
 def test_passage_through_flat_bones() -> None:
@@ -252,7 +314,7 @@ def test_axis_that_lies_bare_is_nothing_only_where_that_is_asked() -> None:
     edge = field_of(
         lambda p: p[..., 1], ilium=lambda p: np.maximum(slab([1.0, 0.0, 0.0], 1.0, 18.0)(p), p[..., 1] - 2.0)
     )
-    field = bare._replace(ilium=edge.ilium)
+    field = bare._replace(ilium=edge.ilium, ilium_leap=edge.ilium_leap)
     axis = axis_of([0.0, 0.0, 0.0], [-1.0, 0.0, 0.0])
     asked = replace(RULES, buried_mm=8.0).packed()
     joint = flat_joint(np.array([1.0, 0.0, 0.0]))

@@ -5,7 +5,7 @@ import pytest
 
 from sjplan.core.arrays import unit
 from sjplan.planning.finish import Bench
-from sjplan.planning.joint_map import JointSamples, crossings, directions, footprint
+from sjplan.planning.joint_map import JointSamples, crossings, directions, footprint, plain_footprint
 from sjplan.planning.protocol import Problem
 from sjplan.safety.measures import joint_footprint
 
@@ -73,3 +73,26 @@ def test_footprint_is_the_judge_s(problem: Problem, bench: Bench, joint: JointSa
 
 def test_footprint_of_nothing(joint: JointSamples) -> None:
     assert footprint(joint, np.array([0.0, 0.0, 500.0, -1.0, 0.0, 0.0]), 0.0, 6.0) == (0, -1.0, 0.0)
+
+
+def test_footprint_is_the_plain_one(joint: JointSamples) -> None:
+    """To the last digit: both add the samples up in the same order."""
+    rng = np.random.default_rng(2)
+    met = 0
+    for radius in (3.0, 6.0, 9.0):
+        for _ in range(200):
+            point = joint.point[rng.integers(len(joint.point))] + 4.0 * rng.standard_normal(3)
+            axis = np.concatenate([point, unit([-1.0, *0.5 * rng.standard_normal(2)])])
+            middle = rng.uniform(-30.0, 30.0)
+            wanted = plain_footprint(joint, axis, middle, radius)
+            assert footprint(joint, axis, middle, radius) == wanted
+            met += wanted[0] > 0
+    assert 300 < met < 600
+
+
+def test_bunches_hold_their_samples(joint: JointSamples) -> None:
+    first = np.arange(0, len(joint.point), 16)
+    assert len(joint.bunch) == len(first)
+    for ball, n in zip(joint.bunch, first, strict=True):
+        assert np.linalg.norm(joint.point[n : n + 16] - ball[:3], axis=1).max() <= ball[3]
+    assert np.median(joint.bunch[:, 3]) < 6.0

@@ -18,10 +18,11 @@ from sjplan.core.arrays import Array
 from sjplan.core.limits import Limits
 from sjplan.core.plan import Outcome
 from sjplan.planning.baselines.shared import CAPABILITIES
-from sjplan.planning.candidates import SlotRules, envelope_slack, passage
+from sjplan.planning.candidates import SlotRules, envelope_slack
 from sjplan.planning.field import PlanningField
 from sjplan.planning.finish import Placed, place
 from sjplan.planning.joint_map import JointSamples, footprint
+from sjplan.planning.marching import passage
 from sjplan.planning.pool import AxisPool, scanned_pool
 from sjplan.planning.protocol import PlannerSpec
 from sjplan.planning.triples import PairRules, pair_shortfall

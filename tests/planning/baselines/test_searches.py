@@ -1,13 +1,16 @@
 """What random-v1 and evolution-v1 draw from, and the value that both maximise."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scipy.optimize import differential_evolution
 
 from sjplan.planning.baselines.evolution import EvolutionPlanner
 from sjplan.planning.baselines.random_search import random_sets
 from sjplan.planning.candidates import NOTHING
-from sjplan.planning.climb import Wishes, set_value
-from sjplan.planning.evolve import LOST_MM, AxisCoding, value_sets, widest_angle_deg
+from sjplan.planning.climb import Wishes, climb_all, set_value
+from sjplan.planning.evolve import LOST_MM, AxisCoding, decode, evolved, value_sets, widest_angle_deg
 from sjplan.planning.joint_map import crossings
 from sjplan.planning.protocol import Budget, Problem
 from sjplan.planning.workshop import Workshop
@@ -46,7 +49,7 @@ def test_penalised_value_agrees_with_the_joint_value_of_raster(shop: Workshop, d
     rules = np.stack([r.packed() for r in shop.bench.rules])
     wishes = Wishes(22.0, shop.articular_min)
     compared = 0
-    for axes, mine in zip(sets, value, strict=True):
+    for axes, mine in zip(drawn.copy(), value, strict=True):
         theirs, _ = set_value(
             shop.field, shop.joint, rules, shop.bench.pairs, wishes, axes, np.zeros((3, 2)), 1.0, -99.0
         )
@@ -58,11 +61,81 @@ def test_penalised_value_agrees_with_the_joint_value_of_raster(shop: Workshop, d
     assert compared > 20
 
 
+def test_climbing_reports_the_values_of_what_it_returns(shop: Workshop, drawn: np.ndarray) -> None:
+    """It measures only what it moves; all measured anew say the same, but for where the march's steps fall (mm)."""
+    order = np.argsort(-value_sets(shop, drawn.copy()))[:4]
+    rules, wishes = np.stack([r.packed() for r in shop.bench.rules]), Wishes(22.0, shop.articular_min)
+    rng = np.random.default_rng(6)
+    kernel = shop.field, shop.joint, rules, shop.bench.pairs, wishes
+    noise, choice = rng.standard_normal((4, 300, 3, 6)), rng.random((4, 300))
+    axes, value, score = climb_all(*kernel, drawn[order], 1.0, noise, choice)
+    for one, mine, wished in zip(axes, value, score, strict=True):
+        floor = mine - 0.05
+        theirs, theirs_wished = set_value(*kernel, one.copy(), np.zeros((3, 2)), 0.5, floor)
+        assert mine == pytest.approx(theirs, abs=0.03)
+        assert wished <= theirs_wished + 9.1
+    assert (value > value_sets(shop, drawn[order])).all()
+
+
 def test_a_floor_changes_nothing_above_it(shop: Workshop, drawn: np.ndarray) -> None:
     whole = value_sets(shop, drawn.copy())
     quick = value_sets(shop, drawn.copy(), -5.0)
     assert quick[whole >= -5.0].tolist() == whole[whole >= -5.0].tolist()
     assert (quick[whole < -5.0] < -5.0).all()
+
+
+def test_floors_may_differ(shop: Workshop, drawn: np.ndarray) -> None:
+    whole = value_sets(shop, drawn.copy())
+    floors = whole + np.random.default_rng(8).choice([-3.0, 0.0, 0.1], len(whole))
+    quick = value_sets(shop, drawn.copy(), floors)
+    kept = whole >= floors
+    assert quick[kept].tolist() == whole[kept].tolist()
+    assert (quick[~kept] < floors[~kept]).all()
+
+
+def test_decoding_is_the_coding(shop: Workshop) -> None:
+    coding = AxisCoding(shop)
+    shares = np.random.default_rng(9).random((100, len(coding.bounds)))
+    axes = np.empty((3, 6))
+    for one, wanted in zip(shares, coding.axes(coding.scaled(shares)), strict=True):
+        decode(coding.packed, one, axes)
+        assert axes == pytest.approx(wanted, abs=1e-9)
+
+
+def test_evolution_finds_what_scipy_finds(shop: Workshop) -> None:
+    """The slow reference: the same evolution by scipy, over a quarter of the generations that are usual."""
+    coding = AxisCoding(shop)
+
+    def best(seed: int) -> tuple[float, float]:
+        found = differential_evolution(
+            lambda numbers: -value_sets(shop, coding.axes(numbers.T)),
+            coding.bounds,
+            maxiter=100,
+            popsize=4,
+            tol=0.0,
+            polish=False,
+            updating="deferred",
+            vectorized=True,
+            seed=seed,
+        )
+        again = replace(shop, rng=np.random.default_rng(seed))
+        sets = evolved(again, 4, 100, np.inf)
+        value = value_sets(again, sets.copy())
+        assert (np.diff(value) <= 1e-9).all(), "best first"
+        return value[0], -float(found.fun)
+
+    mine, theirs = np.array([best(seed) for seed in range(6)]).T
+    assert np.median(mine) > np.median(theirs) - 0.5
+
+
+def test_evolution_ends_at_the_cap_and_repeats_itself(shop: Workshop) -> None:
+    one, same = (replace(shop, rng=np.random.default_rng(1)) for _ in range(2))
+    first, second = (evolved(run, 4, 60, np.inf) for run in (one, same))
+    assert first.tolist() == second.tolist()
+    cut_short = replace(shop, rng=np.random.default_rng(1), evaluations=0)
+    capped = evolved(cut_short, 4, 400, -20.0)
+    assert value_sets(shop, capped[:1].copy())[0] >= -20.0
+    assert cut_short.evaluations < one.evaluations - shop.evaluations
 
 
 def test_coding_of_axes(shop: Workshop) -> None:

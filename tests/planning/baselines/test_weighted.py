@@ -8,10 +8,10 @@ import pytest
 from sjplan.core.grid import Grid
 from sjplan.core.volume import CtVolume
 from sjplan.planning.baselines.weighted import DENSITY_HU, WeightedPlanner, beside_one, density, measured, traded
-from sjplan.planning.candidates import passage
 from sjplan.planning.field import PlanningField
 from sjplan.planning.finish import Bench
 from sjplan.planning.joint_map import JointSamples
+from sjplan.planning.marching import passage
 from sjplan.planning.protocol import Budget, Problem
 from sjplan.planning.triples import PairRules
 from sjplan.planning.workshop import Workshop
