@@ -42,10 +42,10 @@ QUICK = {
     "pool": 1500,
     "starts": 8,
     "climb_steps": 600,
-    "refinements": 20,
+    "refinements": 15,
     "evolutions": 1,
-    "generations": 30,
-    "bound_boxes": 20_000,
+    "generations": 20,
+    "bound_boxes": 1,
 }
 ENOUGH_MM = 0.3
 """Cap for the widened phantoms: that there is a plan is all that is asked."""
@@ -79,8 +79,8 @@ def low_ala(rng: np.random.Generator, wide: bool) -> Draw:
 
 def near_foramina(rng: np.random.Generator, wide: bool) -> Draw:
     """The joint of this side lies nearer to the midline, and with it to the foramina."""
-    size, shift = rng.uniform(0.81, 0.83), rng.uniform(-6.0, -5.2)
-    return Draw(PhantomParameters(size=size, asymmetry_mm=0.0 if wide else shift, foramen_scale=1.1))
+    size, shift = rng.uniform(0.81, 0.825), rng.uniform(-6.0, -5.7)
+    return Draw(PhantomParameters(size=size, asymmetry_mm=0.0 if wide else shift))
 
 
 def short_joint(rng: np.random.Generator, wide: bool) -> Draw:

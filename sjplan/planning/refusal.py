@@ -146,16 +146,36 @@ def relaxations(nearest: MarginReport) -> tuple[Reason, ...]:
 def models_that_fit(
     problem: Problem, catalogue: Mapping[str, ImplantModel], plan: Callable[[Problem], Outcome]
 ) -> tuple[Reason, ...]:
-    """Slimmer models of the catalogue with which a plan of as many implants is accepted, each in every slot."""
+    """Slimmer models of the catalogue with which a plan of as many implants is accepted, each in every slot.
+
+    The slimmest is tried first. A model in whose place one that is no thicker, and has all of its lengths, was refused
+    is not tried.
+    """
     thickest = max(m.circumscribed_radius_mm for m in problem.models)
     slimmer = [m for m in catalogue.values() if m.circumscribed_radius_mm < thickest - 1e-9]
-    result = []
-    for model in sorted(slimmer, key=lambda m: -m.circumscribed_radius_mm):
+    result: list[Reason] = []
+    refused: list[ImplantModel] = []
+    for model in sorted(slimmer, key=lambda m: m.circumscribed_radius_mm):
+        if any(_within(other, model) for other in refused):
+            continue
         outcome = plan(replace(problem, models=(model,) * problem.count))
         if outcome.plan is not None:
             text = f"{problem.count} implants {model.id} ({2 * model.circumscribed_radius_mm:g} mm wide) would fit"
-            result.append(Reason("other_model", 0.0, "mm", text))
+            result.insert(0, Reason("other_model", 0.0, "mm", text))
+        elif outcome.status == "infeasible":
+            refused.append(model)
     return tuple(result)
+
+
+def _within(slim: ImplantModel, thick: ImplantModel) -> bool:
+    """Whether wherever one model lies, another of the same length could lie inside it, round the same axis."""
+    inside = slim.circumscribed_radius_mm <= thick.inscribed_radius_mm
+    if slim.section == thick.section:
+        inside = (
+            slim.circumscribed_radius_mm <= thick.circumscribed_radius_mm
+            and slim.inscribed_radius_mm <= thick.inscribed_radius_mm
+        )
+    return inside and set(thick.lengths_mm) <= set(slim.lengths_mm)
 
 
 def dysmorphism(anatomy: Anatomy, side: Side) -> Reason | None:
