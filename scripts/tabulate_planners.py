@@ -172,14 +172,8 @@ def oracle() -> str:
 
 def refusals() -> str:
     """Whether refusals of phantoms that are too narrow in a known way name that way first."""
-    head = [
-        "narrow by construction",
-        "draws",
-        "refused",
-        "widened: a plan",
-        "named first",
-        "worst broken limit is of it",
-    ]
+    head = ["narrow by construction", "draws", "refused", "widened: a plan", "named as binding", "named first"]
+    head += ["worst broken limit is of it"]
     body: list[list[object]] = []
     found = rows("refusals")
     for kind in dict.fromkeys(r["kind"] for r in found):
