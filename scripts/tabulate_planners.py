@@ -1,4 +1,4 @@
-"""Render the tables of docs/planners.md from docs/results/planners.json.
+"""Render the tables of docs/planners.md from docs/results/{planners,bound,refusals}.json.
 
 python scripts/tabulate_planners.py [--check]
 
@@ -150,6 +150,40 @@ def sides() -> str:
     return table(["pelvis, side", *names], body)
 
 
+def oracle() -> str:
+    """What a brute-force oracle found on phantoms, beside the certificates."""
+    found = rows("bound")
+    head = ["cap mm", "phantoms", "sets", "oracle's slack mm: smallest, median, largest"]
+    head += ["plan less oracle mm: smallest, median", "bound less oracle mm: smallest, median", "wrong"]
+    body: list[list[object]] = []
+    for cap in ("3", "none"):
+        most = float(cap) if cap != "none" else float("inf")
+        some = [(r, r["certified"][cap]) for r in found]
+        some = [(r, a) for r, a in some if r["oracle_mm"] is not None and "upper_mm" in a]
+        best = [min(r["oracle_mm"], most) for r, _ in some]
+        plan = [min(a["slack_mm"], most) - b for (_, a), b in zip(some, best, strict=True)]
+        bound = [a["upper_mm"] - b for (_, a), b in zip(some, best, strict=True)]
+        spread = f"{min(best):.2f}, {statistics.median(best):.2f}, {max(best):.2f}"
+        cells: list[object] = [cap, len(some), sum(r["sets"] for r, _ in some), spread]
+        cells += [f"{min(v):.2f}, {statistics.median(v):.2f}" for v in (plan, bound)]
+        body.append([*cells, sum(bool(r["wrong"]) for r, _ in some)])
+    return table(head, body)
+
+
+def refusals() -> str:
+    """Whether refusals of phantoms that are too narrow in a known way name that way first."""
+    head = ["narrow by construction", "draws", "refused", "widened: a plan", "named as binding", "named first"]
+    head += ["worst broken limit is of it"]
+    body: list[list[object]] = []
+    found = rows("refusals")
+    for kind in dict.fromkeys(r["kind"] for r in found):
+        mine = [r for r in found if r["kind"] == kind]
+        cells = [sum(r["status"] == "infeasible" for r in mine), sum(r["wide"] == "found" for r in mine)]
+        cells += [sum(r[name] for r in mine) for name in ("binding_is_true", "first_is_true", "worst_broken_is_true")]
+        body.append([f"{kind} ({', '.join(mine[0]['narrow'])})", len(mine), *cells])
+    return table(head, body)
+
+
 TABLES = {
     "capped": capped,
     "uncapped": uncapped,
@@ -158,6 +192,8 @@ TABLES = {
     "broken": broken,
     "sides": sides,
     "phantoms": phantoms,
+    "oracle": oracle,
+    "refusals": refusals,
 }
 
 

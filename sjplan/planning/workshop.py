@@ -32,6 +32,7 @@ from sjplan.planning.finish import (
 )
 from sjplan.planning.joint_map import JointSamples, joint_samples
 from sjplan.planning.protocol import Budget, PlannerSpec, Problem
+from sjplan.planning.refusal import PROBES, Probe
 from sjplan.planning.rules import pair_rules, slot_rules
 from sjplan.safety.judge import judge
 from sjplan.safety.surfaces import measuring_surfaces
@@ -158,7 +159,7 @@ class Workshop:
             if report.accepted:
                 return Outcome("best_effort" if self.cut else "found", plan=plan)
         nearest = min(judged, key=lambda j: missing_mm(j[1]), default=None)
-        return self.timed_out(nearest) if self.cut else self.refused(nearest)
+        return self.timed_out(nearest) if self.cut else self.refused(nearest, binding=False)
 
     def timed_out(self, best: Judged | None) -> Outcome:
         """The answer where the budget ended before any accepted plan."""
@@ -166,15 +167,30 @@ class Workshop:
         nearest = None if best is None else best[0]
         return Outcome("timeout", reasons=(Reason("budget", 0.0, "s", text),), nearest=nearest)
 
-    def refused(self, best: Judged | None, fallback: Plan | None = None) -> Outcome:
-        """The answer where nothing was cut short and nothing is accepted: every limit that the nearest plan breaks."""
+    def refused(self, best: Judged | None, fallback: Plan | None = None, *, binding: bool = True) -> Outcome:
+        """The answer where nothing was cut short and nothing is accepted: what binds, what the nearest plan breaks.
+
+        What binds takes a search of its own, which planners that search little are spared.
+        """
         if best is None:
             text = "no axis passes ilium, joint and sacrum within the limits on angle and length"
             reasons: tuple[Reason, ...] = (Reason("passage", float("inf"), "mm", text),)
         else:
             ordered = sorted(best[1].violations, key=lambda v: -_in_mm(v))
-            reasons = tuple(Reason(v.constraint, v.missing, v.unit, v.text) for v in ordered)
+            first = self._binding(best) if binding else ()
+            reasons = (*first, *(Reason(v.constraint, v.missing, v.unit, v.text) for v in ordered))
         return Outcome("infeasible", reasons=reasons, nearest=None if best is None else best[0], fallback=fallback)
+
+    def _binding(self, best: Judged) -> tuple[Reason, ...]:
+        """What binds the nearest plan, most first; nothing where the budget does not pay for asking."""
+        probe = Probe(self.bench, self.field, self.joint, self.rng)
+        kinds = probe.kinds(best[1])
+        cost = (len(kinds) + 1) * PROBES * self.problem.count
+        if cost > self.left:
+            return ()
+        self.evaluations += cost
+        self.budget.report("asking what binds", 0.95)
+        return probe.binding(best[0], kinds)
 
     def finished(self, sets: NDArray[np.float64]) -> list[Judged]:
         """Exact plans from the first few sets; stops at the first that is accepted."""

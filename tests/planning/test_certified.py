@@ -9,13 +9,14 @@ import pytest
 from sjplan.anatomy.build import anatomy_from_labels
 from sjplan.core.errors import GeometryError
 from sjplan.core.implant import ImplantModel
-from sjplan.core.plan import Certificate, Outcome
+from sjplan.core.plan import Certificate, Outcome, Reason
 from sjplan.core.trajectory import Trajectory
 from sjplan.io.catalogue import read_implants
 from sjplan.io.error_models import read_error_models
 from sjplan.io.limits import read_limits
 from sjplan.io.presets import read_preset
 from sjplan.phantom.build import build_phantom
+from sjplan.phantom.parameters import PhantomParameters
 from sjplan.planning.certified import CERTIFIED_DEFAULTS, CertifiedPlanner
 from sjplan.planning.finish import Bench
 from sjplan.planning.protocol import Budget, Problem
@@ -193,7 +194,9 @@ def test_a_phantom_without_room_is_refused_with_reasons() -> None:
     assert outcome.nearest is not None
     report = judge(outcome.nearest, problem.anatomy, problem.limits)
     worst = {v.constraint for v in report.violations}
-    assert {r.constraint for r in outcome.reasons} - {"proof"} == worst
+    broken = {r.constraint for r in outcome.reasons if not r.constraint.startswith("binding:")}
+    assert broken - {"proof"} == worst
+    assert outcome.reasons[0].constraint.startswith("binding:")
     relax = relaxations(report)
     assert {r.constraint.removeprefix("relax:") for r in relax} <= worst
     assert all(0 < r.missing < 30 for r in relax)
@@ -216,11 +219,42 @@ def test_slimmer_models_are_named_where_they_fit() -> None:
     assert "tri-7" in reasons[0].text
 
 
+def test_models_thicker_than_one_that_was_refused_are_not_tried() -> None:
+    """Of three cylinders of the same lengths the slimmest is asked; one that has other lengths is asked too."""
+    problem = phantom_problem()
+    rod = problem.models[0]
+    thread = replace(read_implants()["thread-10"], lengths_mm=(40.0, 50.0))
+    models = [replace(thread, id=f"r{r:g}", inscribed_radius_mm=r) for r in (4.5, 4.0, 5.0)]
+    short = replace(thread, id="short", inscribed_radius_mm=5.5, lengths_mm=(30.0,))
+    tried: list[str] = []
+
+    def refuse(other: Problem) -> Outcome:
+        tried.append(other.models[0].id)
+        return Outcome("infeasible", reasons=(Reason("passage", 1.0, "mm", "no"),))
+
+    catalogue = {m.id: m for m in (*models, short, rod)}
+    assert models_that_fit(problem, catalogue, refuse) == ()
+    assert tried == ["r4", "short"]
+
+
 def test_limits_that_no_length_can_keep_are_refused() -> None:
     rod = read_implants()["tri-7"]
     limits = replace(read_limits(), iliac_min_mm=60.0, sacral_min_mm=30.0)
     with pytest.raises(GeometryError, match=r"limits on length for tri-7: found 90 mm .*; wanted at most"):
         replace(phantom_problem(), limits=limits, models=(rod,) * 3)
+
+
+@pytest.mark.slow
+def test_what_is_narrow_by_construction_is_named_first() -> None:
+    """Of a phantom that only its wide foramina make too narrow, they are named first; the same in every run."""
+    anatomy = anatomy_from_labels(build_phantom(PhantomParameters(size=0.82, foramen_scale=1.5), spacing_mm=2.0).labels)
+    problem = Problem(anatomy, "left", (read_implants()["tri-7"],) * 3, read_limits())
+    outcome = planned(problem)
+    assert outcome.status == "infeasible"
+    assert outcome.reasons[0].constraint == "binding:foramen"
+    assert "mm in place of -" in outcome.reasons[0].text
+    again = planned(problem)
+    assert again.reasons == outcome.reasons
 
 
 @pytest.mark.slow
