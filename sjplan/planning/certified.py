@@ -28,17 +28,17 @@ from sjplan.planning.workshop import Judged, missing_mm
 CERTIFIED_DEFAULTS: dict[str, float | int] = {
     **DEFAULTS,
     "refinements": 240,
-    "evolutions": 8,
+    "evolutions": 12,
     "population": 6,
     "generations": 400,
     "steadying": 300,
     "gap_mm": 0.25,
-    "bound_boxes": 160_000,
+    "bound_boxes": 700_000,
 }
 """Those of raster-v1; how often evolution is started, with how many members a number and generations; moves tried for
 a robust plan; the gap aimed at; and how many boxes of axes the proof may look at."""
 
-_BOXES_PER_SECOND = 30_000
+_BOXES_PER_SECOND = 50_000
 """About so many boxes are measured in a second on two cores; less time than that for a look is not begun."""
 
 _FACES_MM = 0.4
@@ -49,9 +49,6 @@ _EVERY_EVOLUTION, _EVOLVED = 2, 8
 
 _SEARCH_SHARE = 0.5
 """No evolution is begun after this share of the budget's seconds: the rest is for the exact finish and the proof."""
-
-_NEAR_CAP_MM = 1.0
-"""Where the cap lies no farther above the plan, the cap is the bound: within seconds no proof has come nearer."""
 
 _PARETO_STEP_MM = 1.0
 """A further Pareto plan holds at least so much more sacrum, all implants together."""
@@ -154,10 +151,10 @@ class _CertifiedSearch(RasterSearch):
 
     def _certificate(self, slack_mm: float) -> Certificate:
         """What is proved about a plan of so much slack."""
-        cap = self._cap
-        if slack_mm >= cap - _NEAR_CAP_MM:
+        cap, gap = self._cap, float(self.parameters["gap_mm"])
+        if slack_mm >= cap - gap:
             return Certificate(min(slack_mm, cap), cap, cap)
-        bound = self._bound(slack_mm, slack_mm + float(self.parameters["gap_mm"]))
+        bound = self._bound(slack_mm, slack_mm + gap)
         upper = cap if bound is None else min(bound.upper_mm, cap)
         return Certificate(slack_mm, max(upper, slack_mm), cap)
 

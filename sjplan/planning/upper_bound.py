@@ -45,7 +45,9 @@ _FIRST_MM, _STEP = 2.0, 0.5
 _LAST_MM = 0.1
 """A threshold so near the target is the target."""
 
-_FLOAT_MM = 1e-3
+_MARGIN_MM = 1e-3 + JUDGE_TOL_MM
+"""Added to what is proved: for rounding, and for the width at which the judge's own distances stop."""
+
 _TIP_MM = 1e-6
 
 
@@ -206,6 +208,7 @@ class UpperBound:
 
         Nothing above `cap_mm` is of interest: the first threshold lies below it.
         """
+        target_mm = max(target_mm - _MARGIN_MM, self.floor_mm)
         boxes = self._root()
         upper = min(float(boxes.bound.max(initial=-np.inf)), cap_mm)
         while upper > target_mm:
@@ -231,7 +234,7 @@ class UpperBound:
         return Bound(self._as_slack(max(upper, target_mm)), self.evaluated, cut=False)
 
     def _as_slack(self, upper_mm: float) -> float:
-        return max(upper_mm, self.floor_mm) + _FLOAT_MM + JUDGE_TOL_MM
+        return max(upper_mm, self.floor_mm) + _MARGIN_MM
 
     def _root(self) -> _Boxes:
         """Boxes that cover all axes, for all slots."""
