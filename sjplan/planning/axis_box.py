@@ -151,8 +151,8 @@ def slack_bound(
 ) -> tuple[float, float]:
     """Upper bound of the worst slack of any implant of the box, and how far back along its axis each one reaches.
 
-    Below `floor` it may stop early, still a bound. Axes enter between the three rows of `entry` and run between those
-    of `lean`, whose half angle is `angle`; a first row of `entry` that is not a number stands for the whole ball. So
+    Below `floor` it may stop early, still a bound. Axes enter between the rows of `entry` and run between those of
+    `lean`, whose half angle is `angle`. Rows that are not numbers do not count; none stand for the whole ball. So
     far as `start` the implants are known to reach, and `leaves` mm behind the sacrum at most their axes leave the
     ilium. Fills `cuts` (`CUTS` + `RULES`, `ROW`), infinite before but for the rules.
     """
@@ -209,16 +209,20 @@ def _in_frame(
     entry: NDArray[np.float64],
     lean: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Corners of a box in its frame: entries (3, 3) from its centre, and directions (3, 2) across its own.
+    """Corners of a box in its frame: entries (k, 3) from its centre, and directions (3, 2) across its own.
 
     A unit vector between three is a sum of them with weights of 1 in all at least, and at most 1 over the cosine of
     the half angle.
     """
-    corners, leans = np.zeros((3, 3)), np.zeros((3, 2))
-    for m in range(3):
+    n = 0
+    while n < len(entry) and not np.isnan(entry[n, 0]):
+        n += 1
+    corners, leans = np.zeros((n, 3)), np.zeros((3, 2))
+    for m in range(n):
         for d in range(3):
             for k in range(3):
                 corners[m, d] += frame[d, k] * (entry[m, k] - centre[k])
+    for m in range(3):
         for d in range(2):
             for k in range(3):
                 leans[m, d] += frame[d, k] * lean[m, k] / np.cos(angle)

@@ -189,7 +189,7 @@ def _play(
             value[d] += (rows[lowest, d] - value[d]) / step
         share += ((1.0 if lowest >= bounds else 0.0) - share) / step
         e, high = 0, -np.inf
-        for m in range(3):
+        for m in range(len(entry)):
             gain = -(value[1] * entry[m, 0] + value[2] * entry[m, 1] + value[3] * entry[m, 2])
             if gain > high:
                 e, high = m, gain
@@ -228,7 +228,7 @@ def weighted_bound(
 ) -> float:
     """Least weighted bound found, in mm, with weights on the cuts by fictitious play; ends early below `floor`.
 
-    Entries lie between the rows of `entry` (3, 3), leans between those of `lean` (3, 2), both in the box's frame.
+    Entries lie between the rows of `entry` (k, 3), leans between those of `lean` (3, 2), both in the box's frame.
     Rules count where `floor` is finite; minus infinity where no axis keeps them with a slack of `floor`.
     """
     n, bounds, rows = 0, 0, np.empty((len(cuts), 6))

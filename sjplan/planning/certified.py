@@ -17,6 +17,8 @@ from sjplan.core.arrays import Array
 from sjplan.core.error_model import ErrorModel
 from sjplan.core.plan import Certificate, Outcome, Plan, Reason, other_side
 from sjplan.core.trajectory import Trajectory
+from sjplan.planning.ascend import ascended
+from sjplan.planning.danger_sites import danger_points
 from sjplan.planning.evolve import evolved, value_sets
 from sjplan.planning.finish import EQUAL_MM, RESERVE, Placed, lengthen, place
 from sjplan.planning.protocol import Planner, PlannerSpec
@@ -27,16 +29,19 @@ from sjplan.planning.workshop import Judged, missing_mm
 
 CERTIFIED_DEFAULTS: dict[str, float | int] = {
     **DEFAULTS,
-    "refinements": 240,
-    "evolutions": 12,
+    "refinements": 30,
+    "ascents": 40,
+    "sets_measured": 6,
+    "evolutions": 24,
     "population": 6,
     "generations": 400,
     "steadying": 300,
     "gap_mm": 0.25,
     "bound_boxes": 700_000,
 }
-"""Those of raster-v1; how often evolution is started, with how many members a number and generations; moves tried for
-a robust plan; the gap aimed at; and how many boxes of axes the proof may look at."""
+"""Those of raster-v1; steps by linear programmes; sets put on surfaces, six at most; how often evolution is started,
+with how many members a number and generations; moves tried for a robust plan; the gap aimed at; and how many boxes of
+axes the proof may look at."""
 
 _BOXES_PER_SECOND = 50_000
 """About so many boxes are measured in a second on two cores; less time than that for a look is not begun."""
@@ -61,6 +66,8 @@ _PARETO_SHARES = (0.75, 0.5, 0.25, 0.0)
 class _CertifiedSearch(RasterSearch):
     """One run of the planner. A box that the proof looks at counts as an evaluation."""
 
+    points: Array | None = None
+
     def solve(self) -> Outcome:
         """Search until the cap is reached or all passes are done; prove; lay out what slack could be traded for."""
         self.stretch = 0.0, 0.5
@@ -82,6 +89,16 @@ class _CertifiedSearch(RasterSearch):
             certificate=certificate,
             pareto=self._pareto((plan, report)),
         )
+
+    def improved(self, axes: Array, trials: int, cap_mm: float) -> tuple[list[Placed] | None, int]:
+        """By small random moves first, then by linear programmes on the points of danger near by."""
+        placed, measured = RasterSearch.improved(self, axes, trials, cap_mm)
+        if placed is None or self.budget.out_of_time:
+            return placed, measured
+        if self.points is None:
+            self.points = danger_points(self.problem.anatomy, self.problem.side, self.problem.limits)
+        placed, more = ascended(self.bench, self.points, placed, int(self.parameters["ascents"]), cap_mm)
+        return placed, measured + more
 
     @property
     def _cap(self) -> float:

@@ -42,39 +42,54 @@ class DangerSites(NamedTuple):
 def danger_sites(anatomy: Anatomy, side: Side, limits: Limits) -> DangerSites:
     """For every node round one joint, the point of a danger that takes most off its slack, or nearly so."""
     frame = SideFrame(anatomy.frame, side)
-    joint = frame.side_from_lps(anatomy.joints[side].sacral_lps_mm)
-    low = joint.min(axis=0) - np.array([_REACH_MEDIAL_MM, _REACH_AROUND_MM, _REACH_AROUND_MM])
-    high = joint.max(axis=0) + np.array([_REACH_LATERAL_MM, _REACH_AROUND_MM, _REACH_AROUND_MM])
-    shape = np.ceil(high - low).astype(np.int64) + 1
-    surface = joined(anatomy.sacrum, anatomy.ilium[side])
-    limit_of = np.full(max(SURFACE_ID.values()) + 1, -np.inf)
-    limit_of[: len(DANGERS)] = [limits.clearance_of(name) for name in DANGERS]
-    limit = limit_of[surface.label]
-    sites = surface_sites(frame, surface)
-    kept = np.flatnonzero((limit > -np.inf) & _near(sites.point, low, high))
+    low, shape = _block(anatomy, frame)
+    sites, limit, point = _points(anatomy, frame, limits)
     best = np.full(tuple(shape), np.inf, np.float32)
     site = np.full(tuple(shape), -1, np.int32)
-    for value in np.unique(limit[kept]):
-        chosen = np.flatnonzero(limit[kept] == value)
-        some = kept[chosen]
-        distance, which = nearest_sites(Sites(sites.point[some], sites.normal[some], sites.label[some]), low, shape)
+    for value in np.unique(limit):
+        chosen = np.flatnonzero(limit == value)
+        some = Sites(sites.point[chosen], sites.normal[chosen], sites.label[chosen])
+        distance, which = nearest_sites(some, low, shape)
         better = distance - np.float32(value) < best
         best[better] = distance[better] - np.float32(value)
         site[better] = chosen[which[better]]
-    corner = np.full(len(surface.vertices_lps_mm), -np.inf)
-    np.maximum.at(corner, surface.triangles[kept].ravel(), np.repeat(limit[kept], 3))
-    used = np.flatnonzero(corner > -np.inf)
-    middles = np.column_stack([sites.point[kept], limit[kept]])
-    corners = np.column_stack([frame.side_from_lps(surface.vertices_lps_mm[used]), corner[used]])
-    point = np.ascontiguousarray(np.concatenate([middles, corners]))
     beside = min(_BESIDE, len(point) - 1)
     near = np.asarray(cKDTree(point[:, :3]).query(point[:, :3], beside + 1)[1]) if len(point) else np.zeros((0, 1))
     return DangerSites(_shared(site, low, point), low, point, np.ascontiguousarray(near[:, 1:], dtype=np.int32))
 
 
-def _near(point: Array, low: Array, high: Array) -> NDArray[np.bool_]:
-    """Which points lie within the nodes or somewhat beyond."""
-    return np.asarray(((point > low - _BEYOND_MM) & (point < high + _BEYOND_MM)).all(axis=1))
+def danger_points(anatomy: Anatomy, side: Side, limits: Limits) -> Array:
+    """Points on the dangers round one joint, in the side frame, each with the distance that it asks for, (n, 4)."""
+    return _points(anatomy, SideFrame(anatomy.frame, side), limits)[2]
+
+
+def _block(anatomy: Anatomy, frame: SideFrame) -> tuple[Array, NDArray[np.int64]]:
+    """The first node and the shape of the block of nodes."""
+    joint = frame.side_from_lps(anatomy.joints[frame.side].sacral_lps_mm)
+    low = joint.min(axis=0) - np.array([_REACH_MEDIAL_MM, _REACH_AROUND_MM, _REACH_AROUND_MM])
+    high = joint.max(axis=0) + np.array([_REACH_LATERAL_MM, _REACH_AROUND_MM, _REACH_AROUND_MM])
+    return low, np.ceil(high - low).astype(np.int64) + 1
+
+
+def _points(anatomy: Anatomy, frame: SideFrame, limits: Limits) -> tuple[Sites, Array, Array]:
+    """Triangles of dangers as sites with their limits, and all points: those sites first, then the corners.
+
+    A corner that several dangers share asks for what the strictest asks.
+    """
+    surface = joined(anatomy.sacrum, anatomy.ilium[frame.side])
+    limit_of = np.full(max(SURFACE_ID.values()) + 1, -np.inf)
+    limit_of[: len(DANGERS)] = [limits.clearance_of(name) for name in DANGERS]
+    limit, every = limit_of[surface.label], surface_sites(frame, surface)
+    low, shape = _block(anatomy, frame)
+    near = ((every.point > low - _BEYOND_MM) & (every.point < low + shape + _BEYOND_MM)).all(axis=1)
+    kept = np.flatnonzero((limit > -np.inf) & near)
+    corner = np.full(len(surface.vertices_lps_mm), -np.inf)
+    np.maximum.at(corner, surface.triangles[kept].ravel(), np.repeat(limit[kept], 3))
+    used = np.flatnonzero(corner > -np.inf)
+    middles = np.column_stack([every.point[kept], limit[kept]])
+    corners = np.column_stack([frame.side_from_lps(surface.vertices_lps_mm[used]), corner[used]])
+    sites = Sites(every.point[kept], every.normal[kept], every.label[kept])
+    return sites, limit[kept], np.ascontiguousarray(np.concatenate([middles, corners]))
 
 
 @nb.njit(cache=True, parallel=True)

@@ -68,6 +68,15 @@ def _split_triangles(corners: Array) -> Array:
     return np.asarray(np.stack(four, axis=1).reshape(-1, 3, 3))
 
 
+def _box_corners(points: Array) -> Array:
+    """Corners (8, 3) of a box round points (n, 3), its sides along their own main directions."""
+    middle = points.mean(axis=0)
+    ways = np.linalg.svd(points - middle, full_matrices=False)[2]
+    inside = (points - middle) @ ways.T
+    ends = np.stack([inside.min(axis=0), inside.max(axis=0)])
+    return np.array([middle + np.array([ends[i, 0], ends[j, 1], ends[k, 2]]) @ ways for i, j, k in np.ndindex(2, 2, 2)])
+
+
 class DirectionCells(NamedTuple):
     """Spherical triangles: centres (n, 3), half angles (n) in rad, corners (n, 3, 3), all unit vectors."""
 
@@ -102,7 +111,8 @@ def direction_cells(levels: int) -> list[DirectionCells]:
 class _Places:
     """Pieces of the sacral joint face that axes enter through: patches first, then triangles, split as needed.
 
-    Patches have no corners (not a number); `patch` is the one that a piece is of.
+    Pieces lie between their corners, eight for patches and three for triangles (the rest are not numbers); `patch` is
+    the one that a piece is of.
     """
 
     corners: Array
@@ -127,13 +137,16 @@ class _Places:
         centre = np.array([0.5 * (p.min(axis=0) + p.max(axis=0)) for p in boxes])
         radius = np.array([np.linalg.norm(p - c, axis=1).max() for p, c in zip(boxes, centre, strict=True)])
         n = len(centre)
-        places = cls(np.full((n, 3, 3), np.nan), centre, radius, first[:-1] + n, np.diff(first), np.arange(n))
+        hulls = np.array([_box_corners(points) for points in boxes])
+        places = cls(hulls, centre, radius, first[:-1] + n, np.diff(first), np.arange(n))
         places._add(corners, which)
         return places
 
     def _add(self, corners: Array, patch: NDArray[np.int64]) -> None:
         centre = corners.mean(axis=1)
-        self.corners = np.concatenate([self.corners, corners])
+        filled = np.full((len(corners), 8, 3), np.nan)
+        filled[:, :3] = corners
+        self.corners = np.concatenate([self.corners, filled])
         self.centre = np.concatenate([self.centre, centre])
         self.radius = np.concatenate([self.radius, np.linalg.norm(corners - centre[:, None], axis=2).max(axis=1)])
         self.child = np.concatenate([self.child, np.full(len(corners), -1)])
@@ -145,7 +158,7 @@ class _Places:
         new = np.unique(which[self.child[which] < 0])
         if len(new):
             self.child[new] = len(self.centre) + 4 * np.arange(len(new))
-            self._add(_split_triangles(self.corners[new]), np.repeat(self.patch[new], 4))
+            self._add(_split_triangles(self.corners[new, :3]), np.repeat(self.patch[new], 4))
         row = np.repeat(np.arange(len(which)), self.children[which])
         start = np.concatenate([[0], np.cumsum(self.children[which])[:-1]])
         return row, self.child[which][row] + np.arange(len(row)) - start[row]

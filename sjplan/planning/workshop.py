@@ -14,6 +14,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from sjplan.core.arrays import Array
 from sjplan.core.errors import GeometryError
 from sjplan.core.plan import Outcome, Plan, Reason
 from sjplan.geometry.solids import envelope_solid, signed_distance
@@ -75,6 +76,10 @@ def without(field: PlanningField, frame: SideFrame, problem: Problem) -> Plannin
         near = np.min([signed_distance(envelope_solid(o), points) for o in problem.obstacles], axis=0)
         slack = np.minimum(slack, (near - problem.limits.solid_gap_min_mm).reshape(slack.shape).astype(np.float32))
     return field._replace(slack=slack)
+
+
+_SETS_MEASURED = 3
+"""So many sets are put on surfaces, and more only while none keeps all limits."""
 
 
 @dataclass(slots=True, eq=False)
@@ -189,13 +194,14 @@ class Workshop:
         if cost > self.left:
             return ()
         self.evaluations += cost
-        self.budget.report("asking what binds", 0.95)
+        self.budget.report("asking what binds", 0.99)
         return probe.binding(best[0], kinds)
 
     def finished(self, sets: NDArray[np.float64]) -> list[Judged]:
         """Exact plans from the first few sets; stops at the first that is accepted."""
         cap = float(self.parameters["slack_cap_mm"])
         placed_sets: list[list[Placed]] = []
+        enough = int(self.parameters.get("sets_measured", _SETS_MEASURED))
         for n, axes in enumerate(sets[:6]):
             self.report("measuring on surfaces", 0.5 + 0.05 * n)
             wanted = int(self.parameters["refinements"])
@@ -204,14 +210,18 @@ class Workshop:
             if trials < 0 or (placed_sets and self.budget.out_of_time):
                 self.cut = True
                 break
-            placed, measured = refine(self.bench, axes, self.rng, trials, cap)
+            placed, measured = self.improved(axes, trials, cap)
             self.evaluations += measured
             if placed is not None:
                 placed_sets.append(placed)
             best = max((worst_value(self.bench, p) for p in placed_sets), default=NOTHING)
-            if best >= cap - EQUAL_MM or (n >= 2 and best >= RESERVE):
+            if best >= cap - EQUAL_MM or (n + 1 >= enough and best >= RESERVE):
                 break
         return self.completed(placed_sets)
+
+    def improved(self, axes: Array, trials: int, cap_mm: float) -> tuple[list[Placed] | None, int]:
+        """A set on surfaces, its worst value raised up to the cap; and how many placements were measured."""
+        return refine(self.bench, axes, self.rng, trials, cap_mm)
 
     def completed(self, placed_sets: list[list[Placed]]) -> list[Judged]:
         """Plans of the best three placed sets, as long as their slack allows; stops at the first that is accepted."""

@@ -33,8 +33,9 @@ def proof(problem: Problem, bench: Bench) -> UpperBound:
 
 @dataclass
 class Box:
-    """A box of axes: corners of its place and of its directions, and the ball and the cone round them."""
+    """A box of axes: triangles of its place, corners of it and of its directions, the ball and the cone round them."""
 
+    faces: np.ndarray
     entry: np.ndarray
     centre: np.ndarray
     radius: float
@@ -44,8 +45,9 @@ class Box:
 
     def axis(self, rng: np.random.Generator) -> np.ndarray:
         """An axis of the box, at corners now and then: where it enters the sacrum, and its direction."""
+        face = self.faces[rng.integers(len(self.faces))]
         point, way = (
-            c[rng.integers(3)] if rng.random() < 0.3 else rng.dirichlet(np.ones(3)) @ c for c in (self.entry, self.lean)
+            c[rng.integers(3)] if rng.random() < 0.3 else rng.dirichlet(np.ones(3)) @ c for c in (face, self.lean)
         )
         return np.concatenate([point, way / np.linalg.norm(way)])
 
@@ -53,16 +55,25 @@ class Box:
 def boxes(proof: UpperBound, rng: np.random.Generator) -> Iterator[Box]:
     """Boxes of all sizes whose axes stand fairly square to the joint."""
     whole = np.flatnonzero(proof.places.child < 0)
-    whole = whole[~np.isnan(proof.places.corners[whole, 0, 0])]
+    patches = np.flatnonzero(proof.places.child >= 0)
     _, finer = proof.places.split(rng.choice(whole, 40))
     anatomy = proof.problem.anatomy
     normal = proof.frame.side_from_vector(anatomy.joints[proof.problem.side].mean_normal)
     for _ in range(BOXES):
-        n = rng.choice(np.concatenate([whole, finer]))
+        n = rng.choice(np.concatenate([whole, finer]) if rng.random() < 0.7 else patches)
         cells = proof.ways[rng.integers(2, 7)]
         m = rng.choice(np.flatnonzero(cells.centre @ normal > np.cos(np.deg2rad(25.0))))
-        place_of = proof.places.corners[n], proof.places.centre[n], proof.places.radius[n]
-        yield Box(*place_of, cells.corners[m], cells.centre[m], cells.angle[m])
+        corners, first = proof.places.corners, proof.places.child[n]
+        parts = np.arange(first, first + proof.places.children[n]) if n in patches else np.array([n])
+        yield Box(
+            corners[parts, :3],
+            corners[n],
+            proof.places.centre[n],
+            proof.places.radius[n],
+            cells.corners[m],
+            cells.centre[m],
+            cells.angle[m],
+        )
 
 
 def placed_members(proof: UpperBound, bench: Bench, box: Box, slot: int, rng: np.random.Generator) -> Iterator[Placed]:
