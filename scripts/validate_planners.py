@@ -39,6 +39,9 @@ COHORT, PHANTOM_SPACING_MM = "adults", 1.0
 CAPS_MM = {"3": 3.0, "none": 99.0}
 """Caps by name: without one, more slack than there is bone is asked for."""
 
+BUDGET_S = 20.0
+"""Seconds that planners with a certificate get for one side."""
+
 SHORT_MM = 10.0
 """A distal implant with less length than this in the sacrum is short (BMC19)."""
 
@@ -106,7 +109,8 @@ def row(key: str, anatomy: Anatomy, side: Side, planner: str, cap: str) -> dict[
     model = read_implants()["tri-7"]
     problem = Problem(anatomy, side, (model,) * 3, read_limits())
     started = time.perf_counter()
-    outcome = load(planner_id, **parameters).plan(problem, rng=np.random.default_rng(SEED), budget=Budget())
+    budget = Budget(seconds=BUDGET_S) if "certificate" in planners()[planner_id].capabilities else Budget()
+    outcome = load(planner_id, **parameters).plan(problem, rng=np.random.default_rng(SEED), budget=budget)
     result = {"run": key, "planner": planner, "cap": cap, "status": outcome.status}
     result |= {"seconds": round(time.perf_counter() - started, 2), "evaluations": outcome.evaluations}
     certificate = plain(getattr(outcome, "certificate", None))

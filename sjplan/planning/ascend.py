@@ -15,13 +15,13 @@ import numpy as np
 from scipy.optimize import linprog
 
 from sjplan.core.arrays import Array
-from sjplan.planning.finish import RESERVE, Bench, Placed, place, worst_value
+from sjplan.planning.finish import RESERVE, Bench, Placed, fit, measure, worst_value
 from sjplan.safety.measures import FOOTPRINT_DEPTH_MM
 
 _NUMBERS = 4
 """Numbers of a move: two across the axis in mm, two tilts in rad."""
 
-_FIRST_MM, _WIDEST_MM, _LEAST_MM = 0.5, 1.0, 0.02
+_FIRST_MM, _WIDEST_MM, _LEAST_MM = 0.5, 1.0, 0.03
 _LEVER_MM = 15.0
 """A tilt may move a point so far from the joint as much as a shift may."""
 
@@ -96,30 +96,40 @@ def ascended(
     for _ in range(steps):
         if best >= cap_mm or size < _LEAST_MM:
             break
-        local = _locals(bench, current)
-        cuts, rules = _all_cuts(bench, local, near), _all_rules(bench, local)
-        missed = np.zeros(len(rules[1]))
-        for _ in range(_CORRECTIONS):
-            moves = _best_moves(cuts, (rules[0], rules[1] - missed), size)
-            if moves is None:
-                break
-            axes = [_moved_axis(here, move) for here, move in zip(local, moves, strict=True)]
-            trial = [p for slot, axis in enumerate(axes) if (p := place(bench, slot, axis)) is not None]
-            measured += len(axes)
-            if len(trial) < len(current):
-                break
-            value = worst_value(bench, trial)
-            if value > best + _GAINED_MM:
-                break
-            promised = rules[1] - rules[0] @ np.append(moves, 0.0)
-            missed += np.clip(promised - _all_rules(bench, _locals(bench, trial))[1], 0.0, size)
-        else:
-            value = -np.inf
-        if moves is not None and len(trial) == len(current) and value > best + _GAINED_MM:
-            current, best, size = trial, value, min(1.5 * size, _WIDEST_MM)
-        else:
+        trial, asked = _tried(bench, near, current, size, best)
+        measured += asked
+        if trial is None:
             size *= 0.4
+        else:
+            current, best, size = trial, worst_value(bench, trial), min(1.5 * size, _WIDEST_MM)
     return current, measured
+
+
+def _tried(
+    bench: Bench, near: Sequence[Array], placed: Sequence[Placed], size: float, best: float
+) -> tuple[list[Placed] | None, int]:
+    """A better set within a trust region, or None, and how many placements were measured.
+
+    A move that misses rules is tried again with those rules tightened by what it missed them by.
+    """
+    local, measured = _locals(bench, placed), 0
+    cuts, (rows, most) = _all_cuts(bench, local, near), _all_rules(bench, local)
+    missed = np.zeros(len(most))
+    for _ in range(_CORRECTIONS):
+        moves = _best_moves(cuts, (rows, most - missed), size)
+        if moves is None:
+            break
+        axes = [_moved_axis(here, move) for here, move in zip(local, moves, strict=True)]
+        trial = [p for slot, axis in enumerate(axes) if (p := fit(bench, slot, axis)) is not None]
+        measured += len(axes)
+        if len(trial) < len(placed):
+            break
+        if worst_value(bench, trial) > best:
+            trial = [measure(bench, slot, p) for slot, p in enumerate(trial)]
+            return (trial if worst_value(bench, trial) > best + _GAINED_MM else None), measured
+        promised = most - rows @ np.append(moves, 0.0)
+        missed += np.clip(promised - _all_rules(bench, _locals(bench, trial))[1], 0.0, size)
+    return None, measured
 
 
 def _distance_from(placed: Placed, points: Array) -> Array:

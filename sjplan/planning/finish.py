@@ -18,7 +18,7 @@ from sjplan.geometry.triangle_tree import TriangleTree, lowest_solid_distance, r
 from sjplan.planning.candidates import NOTHING, SlotRules, shortest_span
 from sjplan.planning.field import SideFrame
 from sjplan.planning.protocol import Problem
-from sjplan.planning.triples import PairRules, pair_shortfall
+from sjplan.planning.triples import PairRules, pair_shortfall, segment_distance
 from sjplan.safety.measures import axis_passage, bare_mm, joint_footprint, solid_skin
 from sjplan.safety.surfaces import MeasuringSurfaces
 
@@ -106,17 +106,17 @@ def place(bench: Bench, slot: int, axis: Array) -> Placed | None:
 
     `value` is the slack, or less where rules on ilium, joint angle or tip are missed (in mm; an angle over 30 mm).
     """
-    fitted = _fitted(bench, slot, axis)
-    return None if fitted is None else _measured(bench, slot, fitted)
+    fitted = fit(bench, slot, axis)
+    return None if fitted is None else measure(bench, slot, fitted)
 
 
-def _measured(bench: Bench, slot: int, fitted: Placed) -> Placed:
+def measure(bench: Bench, slot: int, fitted: Placed) -> Placed:
     """A fitted implant with its exact slack."""
     slack = bench.slack_mm(bench.trajectory(slot, fitted.axis, fitted.start, fitted.stop))
     return replace(fitted, slack_mm=slack, value=min(slack, fitted.value))
 
 
-def _fitted(bench: Bench, slot: int, axis: Array) -> Placed | None:
+def fit(bench: Bench, slot: int, axis: Array) -> Placed | None:
     """The same with infinite slack: not measured yet, so that `value` stands for the other rules alone."""
     rules, limits = bench.rules[slot], bench.problem.limits
     probe = bench.trajectory(slot, axis, -_PROBE_LATERAL_MM, _PROBE_MM - _PROBE_LATERAL_MM)
@@ -212,12 +212,12 @@ def _bettered(bench: Bench, placed: list[Placed], slot: int, axis: Array, best: 
 
     Where the new implant's slack cannot reach so far, it is not measured to the end.
     """
-    trial = _fitted(bench, slot, axis)
+    trial = fit(bench, slot, axis)
     if trial is None or worst_value(bench, [*placed[:slot], trial, *placed[slot + 1 :]]) <= best:
         return None
     if bench.falls_below(bench.trajectory(slot, trial.axis, trial.start, trial.stop), best):
         return None
-    candidate = [*placed[:slot], _measured(bench, slot, trial), *placed[slot + 1 :]]
+    candidate = [*placed[:slot], measure(bench, slot, trial), *placed[slot + 1 :]]
     return candidate if worst_value(bench, candidate) > best else None
 
 
@@ -258,7 +258,10 @@ def lengthen(bench: Bench, slot: int, placed: Placed, cap_mm: float, midline_res
 
 
 def choose_rolls(bench: Bench, placed: Sequence[Placed]) -> tuple[Trajectory, ...]:
-    """Turn each implant so that the smallest gap between true solids is as large as can be."""
+    """Turn each implant so that the smallest gap between true solids is as large as can be.
+
+    Pairs that no roll can bring as near as another pair surely lies are left out.
+    """
     bodies = [
         [bench.trajectory(slot, p.axis, p.start, p.stop, roll) for roll in _rolls(bench, slot)]
         for slot, p in enumerate(placed)
@@ -267,7 +270,7 @@ def choose_rolls(bench: Bench, placed: Sequence[Placed]) -> tuple[Trajectory, ..
     skins = [[solid_skin(body) for body in turned] for turned in bodies]
     gaps = {
         (i, j): np.array([[solid_to_surface(skin, solid)[0] for skin in skins[j]] for solid in solids[i]])
-        for i, j in itertools.combinations(range(len(bodies)), 2)
+        for i, j in _closest_pairs(bench, placed)
     }
     best, chosen = -np.inf, (0,) * len(bodies)
     for rolls in itertools.product(*(range(len(b)) for b in bodies)):
@@ -275,6 +278,17 @@ def choose_rolls(bench: Bench, placed: Sequence[Placed]) -> tuple[Trajectory, ..
         if gap > best + 1e-9:
             best, chosen = gap, rolls
     return tuple(body[n] for body, n in zip(bodies, chosen, strict=True))
+
+
+def _closest_pairs(bench: Bench, placed: Sequence[Placed]) -> list[tuple[int, int]]:
+    """Pairs whose solids may be the nearest to each other."""
+    models, least, nearest = bench.problem.models, {}, math.inf
+    for i, j in itertools.combinations(range(len(placed)), 2):
+        a, b = placed[i], placed[j]
+        apart = segment_distance(a.axis, a.start, a.stop, b.axis, b.start, b.stop)
+        least[i, j] = apart - models[i].circumscribed_radius_mm - models[j].circumscribed_radius_mm
+        nearest = min(nearest, apart)
+    return [pair for pair, gap in least.items() if gap <= nearest]
 
 
 def _rolls(bench: Bench, slot: int) -> tuple[float, ...]:

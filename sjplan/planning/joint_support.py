@@ -268,19 +268,26 @@ def _agreed(
 
 
 def chained(
-    form: Array, first: NDArray[np.int64], slot_start: NDArray[np.int64], group: Array, spacing_mm: float
+    form: Array,
+    first: NDArray[np.int64],
+    slot_start: NDArray[np.int64],
+    group: Array,
+    spacing_mm: float,
+    *,
+    agree: bool = True,
 ) -> NDArray[np.bool_]:
     """Which boxes belong to a chain, one box a slot from cranial to caudal.
 
     Boxes stand in groups: those of group g are rows first[g] to first[g + 1] of `form`, and `group` has a form for
     each that covers all of its boxes. Groups stand in slots: those of slot k are slot_start[k] to slot_start[k + 1].
+    The first and the third of a chain are asked to `agree` with each other where few boxes are left.
     """
     alive = np.ones(len(form), np.bool_)
     beside, pair = np.full((len(form), 2), -1), np.full((len(form), 2), -1)
     for _ in range(_ROUNDS):
         before = int(alive.sum())
         alive = _round(first, slot_start, group, form, alive, beside, spacing_mm)
-        if int(alive.sum()) == before < _FEW and len(slot_start) == 4:
+        if agree and int(alive.sum()) == before < _FEW and len(slot_start) == 4:
             alive = _agreed(first, slot_start, group, form, alive, beside, pair, spacing_mm)
         if not all(alive[first[a] : first[b]].any() for a, b in itertools.pairwise(slot_start)):
             return np.zeros(len(form), np.bool_)

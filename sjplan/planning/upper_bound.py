@@ -42,6 +42,9 @@ _FEW, _LAG = 1.5, 4.2
 _FIRST_MM, _STEP = 2.0, 0.5
 """The first threshold tried lies so far above the best plan; each next one so far up to the last one proved."""
 
+_CHUNK = 60_000
+"""So many boxes are measured before the clock is looked at."""
+
 _LAST_MM = 0.1
 """A threshold so near the target is the target."""
 
@@ -231,7 +234,12 @@ class UpperBound:
             high = boxes.bound >= threshold
             boxes, active = boxes[~high], boxes[high]
             while True:
-                active = self._measured(active, threshold)
+                measured = []
+                for begin in range(0, len(active), _CHUNK):
+                    measured.append(self._measured(active[begin : begin + _CHUNK], threshold))
+                    if stop(upper) or self.evaluated >= most_boxes:
+                        return Bound(self._as_slack(upper), self.evaluated, cut=True)
+                active = functools.reduce(_Boxes.joined, measured)
                 high = active.bound >= threshold
                 boxes, active = boxes.joined(active[~high]), active[high]
                 supported = self._supported(active)
@@ -240,8 +248,6 @@ class UpperBound:
                 if not len(active):
                     upper = threshold
                     break
-                if stop(upper) or self.evaluated >= most_boxes:
-                    return Bound(self._as_slack(upper), self.evaluated, cut=True)
                 due = self._due(active)
                 active = active[~due].joined(self._children(active[due]))
         return Bound(self._as_slack(max(upper, target_mm)), self.evaluated, cut=False)
@@ -308,7 +314,8 @@ class UpperBound:
         around, wide, _ = self._directions(keys[first, 1], keys[first, 2])
         form = forms(boxes.reach, way, angle, mutual)[row]
         group = forms(np.maximum.reduceat(boxes.reach[row], first, axis=0), around, wide, mutual)
-        alive = chained(form, np.append(first, len(row)), start, group, limits.crossing_spacing_min_mm)
+        fine = bool(np.median(boxes.level) >= _SLOT_LEVEL)
+        alive = chained(form, np.append(first, len(row)), start, group, limits.crossing_spacing_min_mm, agree=fine)
         np.bitwise_or.at(result, row[alive], np.uint8(1) << slot[alive].astype(np.uint8))
         return result
 

@@ -139,7 +139,7 @@ def test_infeasible_is_exit_1_with_the_reasons(
     sjplan: Sjplan, phantom: Path, plan_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = good_plan(plan_folder)
-    near = replace(plan, trajectories=tuple(moved(t, (0.0, 0.0, -4.0)) for t in plan.trajectories))
+    near = replace(plan, trajectories=tuple(moved(t, (0.0, 0.0, -10.0)) for t in plan.trajectories))
     two = replace(plan, trajectories=plan.trajectories[::2])
     reasons = tuple(Reason(f"limit-{n}", 5.0 - n, "mm", f"limit {n} is missed") for n in range(5))
     use_stub(monkeypatch, lambda problem: Outcome("infeasible", reasons=reasons, nearest=near, fallback=two))

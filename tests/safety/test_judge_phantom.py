@@ -143,14 +143,21 @@ def test_implants_out_of_order_are_refused() -> None:
 
 @pytest.mark.slow
 def test_the_margin_falls_all_the_way_out_of_the_bone() -> None:
+    """By no more than the implant moves, but for the moment when it cuts the surface.
+
+    Parts of it may have come out of the joint's gap before, where nothing is cut; then they count all at once.
+    """
     steps = np.arange(0.0, 12.0, 1.5)
     values = []
     for step in steps:
         implant = judged(moved(2, shifted(anterior_mm=step))).implants[1]
         values.append(next(c.distance_mm for c in implant.clearances if c.structure == "anterior"))
     assert values[0] > 0 > values[-1]
-    assert (np.diff(values) < 0).all()
-    assert np.abs(np.diff(values)).max() < 1.5 + 0.1
+    falls = -np.diff(values)
+    cuts = int(np.argmax(np.array(values) < 0)) - 1
+    assert (falls > 0).all()
+    assert np.delete(falls, cuts).max() < 1.5 + 0.1
+    assert falls[cuts] < 2.0 * 1.5
 
 
 def test_an_implant_in_free_space_is_not_called_clear() -> None:
