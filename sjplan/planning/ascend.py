@@ -84,9 +84,9 @@ def _footprint_normal(bench: Bench, axis: Array, radius_mm: float) -> Array:
 
 
 def ascended(
-    bench: Bench, points: Array, placed: Sequence[Placed], steps: int, cap_mm: float
+    bench: Bench, points: Array, placed: Sequence[Placed], steps: int, cap_mm: float, most: float = np.inf
 ) -> tuple[list[Placed], int]:
-    """Raise the worst exact value of a set, up to a cap; the set, and how many placements were measured.
+    """Raise the worst exact value of a set up to a cap; the set, and how many placements were measured: `most` at most.
 
     `points` (n, 4) are points on dangers in the side frame and the distance that each asks for, in mm.
     """
@@ -94,7 +94,7 @@ def ascended(
     current = list(placed)
     near = [points[_distance_from(p, points) < _NEAR_MM] for p in current]
     for _ in range(steps):
-        if best >= cap_mm or size < _LEAST_MM:
+        if best >= cap_mm or size < _LEAST_MM or measured + _CORRECTIONS * len(current) > most:
             break
         trial, asked = _tried(bench, near, current, size, best)
         measured += asked
@@ -114,6 +114,8 @@ def _tried(
     """
     local, measured = _locals(bench, placed), 0
     cuts, (rows, most) = _all_cuts(bench, local, near), _all_rules(bench, local)
+    if not len(cuts[0]):
+        return None, 0
     missed = np.zeros(len(most))
     for _ in range(_CORRECTIONS):
         moves = _best_moves(cuts, (rows, most - missed), size)
@@ -149,7 +151,7 @@ def _all_cuts(bench: Bench, local: Sequence[_Local], near: Sequence[Array]) -> t
         for gradient, left in _cuts(bench, slot, here, points):
             rows.append(_row(len(local), {slot: gradient}, 1.0))
             most.append(left)
-    return np.array(rows), np.array(most)
+    return np.array(rows).reshape(-1, _NUMBERS * len(local) + 1), np.array(most)
 
 
 def _all_rules(bench: Bench, local: Sequence[_Local]) -> tuple[Array, Array]:

@@ -97,7 +97,8 @@ class _CertifiedSearch(RasterSearch):
             return placed, measured
         if self.points is None:
             self.points = danger_points(self.problem.anatomy, self.problem.side, self.problem.limits)
-        placed, more = ascended(self.bench, self.points, placed, int(self.parameters["ascents"]), cap_mm)
+        steps, most = int(self.parameters["ascents"]), self.left - measured
+        placed, more = ascended(self.bench, self.points, placed, steps, cap_mm, most)
         return placed, measured + more
 
     @property

@@ -225,7 +225,9 @@ class UpperBound:
         Nothing above `cap_mm` is of interest: the first threshold lies below it.
         """
         target_mm = max(target_mm - _MARGIN_MM, self.floor_mm)
-        boxes = self._root()
+        boxes = self._root(most_boxes)
+        if boxes is None:
+            return Bound(self._as_slack(cap_mm), 0, cut=True)
         upper = min(float(boxes.bound.max(initial=-np.inf)), cap_mm)
         while upper > target_mm:
             threshold = self.floor_mm + min(_FIRST_MM, _STEP * (upper - self.floor_mm))
@@ -234,12 +236,12 @@ class UpperBound:
             high = boxes.bound >= threshold
             boxes, active = boxes[~high], boxes[high]
             while True:
-                measured = []
-                for begin in range(0, len(active), _CHUNK):
-                    measured.append(self._measured(active[begin : begin + _CHUNK], threshold))
-                    if stop(upper) or self.evaluated >= most_boxes:
+                done, todo = active[active.fresh], active[~active.fresh]
+                for rows in np.array_split(np.arange(len(todo)), len(todo) // _CHUNK + 1):
+                    if stop(upper) or self.evaluated + len(rows) > most_boxes:
                         return Bound(self._as_slack(upper), self.evaluated, cut=True)
-                active = functools.reduce(_Boxes.joined, measured)
+                    done = done.joined(self._measured(todo[rows], threshold))
+                active = done
                 high = active.bound >= threshold
                 boxes, active = boxes.joined(active[~high]), active[high]
                 supported = self._supported(active)
@@ -255,11 +257,13 @@ class UpperBound:
     def _as_slack(self, upper_mm: float) -> float:
         return max(upper_mm, self.floor_mm) + _MARGIN_MM
 
-    def _root(self) -> _Boxes:
-        """Boxes that cover all axes, for all slots."""
+    def _root(self, most: float = np.inf) -> _Boxes | None:
+        """Boxes that cover all axes, for all slots; None where they are more than may be measured."""
         patches = np.flatnonzero(self.places.child >= 0)
         cells = np.arange(len(self.ways[_ROOT_LEVEL].centre))
         place, cell = np.repeat(patches, len(cells)), np.tile(cells, len(patches))
+        if len(place) > most:
+            return None
         known, slots = (-self.rules.iliac_mm, -OVERLAP_TOL_MM, WIDEST_GAP_MM), (1 << self.problem.count) - 1
         return self._measured(
             _Boxes(

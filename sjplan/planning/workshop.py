@@ -194,7 +194,7 @@ class Workshop:
         if cost > self.left:
             return ()
         self.evaluations += cost
-        self.report("asking what binds", 1.0)
+        self.budget.report("asking what binds", 1.0)
         return probe.binding(best[0], kinds)
 
     def finished(self, sets: NDArray[np.float64]) -> list[Judged]:
