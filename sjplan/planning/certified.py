@@ -46,6 +46,9 @@ axes the proof may look at."""
 _BOXES_PER_SECOND = 50_000
 """About so many boxes are measured in a second on two cores; less time than that for a look is not begun."""
 
+_TOO_KIND_MM = 0.4
+"""Fields promise up to so much more than surfaces hold: evolution goes on until they promise that beyond the cap."""
+
 _FACES_MM = 0.4
 """Held between solids beyond their gap where they are counted on to face each other: rolls come in steps."""
 
@@ -54,6 +57,9 @@ _EVERY_EVOLUTION, _EVOLVED = 2, 8
 
 _SEARCH_SHARE = 0.5
 """No evolution is begun after this share of the budget's seconds: the rest is for the exact finish and the proof."""
+
+_PROOF_SHARE = 0.85
+"""The proof begins nothing new after this share of them: it cannot stop at once, and plans are laid out after it."""
 
 _PARETO_STEP_MM = 1.0
 """A further Pareto plan holds at least so much more sacrum, all implants together."""
@@ -135,7 +141,7 @@ class _CertifiedSearch(RasterSearch):
                 self.cut = True
                 break
             self.stretch = begin + 0.1 * n / count, 0.1 / count
-            members = evolved(self, int(p["population"]), int(p["generations"]), self._cap)
+            members = evolved(self, int(p["population"]), int(p["generations"]), self._cap + _TOO_KIND_MM)
             sets.append(members[:_EVERY_EVOLUTION])
         starts = np.concatenate(sets) if sets else np.zeros((0, self.problem.count, 6))
         if not len(starts):
@@ -185,7 +191,7 @@ class _CertifiedSearch(RasterSearch):
             return None
         self.budget.report("proving", 0.8)
         proof = UpperBound(self.problem, max(floor_mm, 0.0), self.bench.frame)
-        bound = proof.prove(target_mm, most, lambda _: self.budget.out_of_time, self._cap)
+        bound = proof.prove(target_mm, most, lambda _: self._late(_PROOF_SHARE), self._cap)
         self.evaluations += bound.boxes
         return bound
 
