@@ -29,7 +29,7 @@ WIDEST_GAP_MM = 20.0
 """No axis of a plan runs farther than this between the bones: joints are 1 to 8 mm wide, implants stand square."""
 
 _FAR_MM = 60.0
-_MISSES = 2
+_SHALLOW_MM = 0.25
 _LEAST_SAMPLES = 3
 _NEAR_MM = 0.7
 _NARROW_RAD = 0.06
@@ -95,25 +95,24 @@ def _certain_start(
     shift: float,
     turn: float,
     start: float,
-    leaves: float,
 ) -> float:
-    """How far back along the axis every implant of the box reaches: as far as its axes are surely in the ilium.
+    """How far back along the axis every implant of the box reaches: an unbroken stretch that is surely in the ilium.
 
-    An implant begins where its axis first enters the ilium, or before. So far as `start` they are known to reach;
-    `leaves` mm behind the sacrum, or less, their axes leave the ilium.
+    So far as `start` they are known to reach. A stretch of ilium beyond a gap does not count: an implant may begin
+    between the two.
     """
-    t, x = min(start, -leaves), np.empty(3)
-    reached, misses = start, 0
-    while t > -_FAR_MM and misses < _MISSES:
+    t, x, reached = start, np.empty(3), start
+    while t > -_FAR_MM:
         for d in range(3):
             x[d] = centre[d] + t * way[d]
         distance, sign, _, _ = nearest_point(ilium, x)
         depth = distance * sign * inward - shift + t * turn
-        if depth > 0.0:
-            reached = min(reached, t)
-        else:
-            misses += 1
-        t -= max(0.5, abs(depth) / (1.0 + turn))
+        if depth <= 0.0:
+            break
+        reached = t
+        if depth < _SHALLOW_MM:
+            break
+        t -= depth / (1.0 + turn)
     return reached
 
 
@@ -145,7 +144,6 @@ def slack_bound(
     entry: NDArray[np.float64],
     lean: NDArray[np.float64],
     start: float,
-    leaves: float,
     floor: float,
     cuts: NDArray[np.float64],
 ) -> tuple[float, float]:
@@ -153,8 +151,8 @@ def slack_bound(
 
     Below `floor` it may stop early, still a bound. Axes enter between the rows of `entry` and run between those of
     `lean`, whose half angle is `angle`. Rows that are not numbers do not count; none stand for the whole ball. So
-    far as `start` the implants are known to reach, and `leaves` mm behind the sacrum at most their axes leave the
-    ilium. Fills `cuts` (`CUTS` + `RULES`, `ROW`), infinite before but for the rules.
+    far as `start` the implants are known to reach. Fills `cuts` (`CUTS` + `RULES`, `ROW`), infinite before but for
+    the rules.
     """
     turn, radius, stop = 2.0 * np.sin(0.5 * angle), rules.radius_mm, rules.sacral_mm
     best, wide = np.inf, -np.inf
@@ -179,7 +177,7 @@ def slack_bound(
                 best = min(best, weighted_bound(cuts, corners, leans, _FEW_STEPS, floor))
                 if best < floor:
                     return best, start
-            start = _certain_start(ilium, inward, centre, way, shift, turn, start, leaves)
+            start = _certain_start(ilium, inward, centre, way, shift, turn, start)
         t = (stop, start, 0.0, stop - 4.0, start + 4.0, 0.5 * start)[ring]
         for n in range(turns):
             a, b = radius * np.cos(n * 2.0 * np.pi / turns), radius * np.sin(n * 2.0 * np.pi / turns)
@@ -367,10 +365,10 @@ def measure_boxes(
             rule_row(cuts[CUTS], frame, c, angle[m], rules.sacral_mm, 0, least_lateral)
         if falls:
             rule_row(cuts[CUTS + 1], frame, c, angle[m], rules.sacral_mm, 2, rules.lowest_mm)
+        start = min(known[m, 0], -known[m, 1] - rules.iliac_mm)
         bound[m], known[m, 0] = slack_bound(
-            sites, ilium, inward, rules, c, shift[m], w, angle[m], entry[m], lean[m], known[m, 0], known[m, 2], floor,
-            cuts,
-        )  # fmt: skip
+            sites, ilium, inward, rules, c, shift[m], w, angle[m], entry[m], lean[m], start, floor, cuts
+        )
         if bound[m] < floor:
             slots[m] = 0
             continue

@@ -104,7 +104,7 @@ def _may_join(own: NDArray[np.float64], other: NDArray[np.float64], below: bool,
 
 
 @nb.njit(cache=True)
-def _partner(
+def _neighbours(
     own: NDArray[np.float64],
     below: bool,
     groups: tuple[int, int],
@@ -113,15 +113,20 @@ def _partner(
     form: NDArray[np.float64],
     alive: NDArray[np.bool_],
     spacing: float,
+    out: NDArray[np.int64],
 ) -> int:
-    """The first live box, of a range of groups, that can stand below a form, or above it; -1 where there is none."""
+    """Fill `out` with the first live boxes that can stand below a form, or above it; how many were found."""
+    n = 0
     for g in range(groups[0], groups[1]):
         if not _may_join(own, group[g], below, spacing):
             continue
         for j in range(first[g], first[g + 1]):
             if alive[j] and _may_join(own, form[j], below, spacing):
-                return j
-    return -1
+                out[n] = j
+                n += 1
+                if n == len(out):
+                    return n
+    return n
 
 
 @nb.njit(cache=True, parallel=True)
@@ -141,7 +146,7 @@ def _round(
         slot = 0
         while g >= slot_start[slot + 1]:
             slot += 1
-        last = np.full(2, -1)
+        last, one = np.full(2, -1), np.empty(1, np.int64)
         for i in range(first[g], first[g + 1]):
             if not alive[i]:
                 continue
@@ -154,37 +159,14 @@ def _round(
                 j = last[way]
                 if j < 0 or not _may_join(form[i], form[j], way == 1, spacing):
                     wanted = (slot_start[other], slot_start[other + 1])
-                    j = _partner(form[i], way == 1, wanted, first, group, form, alive, spacing)
+                    found = _neighbours(form[i], way == 1, wanted, first, group, form, alive, spacing, one)
+                    j = one[0] if found > 0 else -1
                 beside[i, way] = j
                 if j < 0:
                     out[i] = False
                     break
                 last[way] = j
     return out
-
-
-@nb.njit(cache=True)
-def _neighbours(
-    own: NDArray[np.float64],
-    below: bool,
-    groups: tuple[int, int],
-    first: NDArray[np.int64],
-    group: NDArray[np.float64],
-    form: NDArray[np.float64],
-    alive: NDArray[np.bool_],
-    spacing: float,
-    out: NDArray[np.int64],
-) -> int:
-    """Fill `out` with the live boxes that can stand below a form, or above it; how many there are."""
-    n = 0
-    for g in range(groups[0], groups[1]):
-        if not _may_join(own, group[g], below, spacing):
-            continue
-        for j in range(first[g], first[g + 1]):
-            if alive[j] and _may_join(own, form[j], below, spacing):
-                out[n] = j
-                n += 1
-    return n
 
 
 @nb.njit(cache=True)

@@ -106,7 +106,7 @@ def check_members(proof: UpperBound, bench: Bench, seed: int) -> int:
         bound, slots, reach, known = measured(proof, box)
         loose, start = slack_bound(
             *proof.scene[:3], proof.rules, box.centre, box.radius, box.way, box.angle,
-            np.full((3, 3), np.nan), box.lean, -proof.rules.iliac_mm, WIDEST_GAP_MM, -np.inf,
+            np.full((3, 3), np.nan), box.lean, -proof.rules.iliac_mm, -np.inf,
             np.full((CUTS + RULES, ROW), np.inf),
         )  # fmt: skip
         for found in placed_members(proof, bench, box, slot, rng):
