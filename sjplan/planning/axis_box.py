@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from sjplan.geometry.triangle_tree import TriangleTree, nearest_point
 from sjplan.planning.box_cuts import CUTS, ROW, RULES, extent, rule_row, site_bound, weighted_bound
+from sjplan.planning.box_footprint import JointCells, may_be_articular, may_stand_square
 from sjplan.planning.danger_sites import DangerSites
 from sjplan.planning.joint_support import PLANE_SIDES
-from sjplan.safety.measures import FOOTPRINT_DEPTH_MM
 
 DROPPED = -99.0
 """Bound of a box in which no axis keeps the rules on tip and joint angle."""
@@ -30,7 +30,6 @@ WIDEST_GAP_MM = 20.0
 
 _FAR_MM = 60.0
 _SHALLOW_MM = 0.25
-_LEAST_SAMPLES = 3
 _NEAR_MM = 0.7
 _NARROW_RAD = 0.06
 """Boxes smaller than these two are looked at more closely: rings and steps lie closer together."""
@@ -38,40 +37,32 @@ _NARROW_RAD = 0.06
 _NEARLY_MM = 0.5
 """In small boxes, better sites are looked for beside those that are so near to the lowest bound so far."""
 
-_FEW_STEPS, _MANY_STEPS, _REACH_STEPS = 8, 30, 12
+_FEW_STEPS, _MANY_STEPS, _REACH_STEPS = 4, 20, 12
 """Steps of play for the weights of a box's cuts: before all sites are known, and then; and for each reach."""
 
 _WIDE = 3.0
 """Where a box leaves the ilium is asked again once that is known so many times worse than the box is small."""
 
-_SQUARE_RAD = 0.25
-"""Boxes with a wider angle are not tried for the angle to the joint: it would not drop them."""
+_FOOTPRINT_RAD = 0.25
+"""Boxes with a wider angle are not tried for what lies under their footprints: it would not drop them."""
 
 
 class BoxRules(NamedTuple):
     """What every implant of a plan keeps at least, whatever its slot: mm and cosines; `tip_lateral_mm` by slot.
 
     An implant reaches at least `sacral_mm` beyond the point where it enters the sacrum and begins at least
-    `iliac_mm` before it; `normal_cosine` is that of the largest angle to the joint's normal.
+    `iliac_mm` before it; `normal_cosine` is that of the largest angle to the joint's normal. `radius_mm` and
+    `widest_mm` are the smallest and the largest circumscribed radius.
     """
 
     radius_mm: float
+    widest_mm: float
     inscribed_mm: float
     sacral_mm: float
     iliac_mm: float
     normal_cosine: float
     tip_lateral_mm: NDArray[np.float64]
     lowest_mm: float
-
-
-class JointCells(NamedTuple):
-    """The joint's samples in the side frame, in cells: rows start[n] to start[n + 1] lie within radius of centre."""
-
-    point: NDArray[np.float64]
-    normal: NDArray[np.float64]
-    start: NDArray[np.int64]
-    centre: NDArray[np.float64]
-    radius: NDArray[np.float64]
 
 
 class Scene(NamedTuple):
@@ -171,7 +162,7 @@ def slack_bound(
             return best, start
     close = shift < _NEAR_MM and angle < _NARROW_RAD
     turns, wide = (12, _NEARLY_MM) if close else (8, -np.inf)
-    for ring in range(6 if close else 3):
+    for ring in range(4 if close else 3):
         if ring == 1:
             if first_order:
                 best = min(best, weighted_bound(cuts, corners, leans, _FEW_STEPS, floor))
@@ -193,7 +184,7 @@ def slack_bound(
         best = min(best, site_bound(sites, x, y, z, c, f, start, stop, radius, shift, angle, best + wide, cuts))
         if best < floor:
             return best, start
-        t -= 1.0 if close else 2.5
+        t -= 2.0 if close else 2.5
     if first_order:
         best = min(best, weighted_bound(cuts, corners, leans, _MANY_STEPS, floor))
     return best, start
@@ -225,66 +216,6 @@ def _in_frame(
             for k in range(3):
                 leans[m, d] += frame[d, k] * lean[m, k] / np.cos(angle)
     return corners, leans
-
-
-@nb.njit(cache=True)
-def may_stand_square(
-    joint: JointCells,
-    rules: BoxRules,
-    centre: NDArray[np.float64],
-    shift: float,
-    way: NDArray[np.float64],
-    angle: float,
-    apart: float,
-) -> bool:
-    """False only where every axis of the box stands too oblique to the mean normal over its footprint.
-
-    An axis w keeps the angle only if (sum of normals) . (w - k a) >= 0 for every unit vector a, k the cosine. Here a
-    is one such vector; samples that may or may not lie in the footprint count where they help. An axis crosses the
-    joint at most `apart` mm from where it enters the sacrum. Where the box's own axis keeps the relaxed angle, the
-    sum cannot be negative.
-    """
-    turn, c, w = 2.0 * np.sin(0.5 * angle), centre, way
-    a0 = a1 = a2 = 0.0
-    for cell in range(len(joint.radius)):
-        x, y, z = joint.centre[cell, 0] - c[0], joint.centre[cell, 1] - c[1], joint.centre[cell, 2] - c[2]
-        along = x * w[0] + y * w[1] + z * w[2]
-        if np.sqrt(max(0.0, x * x + y * y + z * z - along * along)) > rules.radius_mm + joint.radius[cell]:
-            continue
-        for n in range(joint.start[cell], joint.start[cell + 1]):
-            x, y, z = joint.point[n, 0] - c[0], joint.point[n, 1] - c[1], joint.point[n, 2] - c[2]
-            along = x * w[0] + y * w[1] + z * w[2]
-            if x * x + y * y + z * z - along * along < rules.radius_mm**2 and abs(along) < FOOTPRINT_DEPTH_MM:
-                a0, a1, a2 = a0 + joint.normal[n, 0], a1 + joint.normal[n, 1], a2 + joint.normal[n, 2]
-    size = np.sqrt(a0 * a0 + a1 * a1 + a2 * a2)
-    if size < _LEAST_SAMPLES:
-        return True
-    k = np.cos(min(np.arccos(rules.normal_cosine) + angle, np.pi))
-    if k <= 0.0 or (a0 * w[0] + a1 * w[1] + a2 * w[2]) / size >= k:
-        return True
-    g0, g1, g2 = w[0] - k * a0 / size, w[1] - k * a1 / size, w[2] - k * a2 / size
-    total, sure = 0.0, 0
-    for cell in range(len(joint.radius)):
-        x, y, z = joint.centre[cell, 0] - c[0], joint.centre[cell, 1] - c[1], joint.centre[cell, 2] - c[2]
-        along = x * w[0] + y * w[1] + z * w[2]
-        near = rules.radius_mm + joint.radius[cell] + shift + (abs(along) + joint.radius[cell]) * turn
-        if np.sqrt(max(0.0, x * x + y * y + z * z - along * along)) > near:
-            continue
-        for n in range(joint.start[cell], joint.start[cell + 1]):
-            x, y, z = joint.point[n, 0] - c[0], joint.point[n, 1] - c[1], joint.point[n, 2] - c[2]
-            far = np.sqrt(x * x + y * y + z * z)
-            along = x * w[0] + y * w[1] + z * w[2]
-            across = np.sqrt(max(0.0, far * far - along * along))
-            moved = shift + far * turn
-            if across > rules.radius_mm + moved or abs(along) > FOOTPRINT_DEPTH_MM + apart + moved:
-                continue
-            gain = joint.normal[n, 0] * g0 + joint.normal[n, 1] * g1 + joint.normal[n, 2] * g2
-            if across < rules.radius_mm - moved and abs(along) < FOOTPRINT_DEPTH_MM - apart - moved:
-                total += gain
-                sure += 1
-            elif gain > 0.0:
-                total += gain
-    return sure == 0 or total >= 0.0
 
 
 @nb.njit(cache=True)
@@ -341,9 +272,9 @@ def measure_boxes(
     Only the slots `asked` (bits) are of interest: an axis that keeps the rules of none of them does not count.
 
     The reach is that along each of `sides` (k, 3), in mm, of the crossings of axes with slacks of `floor` and more.
-    `known` has, for each box, how far back its implants reach and the least and most of `joint_interval`, in mm. Where
-    the bound is below `floor` only the bound is worked out; it is `DROPPED`, and slots are 0, where no axis keeps the
-    rules.
+    `known` has, for each box, how far back its implants reach and the least and most of `joint_interval`, in mm, and
+    whether any of them may cross the joint's articular part (1 or 0). Where the bound is below `floor` only the bound
+    is worked out; it is `DROPPED`, and slots are 0, where no axis keeps the rules.
     """
     n = len(centre)
     bound, slots = np.full(n, DROPPED), np.zeros(n, np.uint8)
@@ -377,9 +308,13 @@ def measure_boxes(
             least, most = joint_interval(ilium, inward, c, shift[m], w, angle[m], least, most)
             known[m, 1], known[m, 2] = least, most
         apart = 0.5 * max(abs(least), abs(most))
-        if angle[m] < _SQUARE_RAD and not may_stand_square(joint, rules, c, shift[m], w, angle[m], apart):
-            bound[m], slots[m] = DROPPED, 0
-            continue
+        if angle[m] < _FOOTPRINT_RAD:
+            size = (rules.radius_mm, rules.widest_mm)
+            if not may_stand_square(joint, size, rules.normal_cosine, c, shift[m], w, angle[m], apart):
+                bound[m], slots[m] = DROPPED, 0
+                continue
+            if known[m, 3] > 0.0 and not may_be_articular(joint, size, c, shift[m], w, angle[m], apart):
+                known[m, 3] = 0.0
         _reaches(cuts, c, shift[m], w, angle[m], entry[m], lean[m], least, most, floor, sides, reach[m])
     return bound, slots, reach, known
 

@@ -21,6 +21,7 @@ from sjplan.planning.ascend import ascended
 from sjplan.planning.danger_sites import danger_points
 from sjplan.planning.evolve import evolved, value_sets
 from sjplan.planning.finish import EQUAL_MM, RESERVE, Placed, lengthen, place
+from sjplan.planning.pool import BEYOND_LIMIT_DEG
 from sjplan.planning.protocol import Planner, PlannerSpec
 from sjplan.planning.raster import BURIED_MM, DEFAULTS, RasterPlanner, RasterSearch
 from sjplan.planning.robust import plan_z_score, steadied
@@ -37,7 +38,7 @@ CERTIFIED_DEFAULTS: dict[str, float | int] = {
     "generations": 300,
     "steadying": 300,
     "gap_mm": 0.25,
-    "bound_boxes": 700_000,
+    "bound_boxes": 1_000_000,
 }
 """Those of raster-v1; steps by linear programmes; sets put on surfaces, six at most; how often evolution is started,
 with how many members a number and generations; moves tried for a robust plan; the gap aimed at; and how many boxes of
@@ -95,6 +96,15 @@ class _CertifiedSearch(RasterSearch):
             certificate=certificate,
             pareto=self._pareto((plan, report)),
         )
+
+    def tried(self, buried_mm: float, beyond_limit_deg: float = BEYOND_LIMIT_DEG) -> list[Judged]:
+        """As raster-v1; but where not even the fields promise the cap, one set will do until evolution has its turn."""
+        self.bench = replace(self.bench, rules=tuple(replace(r, buried_mm=buried_mm) for r in self.bench.rules))
+        sets = self.polished(self._sets(beyond_limit_deg))
+        if not len(sets) or self.left < self.problem.count:
+            return self.finished(sets)
+        promised = float(value_sets(self, sets[:1].copy())[0]) >= self._cap - EQUAL_MM
+        return self.finished(sets, None if promised else 1)
 
     def improved(self, axes: Array, trials: int, cap_mm: float) -> tuple[list[Placed] | None, int]:
         """By small random moves first, then by linear programmes on the points of danger near by."""

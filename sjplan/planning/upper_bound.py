@@ -23,17 +23,19 @@ from sjplan.core.plan import Side
 from sjplan.core.structures import SURFACE_ID
 from sjplan.core.tolerances import JUDGE_TOL_MM
 from sjplan.geometry.triangle_tree import triangle_tree
-from sjplan.planning.axis_box import WIDEST_GAP_MM, BoxRules, JointCells, Scene, measure_boxes
+from sjplan.planning.axis_box import WIDEST_GAP_MM, BoxRules, Scene, measure_boxes
+from sjplan.planning.box_footprint import JointCells
 from sjplan.planning.danger_sites import danger_sites
 from sjplan.planning.field import SideFrame
-from sjplan.planning.joint_support import chained, forms, joint_sides
+from sjplan.planning.joint_support import PairLimits, chained, forms, joint_sides
 from sjplan.planning.protocol import Problem
 from sjplan.safety.judge import TIP_LATERAL_OF
 from sjplan.safety.measures import OVERLAP_TOL_MM
 
 _PATCH_MM, _CELL_MM = 2.5, 6.0
+_GROUP_DEEPER, _GROUPS_WIDE = 1, 8.0
 _ROOT_LEVEL, _GROUP_LEVEL, _SLOT_LEVEL, _LEVELS = 2, 3, 4, 8
-_LEVER_MM = 12.0
+_LEVER_MM = 9.0
 """A box is split where it is wider: its place, or its angle times this lever."""
 
 _FEW, _LAG = 1.5, 4.2
@@ -205,6 +207,7 @@ class UpperBound:
     places: _Places = field(init=False)
     ways: list[DirectionCells] = field(init=False)
     sides: Array = field(init=False)
+    pairs: PairLimits = field(init=False)
     evaluated: int = 0
 
     def __post_init__(self) -> None:
@@ -215,6 +218,8 @@ class UpperBound:
             danger_sites(anatomy, side, limits), triangle_tree(corners), inward, _joint_cells(anatomy, side, frame)
         )
         self.rules = box_rules(self.problem)
+        gap = limits.solid_gap_min_mm - JUDGE_TOL_MM
+        self.pairs = PairLimits(limits.crossing_spacing_min_mm, self.rules.inscribed_mm, gap)
         self.places = _Places.of(anatomy, side, frame)
         self.ways = direction_cells(_LEVELS)
         self.sides = joint_sides(frame.side_from_vector(anatomy.joints[side].mean_normal))
@@ -264,7 +269,7 @@ class UpperBound:
         place, cell = np.repeat(patches, len(cells)), np.tile(cells, len(patches))
         if len(place) > most:
             return None
-        known, slots = (-self.rules.iliac_mm, -OVERLAP_TOL_MM, WIDEST_GAP_MM), (1 << self.problem.count) - 1
+        known, slots = (-self.rules.iliac_mm, -OVERLAP_TOL_MM, WIDEST_GAP_MM, 1.0), (1 << self.problem.count) - 1
         return self._measured(
             _Boxes(
                 place, np.full(len(place), _ROOT_LEVEL), cell, np.full(len(place), slots, np.uint8),
@@ -304,9 +309,17 @@ class UpperBound:
         """The slots (bits) in which each box belongs to a possible plan."""
         limits, count, result = self.problem.limits, self.problem.count, np.zeros(len(boxes), np.uint8)
         slot, row = np.nonzero(boxes.slots >> np.arange(count, dtype=np.uint8)[:, None] & 1)
-        level = np.minimum(boxes.level, _GROUP_LEVEL)
-        keys = np.column_stack([self.places.patch[boxes.place], level, boxes.cell >> 2 * (boxes.level - level)])[row]
-        order = np.lexsort((keys[:, 2], keys[:, 1], keys[:, 0], slot))
+        pieces = self.places
+        keys = np.zeros((len(row), 5), np.int64)
+        for k in range(count):
+            own = row[slot == k]
+            radius, level = pieces.radius[boxes.place[own]], boxes.level[own]
+            wanted = max(_GROUP_LEVEL, int(np.median(level)) - _GROUP_DEEPER) if len(own) else 0
+            coarse = np.minimum(level, wanted)
+            cell = _GROUPS_WIDE * max(float(np.median(radius)), 0.1) if len(own) else 1.0
+            where = np.floor(pieces.centre[boxes.place[own]] / cell).astype(np.int64)
+            keys[slot == k] = np.column_stack([coarse, boxes.cell[own] >> 2 * (level - coarse), where])
+        order = np.lexsort((*keys.T, slot))
         row, slot, keys = row[order], slot[order], keys[order]
         differ = (np.diff(keys, axis=0) != 0).any(axis=1) | (np.diff(slot) != 0)
         first = np.flatnonzero(np.append(True, differ)) if len(row) else np.zeros(0, np.int64)
@@ -315,13 +328,21 @@ class UpperBound:
             return result
         way, angle, _ = self._directions(boxes.level, boxes.cell)
         mutual = np.deg2rad(limits.mutual_angle_max_deg)
-        around, wide, _ = self._directions(keys[first, 1], keys[first, 2])
-        form = forms(boxes.reach, way, angle, mutual)[row]
-        group = forms(np.maximum.reduceat(boxes.reach[row], first, axis=0), around, wide, mutual)
+        around, wide, _ = self._directions(keys[first, 0], keys[first, 1])
+        articular = boxes.known[:, 3] if self._at_most_one_beside() else np.ones(len(boxes))
+        ends = boxes.known[:, 0], np.full(len(boxes), self.rules.sacral_mm)
+        own = np.column_stack([pieces.centre[boxes.place], pieces.radius[boxes.place], *ends])
+        form = forms(boxes.reach, way, angle, articular, mutual, own)[row]
+        some = np.maximum.reduceat(articular[row], first)
+        group = forms(np.maximum.reduceat(boxes.reach[row], first, axis=0), around, wide, some, mutual)
         fine = bool(np.median(boxes.level) >= _SLOT_LEVEL)
-        alive = chained(form, np.append(first, len(row)), start, group, limits.crossing_spacing_min_mm, agree=fine)
+        alive = chained(form, np.append(first, len(row)), start, group, self.pairs, agree=fine)
         np.bitwise_or.at(result, row[alive], np.uint8(1) << slot[alive].astype(np.uint8))
         return result
+
+    def _at_most_one_beside(self) -> bool:
+        """Whether a plan may have at most one implant that does not cross the joint's articular part."""
+        return self.problem.limits.articular_min_count >= 2
 
     def _by_slot(self, boxes: _Boxes) -> _Boxes:
         """Boxes with narrow directions, one for each of their slots: a slot's own rules bound them better."""
@@ -375,6 +396,7 @@ def box_rules(problem: Problem) -> BoxRules:
         lowest = float(anatomy.frame.frame_from_lps(last.lumen_lps_mm)[:, 2].mean()) - _TIP_MM
     return BoxRules(
         radius_mm=min(m.circumscribed_radius_mm for m in problem.models),
+        widest_mm=max(m.circumscribed_radius_mm for m in problem.models),
         inscribed_mm=min(m.inscribed_radius_mm for m in problem.models),
         sacral_mm=limits.sacral_min_mm,
         iliac_mm=max(limits.iliac_min_mm - OVERLAP_TOL_MM, 0.0),
@@ -387,13 +409,13 @@ def box_rules(problem: Problem) -> BoxRules:
 def _joint_cells(anatomy: Anatomy, side: Side, frame: SideFrame) -> JointCells:
     joint = anatomy.joints[side]
     point = np.asarray(frame.side_from_lps(0.5 * (joint.sacral_lps_mm + joint.iliac_lps_mm)))
-    normal = frame.side_from_vector(joint.normal)
+    normal, vote = frame.side_from_vector(joint.normal), np.where(joint.articular, 1.0, -1.0)
     cell = np.floor(point / _CELL_MM).astype(int)
     _, which = np.unique(cell, axis=0, return_inverse=True)
     order = np.argsort(which.ravel(), kind="stable")
-    point, normal, which = point[order], normal[order], which.ravel()[order]
+    point, normal, vote, which = point[order], normal[order], vote[order], which.ravel()[order]
     start = np.searchsorted(which, np.arange(which[-1] + 2))
     centre = np.array([point[a:b].mean(axis=0) for a, b in itertools.pairwise(start)])
     radius = np.linalg.norm(point - centre[which], axis=1)
     widest = np.array([radius[a:b].max() for a, b in itertools.pairwise(start)])
-    return JointCells(np.ascontiguousarray(point), np.ascontiguousarray(normal), start, centre, widest)
+    return JointCells(np.ascontiguousarray(point), np.ascontiguousarray(normal), vote, start, centre, widest)

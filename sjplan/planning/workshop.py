@@ -197,11 +197,14 @@ class Workshop:
         self.budget.report("asking what binds", 1.0)
         return probe.binding(best[0], kinds)
 
-    def finished(self, sets: NDArray[np.float64]) -> list[Judged]:
-        """Exact plans from the first few sets; stops at the first that is accepted."""
+    def finished(self, sets: NDArray[np.float64], enough: int | None = None) -> list[Judged]:
+        """Exact plans from the first few sets; stops at the first that is accepted.
+
+        So many sets are `enough` where one of them keeps all limits; `sets_measured` of the parameters if not given.
+        """
         cap = float(self.parameters["slack_cap_mm"])
         placed_sets: list[list[Placed]] = []
-        enough = int(self.parameters.get("sets_measured", _SETS_MEASURED))
+        enough = enough or int(self.parameters.get("sets_measured", _SETS_MEASURED))
         for n, axes in enumerate(sets[:6]):
             self.report("measuring on surfaces", 0.5 + 0.05 * n)
             wanted = int(self.parameters["refinements"])

@@ -10,6 +10,8 @@ import pytest
 from planning_shapes import bench_of
 
 from sjplan.anatomy.build import anatomy_from_labels
+from sjplan.core.implant import ImplantModel
+from sjplan.core.trajectory import Trajectory
 from sjplan.io.catalogue import read_implants
 from sjplan.io.limits import read_limits
 from sjplan.io.volumes import read_labels
@@ -17,10 +19,10 @@ from sjplan.planning.axis_box import DROPPED, WIDEST_GAP_MM, measure_boxes, slac
 from sjplan.planning.box_cuts import CUTS, ROW, RULES
 from sjplan.planning.field import SideFrame
 from sjplan.planning.finish import Bench, Placed, place
-from sjplan.planning.joint_support import chained, forms, joint_sides
+from sjplan.planning.joint_support import PairLimits, chained, forms, joint_sides, may_stand_below
 from sjplan.planning.protocol import Problem
 from sjplan.planning.upper_bound import UpperBound, direction_cells
-from sjplan.safety.measures import OVERLAP_TOL_MM
+from sjplan.safety.measures import OVERLAP_TOL_MM, solid_gap_mm
 
 BOXES, MEMBERS = 150, 8
 ROUNDING_MM = 1e-5
@@ -89,7 +91,7 @@ def placed_members(proof: UpperBound, bench: Bench, box: Box, slot: int, rng: np
 
 def measured(proof: UpperBound, box: Box, floor_mm: float = 0.0, slots: int = 7) -> tuple[np.ndarray, ...]:
     """Bound, slots, reach and what is known, of one box; for some slots (bits)."""
-    known = np.array([[-proof.rules.iliac_mm, -OVERLAP_TOL_MM, WIDEST_GAP_MM]])
+    known = np.array([[-proof.rules.iliac_mm, -OVERLAP_TOL_MM, WIDEST_GAP_MM, 1.0]])
     parts = box.centre, box.radius, box.way, box.angle, box.entry, box.lean
     asked = np.array([slots], np.uint8)
     every = measure_boxes(
@@ -115,6 +117,7 @@ def check_members(proof: UpperBound, bench: Bench, seed: int) -> int:
                 assert slots >> slot & 1, "a box is dropped that holds an implant that keeps all rules"
                 assert (proof.sides @ crossed <= reach + ROUNDING_MM).all()
                 assert known[1] - ROUNDING_MM <= 2.0 * found.sacral_entry <= known[2] + ROUNDING_MM
+                assert known[3] or not found.articular
                 own, strict_slots, strict, _ = measured(proof, box, found.slack_mm - ROUNDING_MM, 1 << slot)
                 assert strict_slots == 1 << slot
                 assert found.slack_mm <= own + ROUNDING_MM
@@ -187,7 +190,7 @@ def every_chain(middle: np.ndarray, way: np.ndarray, slots: np.ndarray, count: i
 def test_chained_boxes_are_those_of_all_sets(count: int) -> None:
     """With no room for error what is left is what trying every set leaves; with room, never less."""
     rng, normal, mutual = np.random.default_rng(4), np.array([-0.8, 0.6, 0.0]), np.deg2rad(20.0)
-    sides = joint_sides(normal)
+    sides, limits = joint_sides(normal), PairLimits(13.0, 3.5, 3.0)
     kept = 0
     for _ in range(60):
         slots = np.sort(np.append(np.arange(count), rng.integers(0, count, int(rng.integers(3, 40)))))
@@ -203,16 +206,53 @@ def test_chained_boxes_are_those_of_all_sets(count: int) -> None:
             reach = np.maximum(middle @ sides.T, (others @ sides.T).max(axis=1))
             moved = way + turned / 2.0 * rng.uniform(-1.0, 1.0, (n, 3))
             moved /= np.linalg.norm(moved, axis=1, keepdims=True)
-            form = forms(reach, moved, np.full(n, turned), mutual)
-            left = chained(form, np.arange(n + 1), start, form, 13.0)
+            form = forms(reach, moved, np.full(n, turned), np.ones(n), mutual)
+            left = chained(form, np.arange(n + 1), start, form, limits)
             assert not (wanted & ~left).any()
             assert turned or (left == wanted).all()
             pairs = np.arange(n + 1)[np.unique(np.append(np.arange(0, n, 2), start))]
             together = forms(np.maximum.reduceat(reach, pairs[:-1]), np.tile(normal, (len(pairs) - 1, 1)),
-                             np.full(len(pairs) - 1, 1.0), mutual)  # fmt: skip
+                             np.full(len(pairs) - 1, 1.0), np.ones(len(pairs) - 1), mutual)  # fmt: skip
             slot_start = np.searchsorted(pairs, start)
-            assert (chained(form, pairs, slot_start, together, 13.0) == left).all()
+            assert (chained(form, pairs, slot_start, together, limits) == left).all()
     assert kept > 100
+
+
+def test_boxes_are_kept_apart_by_solids_only_where_all_their_implants_would_be_too_near() -> None:
+    """Random implants of pairs of boxes, whatever their rolls: true solids, cylinders and triangles."""
+    rng, limits, wide = np.random.default_rng(6), PairLimits(0.0, 3.5, 3.0), np.deg2rad(90.0)
+    corners = ImplantModel("t", "triangle", "triangle", 3.5, 1.0, (45.0,))
+    round_ = ImplantModel("c", "cylinder", "cylinder", 3.5, 3.5, (45.0,))
+    dropped = 0
+    for _ in range(400):
+        radius, angle = rng.choice([0.0, 0.3, 1.0]), rng.choice([1e-6, 0.02, 0.1])
+        entry = np.array([[0.0, 0.0, 0.0], [rng.uniform(-3.0, 3.0), rng.uniform(8.0, 14.0), rng.uniform(-3.0, 3.0)]])
+        way = ways_near(np.array([1.0, 0.0, 0.0]), 2, rng)
+        own = np.column_stack([entry, np.full(2, radius), rng.uniform(-25.0, -8.0, 2), np.full(2, 10.0)])
+        form = forms(np.full((2, 12), 99.0), way, np.full(2, angle), np.ones(2), wide, own)
+        may = may_stand_below(form[0], form[1], limits)
+        for _ in range(6):
+            ends = []
+            for n in range(2):
+                shift, tilt = rng.standard_normal((2, 3))
+                start = entry[n] + radius * rng.random() * shift / np.linalg.norm(shift)
+                across = np.cross(way[n], tilt)
+                lean = angle * rng.random()
+                turned = np.cos(lean) * way[n] + np.sin(lean) * across / np.linalg.norm(across)
+                reach = own[n, 4] - rng.random() * 3.0, 10.0 + rng.random() * 3.0
+                model = corners if rng.random() < 0.5 else round_
+                ends.append(Trajectory(*(start + t * turned for t in reach), rng.uniform(0.0, 120.0), model))
+            gap = solid_gap_mm(*ends)
+            assert may or gap < limits.gap_mm
+        dropped += not may
+    assert dropped > 40
+
+
+def test_two_boxes_without_articular_crossings_do_not_stand_together() -> None:
+    reach, way = np.full((2, 12), 99.0), np.tile([1.0, 0.0, 0.0], (2, 1))
+    for counts, wanted in (((1, 1), True), ((1, 0), True), ((0, 1), True), ((0, 0), False)):
+        form = forms(reach, way, np.full(2, 0.1), np.array(counts, dtype=float), 0.3)
+        assert may_stand_below(form[0], form[1], PairLimits(13.0, 3.5, 3.0)) is wanted
 
 
 def best_plan_mm(proof: UpperBound, bench: Bench, step: int) -> float:
