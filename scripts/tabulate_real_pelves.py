@@ -158,17 +158,19 @@ def rendered(text: str, page: Path, tables: Tables) -> str:
     return text
 
 
-def main(page: Path, tables: Tables, description: str) -> None:
-    """Write the tables into a page, or with `--check` only say whether they are there."""
+def main(pages: dict[Path, Tables], description: str) -> None:
+    """Write the tables into their pages, or with `--check` only say whether they are there."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--check", action="store_true")
     arguments = parser.parse_args()
-    old = page.read_text(encoding="utf-8")
-    new = rendered(old, page, tables)
-    if arguments.check:
-        sys.exit(0 if old == new else f"{page} is out of date: run scripts/{Path(sys.argv[0]).name}")
-    page.write_text(new, encoding="utf-8")
+    for page, tables in pages.items():
+        old = page.read_text(encoding="utf-8")
+        new = rendered(old, page, tables)
+        if arguments.check and old != new:
+            sys.exit(f"{page} is out of date: run scripts/{Path(sys.argv[0]).name}")
+        if not arguments.check:
+            page.write_text(new, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(PAGE, TABLES, __doc__.splitlines()[0])
+    main({PAGE: TABLES}, __doc__.splitlines()[0])

@@ -2,12 +2,12 @@
 
     python scripts/validate_bound.py [--phantoms 200] [--out docs/results/bound.json] [--fresh]
 
-Each phantom is asked on one side, left and right in turn. A row is wrong where the oracle's plan (or its best set, less
-rules that the bound does not count on) has more slack than a certificate allows, or more than the certified plan by
+Each phantom is asked on one side, left and right in turn. A row is wrong where the oracle's plan (or its best set of
+those that the bound has to cover) has more slack than a certificate allows, or more than the certified plan by
 more than that certificate's gap. The planner searches less than usual, and the proof is given few boxes: what it says
 has to hold all the same. A third proof is not told of the plan: its floor lies a millimetre below the oracle's, so that
 a bound that is too low cannot hide behind a good plan. Goes on where an interrupted run stopped; exit code 1 if any
-row of the file is wrong. The tables in docs/planners.md are rendered by scripts/tabulate_planners.py.
+row of the file is wrong. The tables in docs/planning.md are rendered by scripts/tabulate_planners.py.
 """
 
 from __future__ import annotations

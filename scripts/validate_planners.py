@@ -1,10 +1,10 @@
-"""Ask every planner for both sides of every real pelvis, and of phantoms of a cohort, and judge what it answers.
+"""Ask every planner for both sides of every real pelvis, and one of each phantom of a cohort; judge what it answers.
 
     python scripts/validate_planners.py [--planners raster-v1 greedy-v1 ...] [--caps 3 none] [--only vsd-z001 ...]
                                         [--phantoms N] [--data FOLDER] [--out docs/results/planners.json] [--fresh]
 
 Goes on where an interrupted run stopped; `--fresh` asks again what is named. Rows of planners that are not named stay.
-The tables in docs/planners.md are rendered from the file by scripts/tabulate_planners.py.
+The tables in docs/planning.md are rendered from the file by scripts/tabulate_planners.py.
 """
 
 from __future__ import annotations
@@ -62,16 +62,17 @@ CAP_IS_NO_GOAL = ("weighted-v1", "rule-v1", BOLDER_RULE)
 """Planners that do not stop at the cap: for the weighted sum it is the millimetre that is worth all of safety."""
 
 
-def sources(arguments: argparse.Namespace) -> Iterator[tuple[str, Callable[[], Anatomy]]]:
-    """Every case by name, with what makes its anatomy."""
+def sources(arguments: argparse.Namespace) -> Iterator[tuple[str, tuple[Side, ...], Callable[[], Anatomy]]]:
+    """Every case by name, with the sides to ask for (of phantoms left and right in turn) and what makes its anatomy."""
+    both = get_args(Side)
     for name, file in cases(arguments.data).items():
         if not arguments.only or name in arguments.only:
-            yield name, lambda file=file: anatomy_from_labels(read_labels(file))
+            yield name, both, lambda file=file: anatomy_from_labels(read_labels(file))
     cohort = read_cohort(COHORT) if arguments.phantoms else None
     for index in range(arguments.phantoms):
         assert cohort is not None
         drawn = draw(cohort, index, SEED)
-        yield f"{COHORT}-{index:03}", lambda p=drawn: phantom_anatomy(p)
+        yield f"{COHORT}-{index:03}", (both[index % 2],), lambda p=drawn: phantom_anatomy(p)
 
 
 def phantom_anatomy(parameters: PhantomParameters) -> Anatomy:
@@ -129,17 +130,17 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("SJPLAN_REAL_DATA", "../shared/data")))
     parser.add_argument("--out", type=Path, default=Path("docs/results/planners.json"))
     parser.add_argument("--only", nargs="*", default=None, help="names such as vsd-z001 jhu-41")
-    parser.add_argument("--phantoms", type=int, default=0, help=f"so many phantoms of the cohort {COHORT}")
+    parser.add_argument("--phantoms", type=int, default=0, help=f"so many phantoms of the cohort {COHORT}, a side each")
     parser.add_argument("--fresh", action="store_true")
     arguments = parser.parse_args()
     settings = {"implant": "tri-7", "cohort": COHORT, "phantom_spacing_mm": PHANTOM_SPACING_MM, "caps_mm": CAPS_MM}
     rows = read_rows(arguments.out, "run", settings)
     done: set[str] = set() if arguments.fresh else set(rows)
-    for name, make in sources(arguments):
+    for name, sides, make in sources(arguments):
         wanted = [
             (f"{name} {side} {planner} cap {cap}", side, planner, cap)
             for cap in arguments.caps
-            for side in get_args(Side)
+            for side in sides
             for planner in arguments.planners
             if not (cap == "none" and planner in CAP_IS_NO_GOAL)
         ]

@@ -56,8 +56,9 @@ class OracleAnswer:
     plan, report : Plan and MarginReport, or None
         The best accepted set of the raster, and what the judge measures on it.
     loose_mm : float
-        Worst slack of the best set that keeps what a certificate counts on: the rules of each implant, order, spacing
-        and mutual angle. Gaps between solids and articular crossings are left out. Minus infinity where none does.
+        Worst slack of the best set that keeps what a certificate counts on: the rules of each implant, order, spacing,
+        mutual angle, articular crossings, and the gap between inscribed cylinders in place of that between solids.
+        Minus infinity where none does.
     axes, measured : int
         Axes of the raster, and how many of them were measured on surfaces.
     sets : int
@@ -161,8 +162,9 @@ class _Sets:
 
     def answer(self, bench: Bench, axes: int, measured: int) -> OracleAnswer:
         """The best set that the judge accepts; what it refuses is taken out, and it is asked again."""
-        loose = links_of(self.placed, bench.pairs._replace(axis_gap_mm=0.0))
-        _, loose_mm = best_triple(loose, self.slack_mm, self.fits, self.articular, 0)
+        gap = 2.0 * bench.problem.models[0].inscribed_radius_mm + bench.problem.limits.solid_gap_min_mm
+        loose = links_of(self.placed, bench.pairs._replace(axis_gap_mm=gap))
+        _, loose_mm = best_triple(loose, self.slack_mm, self.fits, self.articular, self.articular_min)
         sets = int(counted(self.links, self.fits, self.articular, self.articular_min).sum(dtype=np.float64))
         while True:
             chosen, _ = self.best()

@@ -21,6 +21,7 @@ from sjplan.planning.field import SideFrame
 from sjplan.planning.finish import Bench, Placed, place
 from sjplan.planning.joint_support import PairLimits, chained, forms, joint_sides, may_stand_below
 from sjplan.planning.protocol import Problem
+from sjplan.planning.triples import segment_distance
 from sjplan.planning.upper_bound import UpperBound, direction_cells
 from sjplan.safety.measures import OVERLAP_TOL_MM, solid_gap_mm
 
@@ -262,20 +263,26 @@ def best_plan_mm(proof: UpperBound, bench: Bench, step: int) -> float:
     anatomy, limits = proof.problem.anatomy, proof.problem.limits
     normal = proof.frame.side_from_vector(anatomy.joints[proof.problem.side].mean_normal)
     ways = cells.centre[cells.centre @ normal > np.cos(np.deg2rad(22.0))]
-    axes, slacks, slots = [], [], []
+    axes, slacks, slots, spans, articular = [], [], [], [], []
     for point, way in itertools.product(proof.places.centre[places], ways):
         found = [place(bench, 0, np.concatenate([point, way]))]
         if found[0] is not None and found[0].slack_mm > 0.0:
             found += [place(bench, slot, found[0].axis) for slot in range(1, proof.problem.count)]
             axes.append(next(f.axis for f in found if f is not None))
             slacks.append(max(f.slack_mm for f in found if f is not None))
+            spans.append((found[0].start, found[0].stop))
+            articular.append(found[0].articular)
             slots.append([f is not None and f.value > 0.0 for f in found])
     axis, slack, fits = np.array(axes), np.array(slacks), np.array(slots)
     order = np.argsort(-slack)[:400]
-    axis, slack, fits = axis[order], slack[order], fits[order]
+    axis, slack, fits, span = axis[order], slack[order], fits[order], np.array(spans)[order]
+    crosses = np.array(articular)[order]
+    gap = 2.0 * proof.rules.inscribed_mm + limits.solid_gap_min_mm
+    implants = list(zip(axis, span, strict=True))
+    clear = np.array([[segment_distance(a, *s, b, *t) >= gap for b, t in implants] for a, s in implants])
     apart = np.linalg.norm(axis[:, None, :3] - axis[None, :, :3], axis=2) >= limits.crossing_spacing_min_mm
     turned = axis[:, 3:] @ axis[:, 3:].T >= np.cos(np.deg2rad(limits.mutual_angle_max_deg))
-    below = apart & turned & (axis[:, None, 2] >= axis[None, :, 2])
+    below = apart & turned & clear & (crosses[:, None] | crosses[None, :]) & (axis[:, None, 2] >= axis[None, :, 2])
     best = 0.0
     for a, b in zip(*np.nonzero(below & fits[:, 0, None] & fits[None, :, 1]), strict=True):
         third = below[a] & below[b] & fits[:, 2]
