@@ -41,7 +41,7 @@ _LEVER_MM = 9.0
 _FEW, _LAG = 1.5, 4.2
 """Boxes are split in slots that have so many times the fewest left at most, and where they are so many times wider."""
 
-_FIRST_MM, _STEP = 2.0, 0.5
+_FIRST_MM, _STEP = 2.0, 0.7
 """The first threshold tried lies so far above the best plan; each next one so far up to the last one proved."""
 
 _CHUNK = 60_000
