@@ -1,4 +1,4 @@
-"""Take radiographs: volume by Joseph's method, metal by exact chords."""
+"""Take radiographs: volume by shear and warp, metal by exact chords."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sjplan.core.volume import CtVolume
 from sjplan.xray.attenuation import Attenuation
 from sjplan.xray.carm import CArmGeometry
 from sjplan.xray.chords import add_solids
-from sjplan.xray.projector import project
+from sjplan.xray.shear_warp import SliceProjector
 from sjplan.xray.solids import PinLike, metal_solids
 from sjplan.xray.types import CArm, Detector, Radiograph
 
@@ -48,6 +48,7 @@ class Fluoroscope:
     def __init__(self, ct: CtVolume) -> None:
         self.assumed_density = ct.assumed
         self._attenuation = Attenuation.from_hu(ct.hu, ct.grid)
+        self._projector = SliceProjector(self._attenuation)
         self._backgrounds: OrderedDict[tuple[float, ...], NDArray[np.float32]] = OrderedDict()
 
     def take(
@@ -90,7 +91,7 @@ class Fluoroscope:
         if key in self._backgrounds:
             self._backgrounds.move_to_end(key)
             return self._backgrounds[key]
-        image = project(self._attenuation, geometry)
+        image = self._projector.project(geometry)
         self._backgrounds[key] = image
         if len(self._backgrounds) > _KEPT_BACKGROUNDS:
             self._backgrounds.popitem(last=False)

@@ -1,10 +1,10 @@
 """The same line integrals as `projector`, by shear and warp: slice by slice in place of ray by ray.
 
-Along the index axis that the central ray follows most closely, the source sees each slice of the volume as a shifted and
-scaled picture of one of them. An intermediate image in that one's plane, its rows and columns along the volume's own
-axes, takes the slices one after the other: interpolation there separates into two passes that run along memory, and what
-lies outside a slice's own content is left out. One bilinear reading then warps the sum to the detector. What is summed is
-what Joseph's method sums, but for that last reading.
+Along the index axis that the central ray follows most closely, the source sees each slice of the volume as a shifted
+and scaled picture of one of them. An intermediate image in that one's plane, its rows and columns along the volume's
+own axes, takes the slices one after the other: interpolation there separates into two passes that run along memory, and
+what lies outside a slice's own content is left out. One bilinear reading then warps the sum to the detector. What is
+summed is what Joseph's method sums, but for that last reading.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 from sjplan.core.arrays import Array
+from sjplan.xray.attenuation import Attenuation
 from sjplan.xray.carm import CArmGeometry
+from sjplan.xray.projector import index_rays, project
 
 _LANES = 32
 """Rows of the intermediate image that are worked on together: neighbours in memory, and in one register."""
@@ -33,8 +35,8 @@ class Slices(NamedTuple):
     """A volume seen as slices across one of its axes, and the part of each slice that is not zero.
 
     `flat` holds the values in an order in which index (m, t, z) lies at m * step_m + t * step_t + z; `count_t` and
-    `count_z` say how many t and z there are. `content` (m, 4) is the first and last t and z of each slice that has a value, widened by one; a slice without
-    any has its last before its first.
+    `count_z` say how many t and z there are. `content` (m, 4) is the first and last t and z of each slice that has a
+    value, widened by one; a slice without any has its last before its first.
     """
 
     flat: NDArray[Any]
@@ -46,7 +48,7 @@ class Slices(NamedTuple):
 
 
 class Sheet(NamedTuple):
-    """The intermediate image: in the plane of main index `plane`, first t and z and the steps of its columns and rows."""
+    """The intermediate image: in the plane of main index `plane`, first t and z, and steps of its columns and rows."""
 
     plane: float
     t0: float
@@ -144,6 +146,47 @@ def sheet_for(slices: Slices, main: int, source_ijk: Array, rays_ijk: Array, geo
     return Sheet(plane, float(first[0]), float(step[0]), columns, float(first[1]), float(step[1]), rows)
 
 
+class SliceProjector:
+    """A volume made ready for shear and warp; the slices across an axis are prepared when a pose first asks for them.
+
+    Where a pose cannot be had that way (see `sheet_for`), it is projected ray by ray.
+
+    Examples
+    --------
+    >>> from sjplan.core.grid import Grid
+    >>> from sjplan.xray.types import CArm, Detector
+    >>> water = Grid((20, 20, 20), (5, 5, 5), (-47.5, -47.5, -47.5), np.eye(3))
+    >>> projector = SliceProjector(Attenuation.of(np.zeros(water.shape, np.int16), water))
+    >>> image = projector.project(CArmGeometry.of(CArm(0, 0, 0, (0, 0, 0)), Detector(65, 65, 4)))
+    >>> round(float(image[32, 32]) / 0.02059, 2)
+    100.0
+    """
+
+    def __init__(self, attenuation: Attenuation) -> None:
+        self.attenuation = attenuation
+        self._slices: dict[int, Slices] = {}
+
+    def project(self, geometry: CArmGeometry) -> NDArray[np.float32]:
+        """Attenuation integrated along the ray to every pixel, (rows, columns); see `projector.project_volume`."""
+        source, rays = index_rays(self.attenuation.grid, geometry)
+        main = main_axis(rays, geometry)
+        if main not in self._slices:
+            self._slices[main] = slices_across(self.attenuation.values, main)
+        slices, order = self._slices[main], list(axes_of(main))
+        sheet = sheet_for(slices, main, source, rays, geometry)
+        if sheet is None:
+            return project(self.attenuation, geometry)
+        total = np.empty((sheet.rows, sheet.columns), np.float32)
+        sheared(slices, source[order], sheet, total)
+        image = np.empty((geometry.rows, geometry.columns), np.float32)
+        rays_mm = np.stack(
+            [geometry.origin_lps_mm - geometry.source_lps_mm, geometry.column_step_lps_mm, geometry.row_step_lps_mm]
+        )
+        mtz = np.ascontiguousarray(rays[:, order])
+        warped(total, sheet, source[order], mtz, rays_mm, float(self.attenuation.mu_per_value), image)
+        return image
+
+
 @njit(cache=True, parallel=True, fastmath=_FAST, error_model="numpy")
 def sheared(slices: Slices, source: Any, sheet: Sheet, out: Any) -> None:
     """Fill `out` (rows, columns) with the sum over all slices, each read where the sheet's rays meet it.
@@ -166,12 +209,12 @@ def sheared(slices: Slices, source: Any, sheet: Sheet, out: Any) -> None:
             if z_high < content[m, 2] or z_low > content[m, 3]:
                 continue
             t0, dt = source[1] + (sheet.t0 - source[1]) * scale, sheet.dt * scale
-            first = max(int(math.floor(t0)), content[m, 0])
-            last = min(int(math.floor(t0 + dt * (sheet.columns - 1))) + 1, content[m, 1])
+            first = max(math.floor(t0), content[m, 0])
+            last = min(math.floor(t0 + dt * (sheet.columns - 1)) + 1, content[m, 1])
             if last <= first:
                 continue
-            low = min(max(int(math.floor(z_low)), 0), nz - 2)
-            high = min(max(int(math.floor(z_high)) + 1, 1), nz - 1)
+            low = min(max(math.floor(z_low), 0), nz - 2)
+            high = min(max(math.floor(z_high) + 1, 1), nz - 1)
             for lane in range(_LANES):
                 z = min(max(z0 + dz * lane, 0.0), nz - 1.001)
                 at[lane] = np.int32(z) - low
@@ -183,8 +226,8 @@ def sheared(slices: Slices, source: Any, sheet: Sheet, out: Any) -> None:
                 for lane in range(_LANES):
                     p, q = column[at[lane]], column[at[lane] + 1]
                     line[t - first, lane] = p + part[lane] * (q - p)
-            begin = max(0, int(math.ceil((first - t0) / dt)))
-            end = min(sheet.columns, int(math.floor((last - 1e-6 - t0) / dt)) + 1)
+            begin = max(0, math.ceil((first - t0) / dt))
+            end = min(sheet.columns, math.floor((last - 1e-6 - t0) / dt) + 1)
             for i in range(begin, end):
                 t_at = t0 + dt * i - first
                 n = int(t_at)
@@ -198,7 +241,7 @@ def sheared(slices: Slices, source: Any, sheet: Sheet, out: Any) -> None:
 
 
 @njit(cache=True, parallel=True, fastmath=_FAST, error_model="numpy")
-def warped(sheet_image: Any, sheet: Sheet, source: Any, rays_mtz: Any, rays_mm: Any, mu_per_value: float, out: Any) -> None:
+def warped(total: Any, sheet: Sheet, source: Any, rays_mtz: Any, rays_mm: Any, mu_per_value: float, out: Any) -> None:
     """Fill the image: where each pixel's ray meets the sheet, times how long the ray is from slice to slice."""
     rows, columns = out.shape
     for row in prange(rows):
@@ -213,9 +256,9 @@ def warped(sheet_image: Any, sheet: Sheet, source: Any, rays_mtz: Any, rays_mm: 
                 continue
             i, k = min(int(t), sheet.columns - 2), min(int(z), sheet.rows - 2)
             f, g = np.float32(t - i), np.float32(z - k)
-            p, q = sheet_image[k, i], sheet_image[k, i + 1]
+            p, q = total[k, i], total[k, i + 1]
             low = p + f * (q - p)
-            p, q = sheet_image[k + 1, i], sheet_image[k + 1, i + 1]
+            p, q = total[k + 1, i], total[k + 1, i + 1]
             high = p + f * (q - p)
             squared = 0.0
             for axis in range(3):
