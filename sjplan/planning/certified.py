@@ -99,8 +99,7 @@ class _CertifiedSearch(RasterSearch):
 
     def tried(self, buried_mm: float, beyond_limit_deg: float = BEYOND_LIMIT_DEG) -> list[Judged]:
         """As raster-v1; but where not even the fields promise the cap, one set will do until evolution has its turn."""
-        self.bench = replace(self.bench, rules=tuple(replace(r, buried_mm=buried_mm) for r in self.bench.rules))
-        sets = self.polished(self._sets(beyond_limit_deg))
+        sets = self.swept(buried_mm, beyond_limit_deg)
         if not len(sets) or self.left < self.problem.count:
             return self.finished(sets)
         promised = float(value_sets(self, sets[:1].copy())[0]) >= self._cap - EQUAL_MM

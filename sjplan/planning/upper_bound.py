@@ -34,6 +34,8 @@ from sjplan.safety.measures import OVERLAP_TOL_MM
 
 _PATCH_MM, _CELL_MM = 2.5, 6.0
 _GROUP_DEEPER, _GROUPS_WIDE = 1, 8.0
+"""Boxes of a slot stand in groups: directions so many levels coarser, places in cells so many times as wide."""
+
 _ROOT_LEVEL, _GROUP_LEVEL, _SLOT_LEVEL, _LEVELS = 2, 3, 4, 8
 _LEVER_MM = 9.0
 """A box is split where it is wider: its place, or its angle times this lever."""
