@@ -44,7 +44,7 @@ CERTIFIED_DEFAULTS: dict[str, float | int] = {
 with how many members a number and generations; moves tried for a robust plan; the gap aimed at; and how many boxes of
 axes the proof may look at."""
 
-_BOXES_PER_SECOND = 50_000
+_BOXES_PER_SECOND = 80_000
 """About so many boxes are measured in a second on two cores; less time than that for a look is not begun."""
 
 _TOO_KIND_MM = 0.4
@@ -56,7 +56,7 @@ _FACES_MM = 0.4
 _EVERY_EVOLUTION, _EVOLVED = 2, 8
 """Members taken of each evolution, and how many of all are polished."""
 
-_SEARCH_SHARE = 0.5
+_SEARCH_SHARE = 0.3
 """No evolution is begun after this share of the budget's seconds: the rest is for the exact finish and the proof."""
 
 _PROOF_SHARE = 0.85
