@@ -16,9 +16,10 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from sjplan.geometry.triangle_tree import TriangleTree, nearest_point
+from sjplan.geometry.triangle_tree import TriangleTree
+from sjplan.planning.bone_depth import BoneDepth, depth_at, depth_nearby
 from sjplan.planning.box_cuts import CUTS, ROW, RULES, extent, rule_row, site_bound, weighted_bound
-from sjplan.planning.box_footprint import JointCells, may_be_articular, may_stand_square
+from sjplan.planning.box_footprint import JointCells, may_be_articular, may_stand_square, own_footprint
 from sjplan.planning.danger_sites import DangerSites
 from sjplan.planning.joint_support import PLANE_SIDES
 
@@ -36,6 +37,9 @@ _NARROW_RAD = 0.06
 
 _NEARLY_MM = 0.5
 """In small boxes, better sites are looked for beside those that are so near to the lowest bound so far."""
+
+_CLOSE_MM = 0.2
+"""Where a looked-up depth leaves so little to step by, it is measured."""
 
 _FEW_STEPS, _MANY_STEPS, _REACH_STEPS = 4, 20, 12
 """Steps of play for the weights of a box's cuts: before all sites are known, and then; and for each reach."""
@@ -66,21 +70,21 @@ class BoxRules(NamedTuple):
 
 
 class Scene(NamedTuple):
-    """What boxes are measured against; `inward` is -1 or 1: times a sign of `ilium`, positive inside the bone.
+    """What boxes are measured against.
 
     Kernels take its parts one by one: a tuple of tuples cannot be handed to a parallel loop.
     """
 
     sites: DangerSites
     ilium: TriangleTree
-    inward: float
+    depths: BoneDepth
     joint: JointCells
 
 
 @nb.njit(cache=True)
 def _certain_start(
     ilium: TriangleTree,
-    inward: float,
+    depths: BoneDepth,
     centre: NDArray[np.float64],
     way: NDArray[np.float64],
     shift: float,
@@ -92,12 +96,13 @@ def _certain_start(
     So far as `start` they are known to reach. A stretch of ilium beyond a gap does not count: an implant may begin
     between the two.
     """
-    t, x, reached = start, np.empty(3), start
+    t, x, near, reached = start, np.empty(3), np.empty(1), start
     while t > -_FAR_MM:
         for d in range(3):
             x[d] = centre[d] + t * way[d]
-        distance, sign, _, _ = nearest_point(ilium, x)
-        depth = distance * sign * inward - shift + t * turn
+        depth = depth_nearby(ilium, depths, x, near) - near[0] - shift + t * turn
+        if depth < _SHALLOW_MM:
+            depth = depth_at(ilium, depths, x) - shift + t * turn
         if depth <= 0.0:
             break
         reached = t
@@ -126,7 +131,7 @@ def box_frame(w: NDArray[np.float64]) -> NDArray[np.float64]:
 def slack_bound(
     sites: DangerSites,
     ilium: TriangleTree,
-    inward: float,
+    depths: BoneDepth,
     rules: BoxRules,
     centre: NDArray[np.float64],
     shift: float,
@@ -168,7 +173,7 @@ def slack_bound(
                 best = min(best, weighted_bound(cuts, corners, leans, _FEW_STEPS, floor))
                 if best < floor:
                     return best, start
-            start = _certain_start(ilium, inward, centre, way, shift, turn, start)
+            start = _certain_start(ilium, depths, centre, way, shift, turn, start)
         t = (stop, start, 0.0, stop - 4.0, start + 4.0, 0.5 * start)[ring]
         for n in range(turns):
             a, b = radius * np.cos(n * 2.0 * np.pi / turns), radius * np.sin(n * 2.0 * np.pi / turns)
@@ -221,7 +226,7 @@ def _in_frame(
 @nb.njit(cache=True)
 def joint_interval(
     ilium: TriangleTree,
-    inward: float,
+    depths: BoneDepth,
     centre: NDArray[np.float64],
     shift: float,
     way: NDArray[np.float64],
@@ -234,12 +239,14 @@ def joint_interval(
     That it lies from `low` to `high` is known.
     """
     turn, x, t, before, least = 2.0 * np.sin(0.5 * angle), np.empty(3), low, low, np.inf
+    near = np.empty(1)
     while t < high:
         for d in range(3):
             x[d] = centre[d] - t * way[d]
-        distance, sign, _, _ = nearest_point(ilium, x)
-        outside = -distance * sign * inward
         moved = shift + abs(t) * turn
+        outside = -depth_nearby(ilium, depths, x, near) - near[0]
+        if outside <= (moved if least == np.inf else -moved) + _CLOSE_MM:
+            outside = -depth_at(ilium, depths, x)
         if least == np.inf and outside <= moved:
             least = before
         if outside <= -moved and t >= 0.0:
@@ -253,7 +260,7 @@ def joint_interval(
 def measure_boxes(
     sites: DangerSites,
     ilium: TriangleTree,
-    inward: float,
+    depths: BoneDepth,
     joint: JointCells,
     rules: BoxRules,
     floor: float,
@@ -298,22 +305,23 @@ def measure_boxes(
             rule_row(cuts[CUTS + 1], frame, c, angle[m], rules.sacral_mm, 2, rules.lowest_mm)
         start = min(known[m, 0], -known[m, 1] - rules.iliac_mm)
         bound[m], known[m, 0] = slack_bound(
-            sites, ilium, inward, rules, c, shift[m], w, angle[m], entry[m], lean[m], start, floor, cuts
+            sites, ilium, depths, rules, c, shift[m], w, angle[m], entry[m], lean[m], start, floor, cuts
         )
         if bound[m] < floor:
             slots[m] = 0
             continue
         least, most = known[m, 1], known[m, 2]
         if most - least > _WIDE * (shift[m] + most * turn):
-            least, most = joint_interval(ilium, inward, c, shift[m], w, angle[m], least, most)
+            least, most = joint_interval(ilium, depths, c, shift[m], w, angle[m], least, most)
             known[m, 1], known[m, 2] = least, most
         apart = 0.5 * max(abs(least), abs(most))
         if angle[m] < _FOOTPRINT_RAD:
             size = (rules.radius_mm, rules.widest_mm)
-            if not may_stand_square(joint, size, rules.normal_cosine, c, shift[m], w, angle[m], apart):
+            own = own_footprint(joint, size, c, w)
+            if not may_stand_square(joint, own, size, rules.normal_cosine, c, shift[m], w, angle[m], apart):
                 bound[m], slots[m] = DROPPED, 0
                 continue
-            if known[m, 3] > 0.0 and not may_be_articular(joint, size, c, shift[m], w, angle[m], apart):
+            if known[m, 3] > 0.0 and not may_be_articular(joint, own, size, c, shift[m], w, angle[m], apart):
                 known[m, 3] = 0.0
         _reaches(cuts, c, shift[m], w, angle[m], entry[m], lean[m], least, most, floor, sides, reach[m])
     return bound, slots, reach, known

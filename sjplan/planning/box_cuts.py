@@ -175,6 +175,8 @@ def _play(
 ) -> float:
     """Least value found of the largest weighted sum of the first n rows; the rows from `bounds` on are rules.
 
+    Rows stand as the columns of `rows` (6, n or more), so that a step goes through contiguous numbers.
+
     Each step, the axis that answers the weights best is looked for among the corners of the box, and the row that is
     lowest for all answers so far gains weight. A rule, times any factor, may be added to what bounds the slack: here
     it stands as `floor` plus itself, and its share is taken out again. Ends early below `floor`.
@@ -182,11 +184,11 @@ def _play(
     total, value, best = np.zeros(n), np.zeros(6), np.inf
     lowest, share = 0, 0.0
     for k in range(1, n):
-        if rows[k, 0] < rows[lowest, 0]:
+        if rows[0, k] < rows[0, lowest]:
             lowest = k
     for step in range(1, steps + 1):
         for d in range(6):
-            value[d] += (rows[lowest, d] - value[d]) / step
+            value[d] += (rows[d, lowest] - value[d]) / step
         share += ((1.0 if lowest >= bounds else 0.0) - share) / step
         e, high = 0, -np.inf
         for m in range(len(entry)):
@@ -209,12 +211,15 @@ def _play(
         best = min(best, found)
         if best < floor:
             return float(best)
-        lowest = 0
+        lowest, e0, e1, e2, h0, h1 = 0, entry[e, 0], entry[e, 1], entry[e, 2], lean[h, 0], lean[h, 1]
         for k in range(n):
-            total[k] += rows[k, 0] - rows[k, 1] * entry[e, 0] - rows[k, 2] * entry[e, 1] - rows[k, 3] * entry[e, 2]
-            total[k] -= rows[k, 4] * lean[h, 0] + rows[k, 5] * lean[h, 1]
-            if total[k] < total[lowest]:
-                lowest = k
+            total[k] += (
+                rows[0, k] - rows[1, k] * e0 - rows[2, k] * e1 - rows[3, k] * e2 - rows[4, k] * h0 - rows[5, k] * h1
+            )
+        least = total[0]
+        for k in range(1, n):
+            if total[k] < least:
+                least, lowest = total[k], k
     return best
 
 
@@ -231,13 +236,13 @@ def weighted_bound(
     Entries lie between the rows of `entry` (k, 3), leans between those of `lean` (3, 2), both in the box's frame.
     Rules count where `floor` is finite; minus infinity where no axis keeps them with a slack of `floor`.
     """
-    n, bounds, rows = 0, 0, np.empty((len(cuts), 6))
+    n, bounds, rows = 0, 0, np.empty((6, len(cuts)))
     for k in range(len(cuts)):
         if cuts[k, 6] < np.inf and (k < CUTS or floor > -np.inf):
             for d in range(6):
-                rows[n, d] = cuts[k, d]
+                rows[d, n] = cuts[k, d]
             if k >= CUTS:
-                rows[n, 0] += floor
+                rows[0, n] += floor
             else:
                 bounds += 1
             n += 1
@@ -262,21 +267,21 @@ def extent(
     `back` times the lean. A cut that is below the threshold costs `_PRICE` mm for each mm, and so does a missed rule,
     so that the play of `weighted_bound` weighs the way against them.
     """
-    n, rows = 0, np.zeros((len(cuts) + 1, 6))
+    n, rows = 0, np.zeros((6, len(cuts) + 1))
     for k in range(len(cuts) + 1):
         if k < len(cuts):
             if not cuts[k, 6] < np.inf:
                 continue
             for d in range(6):
-                rows[n + 1, d] = _PRICE * cuts[k, d]
+                rows[d, n + 1] = _PRICE * cuts[k, d]
             if k < CUTS:
-                rows[n + 1, 0] -= _PRICE * threshold
+                rows[0, n + 1] -= _PRICE * threshold
             n += 1
     for k in range(n + 1):
         for d in range(3):
-            rows[k, 1 + d] -= toward[d]
+            rows[1 + d, k] -= toward[d]
         for d in range(2):
-            rows[k, 4 + d] += back * toward[d]
+            rows[4 + d, k] += back * toward[d]
     least = _play(rows, 1, 1, entry, lean, 1, -np.inf)
     if steps > 1:
         least = min(least, _play(rows, n + 1, n + 1, entry, lean, steps, -np.inf))

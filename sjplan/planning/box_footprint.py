@@ -32,10 +32,10 @@ class JointCells(NamedTuple):
 
 
 @nb.njit(cache=True)
-def _own(
+def own_footprint(
     joint: JointCells, size: tuple[float, float], centre: NDArray[np.float64], way: NDArray[np.float64]
 ) -> tuple[float, float, float, float]:
-    """Sums over the footprint on the box's own axis: of normals (three numbers), and of votes."""
+    """Sums over the thinnest implant's footprint on the box's own axis: of normals (three numbers), and of votes."""
     a0 = a1 = a2 = votes = 0.0
     for cell in range(len(joint.radius)):
         x, y, z = (
@@ -100,6 +100,7 @@ def _most(
 @nb.njit(cache=True)
 def may_stand_square(
     joint: JointCells,
+    own: tuple[float, float, float, float],
     size: tuple[float, float],
     normal_cosine: float,
     centre: NDArray[np.float64],
@@ -110,12 +111,12 @@ def may_stand_square(
 ) -> bool:
     """False only where every axis of the box stands too oblique to the mean normal over its footprint.
 
-    Implants have circumscribed radii from `size[0]` to `size[1]`. An axis w keeps the angle only if (sum of normals) .
-    (w - k a) >= 0 for every unit vector a, k the cosine. Here a is one such vector. An axis crosses the joint at most
-    `apart` mm from where it enters the sacrum. Where the box's own axis keeps the relaxed angle, the sum cannot be
-    negative.
+    `own` is the box's `own_footprint`. Implants have circumscribed radii from `size[0]` to `size[1]`. An axis w keeps
+    the angle only if (sum of normals) . (w - k a) >= 0 for every unit vector a, k the cosine. Here a is one such
+    vector. An axis crosses the joint at most `apart` mm from where it enters the sacrum. Where the box's own axis
+    keeps the relaxed angle, the sum cannot be negative.
     """
-    a0, a1, a2, _ = _own(joint, size, centre, way)
+    a0, a1, a2, _ = own
     length = np.sqrt(a0 * a0 + a1 * a1 + a2 * a2)
     if length < _LEAST_SAMPLES:
         return True
@@ -130,6 +131,7 @@ def may_stand_square(
 @nb.njit(cache=True)
 def may_be_articular(
     joint: JointCells,
+    own: tuple[float, float, float, float],
     size: tuple[float, float],
     centre: NDArray[np.float64],
     shift: float,
@@ -138,8 +140,7 @@ def may_be_articular(
     apart: float,
 ) -> bool:
     """False only where less than half of every footprint of the box is articular; numbers as in `may_stand_square`."""
-    _, _, _, votes = _own(joint, size, centre, way)
-    if votes >= 0.0:
+    if own[3] >= 0.0:
         return True
     total, sure = _most(joint, size, centre, shift, way, angle, apart, (0.0, 0.0, 0.0), 1.0)
     return sure == 0 or total >= 0.0

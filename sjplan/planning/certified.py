@@ -44,7 +44,7 @@ CERTIFIED_DEFAULTS: dict[str, float | int] = {
 with how many members a number and generations; moves tried for a robust plan; the gap aimed at; and how many boxes of
 axes the proof may look at."""
 
-_BOXES_PER_SECOND = 50_000
+_BOXES_PER_SECOND = 80_000
 """About so many boxes are measured in a second on two cores; less time than that for a look is not begun."""
 
 _TOO_KIND_MM = 0.4
@@ -56,7 +56,7 @@ _FACES_MM = 0.4
 _EVERY_EVOLUTION, _EVOLVED = 2, 8
 """Members taken of each evolution, and how many of all are polished."""
 
-_SEARCH_SHARE = 0.5
+_SEARCH_SHARE = 0.3
 """No evolution is begun after this share of the budget's seconds: the rest is for the exact finish and the proof."""
 
 _PROOF_SHARE = 0.85
@@ -99,8 +99,7 @@ class _CertifiedSearch(RasterSearch):
 
     def tried(self, buried_mm: float, beyond_limit_deg: float = BEYOND_LIMIT_DEG) -> list[Judged]:
         """As raster-v1; but where not even the fields promise the cap, one set will do until evolution has its turn."""
-        self.bench = replace(self.bench, rules=tuple(replace(r, buried_mm=buried_mm) for r in self.bench.rules))
-        sets = self.polished(self._sets(beyond_limit_deg))
+        sets = self.swept(buried_mm, beyond_limit_deg)
         if not len(sets) or self.left < self.problem.count:
             return self.finished(sets)
         promised = float(value_sets(self, sets[:1].copy())[0]) >= self._cap - EQUAL_MM

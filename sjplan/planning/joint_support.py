@@ -82,7 +82,7 @@ crossings the box can count for, 1 or 0: two neighbours need one between them. L
 sacrum, how far that may move, how far a point moves for each mm from there, and from where to where all implants reach.
 """
 
-_ROUNDS, _FEW, _MOST_PAIRS = 20, 30_000, 5_000
+_ROUNDS, _FEW, _MOST_PAIRS = 20, 10_000, 5_000
 """Rounds of dropping boxes without neighbours; where fewer boxes are left, neighbours are asked to agree with each
 other as well; so many pairs of them are tried at most before a box counts as having two."""
 

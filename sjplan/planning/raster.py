@@ -69,10 +69,14 @@ class RasterSearch(Workshop):
 
     def tried(self, buried_mm: float, beyond_limit_deg: float = BEYOND_LIMIT_DEG) -> list[Judged]:
         """Judged plans of one pass; see `SlotRules` and `scanned_pool` for what it is told."""
+        return self.finished(self.swept(buried_mm, beyond_limit_deg))
+
+    def swept(self, buried_mm: float, beyond_limit_deg: float) -> NDArray[np.float64]:
+        """Polished sets of axes of one pass, best first."""
         self.bench = replace(self.bench, rules=tuple(replace(r, buried_mm=buried_mm) for r in self.bench.rules))
         sets = self._sets(beyond_limit_deg)
         self.report("polishing", 0.4)
-        return self.finished(self.polished(sets))
+        return self.polished(sets)
 
     def alike(self) -> Planner:
         """A planner of the same kind and parameters, for a smaller problem."""

@@ -24,6 +24,7 @@ from sjplan.core.structures import SURFACE_ID
 from sjplan.core.tolerances import JUDGE_TOL_MM
 from sjplan.geometry.triangle_tree import triangle_tree
 from sjplan.planning.axis_box import WIDEST_GAP_MM, BoxRules, Scene, measure_boxes
+from sjplan.planning.bone_depth import bone_depth
 from sjplan.planning.box_footprint import JointCells
 from sjplan.planning.danger_sites import danger_sites
 from sjplan.planning.field import SideFrame
@@ -34,6 +35,8 @@ from sjplan.safety.measures import OVERLAP_TOL_MM
 
 _PATCH_MM, _CELL_MM = 2.5, 6.0
 _GROUP_DEEPER, _GROUPS_WIDE = 1, 8.0
+"""Boxes of a slot stand in groups: directions so many levels coarser, places in cells so many times as wide."""
+
 _ROOT_LEVEL, _GROUP_LEVEL, _SLOT_LEVEL, _LEVELS = 2, 3, 4, 8
 _LEVER_MM = 9.0
 """A box is split where it is wider: its place, or its angle times this lever."""
@@ -41,7 +44,7 @@ _LEVER_MM = 9.0
 _FEW, _LAG = 1.5, 4.2
 """Boxes are split in slots that have so many times the fewest left at most, and where they are so many times wider."""
 
-_FIRST_MM, _STEP = 2.0, 0.7
+_FIRST_MM, _STEP = 2.0, 0.5
 """The first threshold tried lies so far above the best plan; each next one so far up to the last one proved."""
 
 _CHUNK = 60_000
@@ -173,7 +176,7 @@ class _Places:
 class _Boxes:
     """Boxes in columns: place, direction (level and cell), slots (bits), bound in mm, reach, what is known.
 
-    Those that are `fresh` are measured at the threshold of the moment: only their reach holds.
+    Those that are `fresh` are measured, at the threshold of the moment or below it: only their reach holds.
     """
 
     place: NDArray[np.int64]
@@ -214,9 +217,9 @@ class UpperBound:
         anatomy, side, limits, frame = self.problem.anatomy, self.problem.side, self.problem.limits, self.frame
         corners = np.ascontiguousarray(frame.side_from_lps(anatomy.ilium[side].corners_lps_mm()))
         inward = -1.0 if SIDE_SIGN[side] > 0 else 1.0
-        self.scene = Scene(
-            danger_sites(anatomy, side, limits), triangle_tree(corners), inward, _joint_cells(anatomy, side, frame)
-        )
+        sites = danger_sites(anatomy, side, limits)
+        depths = bone_depth(sites.low, sites.site.shape, inward)
+        self.scene = Scene(sites, triangle_tree(corners), depths, _joint_cells(anatomy, side, frame))
         self.rules = box_rules(self.problem)
         gap = limits.solid_gap_min_mm - JUDGE_TOL_MM
         self.pairs = PairLimits(limits.crossing_spacing_min_mm, self.rules.inscribed_mm, gap)
@@ -227,19 +230,18 @@ class UpperBound:
     def prove(self, target_mm: float, most_boxes: int, stop: Callable[[float], bool], cap_mm: float = np.inf) -> Bound:
         """Lower the bound until it is `target_mm` or the work is over; `stop` is asked with the bound so far.
 
-        Nothing above `cap_mm` is of interest: the first threshold lies below it.
+        Nothing above `cap_mm` is of interest: the first threshold lies below it. Every threshold begins with the root
+        again: boxes that a higher one has split may be dropped whole, for want of a neighbour, once others are split.
         """
         target_mm = max(target_mm - _MARGIN_MM, self.floor_mm)
-        boxes = self._root(most_boxes)
-        if boxes is None:
+        root = self._root(most_boxes)
+        if root is None:
             return Bound(self._as_slack(cap_mm), 0, cut=True)
-        upper = min(float(boxes.bound.max(initial=-np.inf)), cap_mm)
+        upper = min(float(root.bound.max(initial=-np.inf)), cap_mm)
         while upper > target_mm:
             threshold = self.floor_mm + min(_FIRST_MM, _STEP * (upper - self.floor_mm))
             threshold = target_mm if threshold < target_mm + _LAST_MM else threshold
-            boxes.fresh[:] = False
-            high = boxes.bound >= threshold
-            boxes, active = boxes[~high], boxes[high]
+            active = root[root.bound >= threshold]
             while True:
                 done, todo = active[active.fresh], active[~active.fresh]
                 for rows in np.array_split(np.arange(len(todo)), len(todo) // _CHUNK + 1):
@@ -247,11 +249,9 @@ class UpperBound:
                         return Bound(self._as_slack(upper), self.evaluated, cut=True)
                     done = done.joined(self._measured(todo[rows], threshold))
                 active = done
-                high = active.bound >= threshold
-                boxes, active = boxes.joined(active[~high]), active[high]
-                supported = self._supported(active)
-                boxes, active.slots = boxes.joined(active[supported == 0]), np.where(supported, supported, active.slots)
-                active = self._by_slot(active[supported > 0])
+                active = active[active.bound >= threshold]
+                active.slots = self._supported(active)
+                active = self._by_slot(active[active.slots > 0])
                 if not len(active):
                     upper = threshold
                     break
