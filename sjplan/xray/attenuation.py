@@ -100,6 +100,28 @@ class Attenuation:
         return cls(_padded(part.astype(np.float32)), grid.cropped(start - _PAD, stop + _PAD), 1.0)
 
 
+def halved(fine: Attenuation) -> Attenuation:
+    """The same body in voxels twice as large, each the mean of eight, for pictures that have to come fast.
+
+    Examples
+    --------
+    >>> grid = Grid((8, 9, 10), np.ones(3), np.zeros(3), np.eye(3))
+    >>> coarse = halved(Attenuation.from_hu(np.zeros(grid.shape, np.int16), grid))
+    >>> coarse.grid.shape, coarse.grid.spacing_mm.tolist()
+    ((8, 9, 9), [2.0, 2.0, 2.0])
+    >>> coarse.values[2, 2:-2, 2].tolist()
+    [1000, 1000, 1000, 1000, 500]
+    """
+    inner = fine.values[_PAD:-_PAD, _PAD:-_PAD, _PAD:-_PAD]
+    even = np.pad(inner, [(0, n % 2) for n in inner.shape])
+    i, j, k = (n // 2 for n in even.shape)
+    mean = even.reshape(i, 2, j, 2, k, 2).mean(axis=(1, 3, 5), dtype=np.float32)
+    values = mean if fine.values.dtype == np.float32 else np.rint(mean).astype(fine.values.dtype)
+    first = fine.grid.lps_from_ijk(np.full(3, _PAD + 0.5))
+    grid = Grid((i, j, k), 2.0 * fine.grid.spacing_mm, first, fine.grid.direction)
+    return Attenuation(_padded(values), grid.cropped(np.full(3, -_PAD), np.array([i, j, k]) + _PAD), fine.mu_per_value)
+
+
 def _box(mask: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     """First and past-the-last index of the True voxels; an empty box at 0 where there are none."""
     ij: NDArray[np.bool_] = np.asarray(mask.any(axis=2))

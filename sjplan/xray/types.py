@@ -19,6 +19,10 @@ class Detector:
     columns: int = 512
     pixel_mm: float = 0.58
 
+    def halved(self) -> Detector:
+        """The same field in pixels twice as large; one more where a count is odd."""
+        return Detector(-(-self.rows // 2), -(-self.columns // 2), 2.0 * self.pixel_mm)
+
     def __post_init__(self) -> None:
         if min(self.rows, self.columns) < 1 or max(self.rows, self.columns) > 8192:
             raise GeometryError("detector", found=f"{self.rows} x {self.columns}", wanted="1 to 8192 pixels a side")

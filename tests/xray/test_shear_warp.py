@@ -5,7 +5,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 from xray_shapes import GRIDS, Ellipsoid, grid_about, rotation, share_inside
 
-from sjplan.xray.attenuation import Attenuation
+from sjplan.xray.attenuation import Attenuation, halved
 from sjplan.xray.carm import CArmGeometry
 from sjplan.xray.projector import index_rays, project
 from sjplan.xray.shear_warp import SliceProjector, main_axis, sheet_for, slices_across
@@ -89,3 +89,17 @@ def test_a_volume_beside_the_beam_casts_no_shadow():
     attenuation = Attenuation.from_mu(np.ones(grid.shape), grid)
     geometry = CArmGeometry.of(CArm(0, 0, 0, (0, 0, 0), 300.0, 600.0), Detector(9, 9, 1.5))
     assert (SliceProjector(attenuation).project(geometry) == 0.0).all()
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_halved_voxels_weigh_the_same_and_lie_in_the_same_place(name, rng):
+    grid = GRIDS[name]
+    fine = Attenuation.from_mu(smooth(grid.shape, rng), grid)
+    coarse = halved(fine)
+    assert coarse.values.sum() * 8 == pytest.approx(fine.values.sum(), rel=1e-4)
+    middles = [
+        (np.stack(np.nonzero(a.values), axis=1) * a.values[a.values > 0][:, None]).sum(axis=0) / a.values.sum()
+        for a in (fine, coarse)
+    ]
+    at = [a.grid.lps_from_ijk(m) for a, m in zip((fine, coarse), middles, strict=True)]
+    assert np.abs(at[0] - at[1]).max() < 1e-3
