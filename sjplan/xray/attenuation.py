@@ -28,6 +28,13 @@ AIR_BELOW_HU: Final = -950.0
 """Voxels below this are air and weigh nothing, so that the noise of the room's air (about 20 HU) does not add up
 over half a metre and rays can be cut to the box that holds the patient. Fat starts near -120 HU."""
 
+SOFT_VALUE: Final = 1100.0
+"""Value of `Attenuation.from_hu` up to which a voxel is all soft tissue: 100 HU, above muscle and marrow."""
+
+BONE_VALUE: Final = 1000.0 * (0.3148 * 1.92) / 0.2059
+"""That of a voxel full of cortical bone: 0.3148 cm2/g at 60 keV times 1.92 g/cm3, beside water's. Between the two, a
+voxel holds both, by volume; what is denser counts as more than full."""
+
 _PAD = 2
 _INT32_VOXELS = 2**31 - 1
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit, prange
@@ -43,8 +43,8 @@ def add_solids(
     """
     result = np.array(image, dtype=np.float32, copy=True)
     if solids:
-        metal, tissue = _integrals(attenuation, geometry, solids)
-        result += (metal - tissue).astype(np.float32)
+        found = metal_along_rays(attenuation, geometry, solids)
+        result += (found.metal - found.tissue).astype(np.float32)
     return result
 
 
@@ -62,7 +62,7 @@ def chord_lengths_mm(geometry: CArmGeometry, solids: Sequence[MetalSolid]) -> ND
     if not solids:
         return np.zeros((geometry.rows, geometry.columns))
     nothing = Attenuation(np.zeros((5, 5, 5), dtype=np.int16), Grid((5, 5, 5), np.ones(3), np.zeros(3), np.eye(3)), 0.0)
-    return _integrals(nothing, geometry, [replace(s, mu_per_mm=1.0) for s in solids])[0]
+    return metal_along_rays(nothing, geometry, [replace(s, mu_per_mm=1.0) for s in solids]).metal
 
 
 def pixel_rectangle(geometry: CArmGeometry, solid: MetalSolid) -> tuple[int, int, int, int]:
@@ -79,11 +79,27 @@ def pixel_rectangle(geometry: CArmGeometry, solid: MetalSolid) -> tuple[int, int
     return int(low[1]), int(high[1]), int(low[0]), int(high[0])
 
 
-def _integrals(
-    attenuation: Attenuation, geometry: CArmGeometry, solids: Sequence[MetalSolid]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    metal = np.zeros((geometry.rows, geometry.columns))
-    tissue = np.zeros_like(metal)
+class AlongRays(NamedTuple):
+    """What metal brings along the ray to every pixel, and what it replaces, each (rows, columns).
+
+    `metal` and `tissue` are line integrals, `lengths_mm` (2, rows, columns) those of titanium and of steel in mm, and
+    `dense` is the integral of what of the tissue's values lies above a threshold.
+    """
+
+    metal: NDArray[np.float64]
+    lengths_mm: NDArray[np.float64]
+    tissue: NDArray[np.float64]
+    dense: NDArray[np.float64]
+
+
+def metal_along_rays(
+    attenuation: Attenuation, geometry: CArmGeometry, solids: Sequence[MetalSolid], above: float = np.inf
+) -> AlongRays:
+    """Metal along the ray to every pixel and the tissue in its place; of that, what lies `above` on its own too."""
+    shape = geometry.rows, geometry.columns
+    found = AlongRays(np.zeros(shape), np.zeros((2, *shape)), np.zeros(shape), np.zeros(shape))
+    if not solids:
+        return found
     rays_mm = np.stack(
         [
             geometry.source_lps_mm,
@@ -97,8 +113,8 @@ def _integrals(
     rectangles = np.array([pixel_rectangle(geometry, s) for s in solids], dtype=np.int64)
     packed = np.stack([s.packed() for s in solids])
     mu = float(attenuation.mu_per_value)
-    _fill(attenuation.values, source_ijk, rays_ijk, mu, step_mm, rays_mm, packed, rectangles, metal, tissue)
-    return metal, tissue
+    _fill(attenuation.values, source_ijk, rays_ijk, mu, above, step_mm, rays_mm, packed, rectangles, *found)
+    return found
 
 
 @njit(cache=True, parallel=True, fastmath=False, error_model="numpy")
@@ -107,18 +123,21 @@ def _fill(
     source_ijk: Any,
     rays_ijk: Any,
     mu_per_value: float,
+    above: float,
     step_mm: float,
     rays_mm: Any,
     packed: Any,
     rectangles: Any,
     metal: Any,
+    lengths: Any,
     tissue: Any,
+    dense: Any,
 ) -> None:
-    """Write the metal's integral, and that of the tissue it replaces, of every pixel that a rectangle covers."""
+    """Write what `AlongRays` holds for every pixel that a rectangle covers."""
     n = packed.shape[0]
     row0, row1 = rectangles[:, 0].min(), rectangles[:, 1].max()
     for row in prange(row0, row1):
-        spans = np.zeros((n, 3))
+        spans, sums = np.zeros((n, 4)), np.zeros(5)
         for column in range(rectangles[:, 2].min(), rectangles[:, 3].max()):
             ray = rays_mm[1] + column * rays_mm[2] + row * rays_mm[3]
             found = 0
@@ -128,14 +147,17 @@ def _fill(
                     continue
                 t0, t1 = chord(packed[k], rays_mm[0], ray)
                 if t1 > t0:
-                    spans[found, 0], spans[found, 1], spans[found, 2] = t0, t1, packed[k, 14]
+                    spans[found, 0], spans[found, 1] = t0, t1
+                    spans[found, 2], spans[found, 3] = packed[k, 14], packed[k, 39]
                     found += 1
             if found:
                 length = math.sqrt(ray[0] ** 2 + ray[1] ** 2 + ray[2] ** 2)
                 voxel_ray = rays_ijk[0] + column * rays_ijk[1] + row * rays_ijk[2]
-                most, less = _merge(spans, found, volume, source_ijk, voxel_ray, step_mm / length)
-                metal[row, column] = most * length
-                tissue[row, column] = less * length * mu_per_value
+                _merge(spans, found, volume, above, source_ijk, voxel_ray, step_mm / length, sums)
+                metal[row, column] = sums[0] * length
+                lengths[0, row, column], lengths[1, row, column] = sums[1] * length, sums[2] * length
+                tissue[row, column] = sums[3] * length * mu_per_value
+                dense[row, column] = sums[4] * length * mu_per_value
 
 
 @njit(cache=True, fastmath=False, error_model="numpy")
@@ -184,39 +206,47 @@ def _disc(x: float, y: float, dx: float, dy: float, radius: float, t0: float, t1
 
 
 @njit(cache=True, fastmath=False, error_model="numpy")
-def _merge(spans: Any, count: int, volume: Any, source: Any, ray: Any, step: float) -> Any:
-    """Metal and replaced tissue over the union of the spans, per unit of t; overlaps count the denser metal."""
-    metal, tissue = 0.0, 0.0
+def _merge(spans: Any, count: int, volume: Any, above: float, source: Any, ray: Any, step: float, sums: Any) -> None:
+    """Fill the sums over the union of the spans, per unit of t; overlaps count the denser metal.
+
+    They are the metal's attenuation, the length of each metal, the tissue that is replaced, and what of it is dense.
+    """
+    sums[:] = 0.0
     a = np.inf
     for k in range(count):
         a = min(a, spans[k, 0])
     while a < np.inf:
         # from a to the next end or beginning of a span, the same solids are met all along
-        b, densest = np.inf, 0.0
+        b, densest, metal = np.inf, 0.0, 0
         for k in range(count):
             for end in range(2):
                 if spans[k, end] > a:
                     b = min(b, spans[k, end])
-            if spans[k, 0] <= a < spans[k, 1]:
-                densest = max(densest, spans[k, 2])
+            if spans[k, 0] <= a < spans[k, 1] and spans[k, 2] > densest:
+                densest, metal = spans[k, 2], int(spans[k, 3])
         if densest > 0:
-            metal += densest * (b - a)
-            tissue += _march(volume, source, ray, a, b, step)
+            sums[0] += densest * (b - a)
+            sums[1 + metal] += b - a
+            tissue, dense = _march(volume, above, source, ray, a, b, step)
+            sums[3] += tissue
+            sums[4] += dense
         a = b
-    return metal, tissue
 
 
 @njit(cache=True, fastmath=False, error_model="numpy")
-def _march(volume: Any, s: Any, d: Any, a: float, b: float, step: float) -> float:
-    """Integral over t from a to b of the volume, trilinear, by the midpoint rule with steps of at most `step`."""
+def _march(volume: Any, above: float, s: Any, d: Any, a: float, b: float, step: float) -> Any:
+    """Integrals over t from a to b of the volume, trilinear, by the midpoint rule with steps of at most `step`.
+
+    Of the values themselves, and of what of them lies `above`.
+    """
     n = volume.shape
     for axis in range(3):
         a, b = clip_slab(a, b, s[axis], d[axis], 1.0, n[axis] - 2.0)
     if b <= a:
-        return 0.0
+        return 0.0, 0.0
     count = math.ceil((b - a) / step)
     h = (b - a) / count
-    total = 0.0
+    total = dense = 0.0
     for m in range(count):
         t = a + (m + 0.5) * h
         x, y, z = s[0] + t * d[0], s[1] + t * d[1], s[2] + t * d[2]
@@ -225,5 +255,7 @@ def _march(volume: Any, s: Any, d: Any, a: float, b: float, step: float) -> floa
         for corner in range(8):
             di, dj, dk = corner & 1, (corner >> 1) & 1, corner >> 2
             w = (fx if di else 1.0 - fx) * (fy if dj else 1.0 - fy) * (fz if dk else 1.0 - fz)
-            total += w * volume[i + di, j + dj, k + dk]
-    return total * h
+            value = volume[i + di, j + dj, k + dk]
+            total += w * value
+            dense += w * max(value - above, 0.0)
+    return total * h, dense * h

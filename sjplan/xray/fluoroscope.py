@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 from sjplan.core.grid import Grid
 from sjplan.core.trajectory import Trajectory
 from sjplan.core.volume import CtVolume
-from sjplan.xray.attenuation import Attenuation, halved
+from sjplan.xray.attenuation import BONE_VALUE, MU_WATER_PER_MM, SOFT_VALUE, Attenuation, halved
 from sjplan.xray.carm import CArmGeometry
-from sjplan.xray.chords import add_solids
+from sjplan.xray.chords import add_solids, metal_along_rays
 from sjplan.xray.shear_warp import SliceProjector
 from sjplan.xray.solids import PinLike, metal_solids
-from sjplan.xray.types import CArm, Detector, Radiograph
+from sjplan.xray.types import CArm, Detector, Paths, Radiograph
 
-_KEPT_BACKGROUNDS: Final = 8
-"""How many poses keep their image without metal: the four standard views, twice; 1 MB each at 512 x 512."""
+_KEPT_BACKGROUNDS: Final = 16
+"""How many images without metal are kept: the four standard views, twice, all tissue and bone; 1 MB each."""
 
 
 class Fluoroscope:
@@ -83,12 +83,36 @@ class Fluoroscope:
             image = add_solids(image, projector.attenuation, geometry, solids)
         return Radiograph(image, carm, detector, self.assumed_density)
 
+    def paths(
+        self,
+        carm: CArm,
+        detector: Detector | None = None,
+        trajectories: Sequence[Trajectory] = (),
+        pins: Sequence[PinLike] = (),
+        *,
+        draft: bool = False,
+    ) -> Paths:
+        """How far each ray goes through water, bone and metal; numbers as in `take`."""
+        detector = (detector or Detector()).halved() if draft else detector or Detector()
+        geometry, projector = CArmGeometry.of(carm, detector), self._coarse if draft else self._projector
+        total, dense = (self._background(projector, geometry, above) for above in (0.0, SOFT_VALUE))
+        solids = metal_solids(trajectories, pins)
+        lengths = np.zeros((2, geometry.rows, geometry.columns), np.float32)
+        if solids:
+            found = metal_along_rays(projector.attenuation, geometry, solids, SOFT_VALUE)
+            total, dense = total - found.tissue.astype(np.float32), dense - found.dense.astype(np.float32)
+            lengths = found.lengths_mm.astype(np.float32)
+        bone = dense * np.float32(1000.0 / (MU_WATER_PER_MM * (BONE_VALUE - SOFT_VALUE)))
+        water = total * np.float32(1.0 / MU_WATER_PER_MM) - bone * np.float32(BONE_VALUE / 1000.0)
+        return Paths(water, bone, lengths[0], lengths[1])
+
     @functools.cached_property
     def _coarse(self) -> SliceProjector:
         return SliceProjector(halved(self._projector.attenuation))
 
-    def _background(self, projector: SliceProjector, geometry: CArmGeometry) -> NDArray[np.float32]:
+    def _background(self, projector: SliceProjector, geometry: CArmGeometry, above: float = 0.0) -> NDArray[np.float32]:
         key = (
+            above,
             *projector.attenuation.grid.spacing_mm.tolist(),
             *geometry.source_lps_mm.tolist(),
             *geometry.origin_lps_mm.tolist(),
@@ -100,7 +124,7 @@ class Fluoroscope:
         if key in self._backgrounds:
             self._backgrounds.move_to_end(key)
             return self._backgrounds[key]
-        image = projector.project(geometry)
+        image = projector.project(geometry, above)
         self._backgrounds[key] = image
         if len(self._backgrounds) > _KEPT_BACKGROUNDS:
             self._backgrounds.popitem(last=False)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,8 +36,9 @@ class Slices(NamedTuple):
     """A volume seen as slices across one of its axes, and the part of each slice that is not zero.
 
     `flat` holds the values in an order in which index (m, t, z) lies at m * step_m + t * step_t + z; `count_t` and
-    `count_z` say how many t and z there are. `content` (m, 4) is the first and last t and z of each slice that has a
-    value, widened by one; a slice without any has its last before its first.
+    `count_z` say how many t and z there are. Of a value only what lies `above` counts. `content` (m, 4) is the first
+    and last t and z of each slice where that is more than nothing, widened by one; a slice without any has its last
+    before its first.
     """
 
     flat: NDArray[Any]
@@ -44,6 +46,7 @@ class Slices(NamedTuple):
     count_z: int
     step_m: int
     step_t: int
+    above: float
     content: NDArray[np.int64]
 
 
@@ -59,8 +62,10 @@ class Sheet(NamedTuple):
     rows: int
 
 
-def slices_across(values: NDArray[Any], axis: int) -> Slices:
-    """The slices of a C-ordered volume across one of its axes; a copy only for the last one.
+def slices_across(values: NDArray[Any], axis: int, above: float = 0.0) -> Slices:
+    """The slices of a C-ordered volume across one of its axes, and what of its values is `above`.
+
+    The values are copied only for the last axis.
 
     Examples
     --------
@@ -77,18 +82,18 @@ def slices_across(values: NDArray[Any], axis: int) -> Slices:
     else:
         flat, shape, step_m, step_t = np.ascontiguousarray(values.transpose(2, 0, 1)), (nk, ni, nj), ni * nj, nj
     flat = flat.reshape(-1)
-    return Slices(flat, shape[1], shape[2], step_m, step_t, _content(flat, *shape, step_m, step_t))
+    return Slices(flat, shape[1], shape[2], step_m, step_t, above, _content(flat, *shape, step_m, step_t, above))
 
 
 @njit(cache=True, parallel=True)
-def _content(flat: Any, nm: int, nt: int, nz: int, step_m: int, step_t: int) -> NDArray[np.int64]:
+def _content(flat: Any, nm: int, nt: int, nz: int, step_m: int, step_t: int, above: float) -> NDArray[np.int64]:
     content = np.empty((nm, 4), np.int64)
     for m in prange(nm):
         t_first, t_last, z_first, z_last = nt, -1, nz, -1
         for t in range(nt):
             start = m * step_m + t * step_t
             for z in range(nz):
-                if flat[start + z] != 0:
+                if flat[start + z] > above:
                     t_first, t_last = min(t_first, t), t
                     z_first, z_last = min(z_first, z), max(z_last, z)
         if t_last < 0:
@@ -164,18 +169,20 @@ class SliceProjector:
 
     def __init__(self, attenuation: Attenuation) -> None:
         self.attenuation = attenuation
-        self._slices: dict[int, Slices] = {}
+        self._slices: dict[tuple[int, float], Slices] = {}
 
-    def project(self, geometry: CArmGeometry) -> NDArray[np.float32]:
-        """Attenuation integrated along the ray to every pixel, (rows, columns); see `projector.project_volume`."""
+    def project(self, geometry: CArmGeometry, above: float = 0.0) -> NDArray[np.float32]:
+        """Attenuation integrated along the ray to every pixel, (rows, columns); see `projector.project_volume`.
+
+        Of every voxel's value, only what lies `above` counts.
+        """
         source, rays = index_rays(self.attenuation.grid, geometry)
         main = main_axis(rays, geometry)
-        if main not in self._slices:
-            self._slices[main] = slices_across(self.attenuation.values, main)
-        slices, order = self._slices[main], list(axes_of(main))
+        slices, order = self._across(main, above), list(axes_of(main))
         sheet = sheet_for(slices, main, source, rays, geometry)
         if sheet is None:
-            return project(self.attenuation, geometry)
+            values = np.maximum(self.attenuation.values - self.attenuation.values.dtype.type(above), 0)
+            return project(replace(self.attenuation, values=values), geometry)
         total = np.empty((sheet.rows, sheet.columns), np.float32)
         sheared(slices, source[order], sheet, total)
         image = np.empty((geometry.rows, geometry.columns), np.float32)
@@ -186,6 +193,13 @@ class SliceProjector:
         warped(total, sheet, source[order], mtz, rays_mm, float(self.attenuation.mu_per_value), image)
         return image
 
+    def _across(self, main: int, above: float) -> Slices:
+        if (main, above) not in self._slices:
+            same = next((s for (axis, _), s in self._slices.items() if axis == main), None)
+            found = slices_across(self.attenuation.values, main, above)
+            self._slices[main, above] = found if same is None else found._replace(flat=same.flat)
+        return self._slices[main, above]
+
 
 @njit(cache=True, parallel=True, fastmath=_FAST, error_model="numpy")
 def sheared(slices: Slices, source: Any, sheet: Sheet, out: Any) -> None:
@@ -194,6 +208,7 @@ def sheared(slices: Slices, source: Any, sheet: Sheet, out: Any) -> None:
     `source` is the tube's (m, t, z).
     """
     flat, content, nt, nz = slices.flat, slices.content, slices.count_t, slices.count_z
+    above, nothing = np.float32(slices.above), np.float32(0.0)
     for block in prange(sheet.rows // _LANES):
         total = np.zeros((sheet.columns, _LANES), np.float32)
         line = np.zeros((nt + 2, _LANES), np.float32)
@@ -222,7 +237,7 @@ def sheared(slices: Slices, source: Any, sheet: Sheet, out: Any) -> None:
             for t in range(first, last + 1):
                 start = m * slices.step_m + t * slices.step_t + low
                 for k in range(high - low + 1):
-                    column[k] = np.float32(flat[start + k])
+                    column[k] = max(np.float32(flat[start + k]) - above, nothing)
                 for lane in range(_LANES):
                     p, q = column[at[lane]], column[at[lane] + 1]
                     line[t - first, lane] = p + part[lane] * (q - p)

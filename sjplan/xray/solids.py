@@ -14,6 +14,9 @@ from sjplan.core.errors import GeometryError
 from sjplan.core.trajectory import Trajectory, section_axes
 from sjplan.xray.attenuation import MU_STEEL_PER_MM, MU_TITANIUM_PER_MM
 
+METALS: Final = ("titanium", "steel")
+"""What implants and pins are made of."""
+
 PIN_RADIUS_MM: Final = 1.6
 """Guide pin of 3.2 mm (TORQ 510(k) K213667, CLINICAL.md 1.3)."""
 
@@ -64,7 +67,9 @@ class MetalSolid:
     corner_radius_mm : float
         Their radius.
     mu_per_mm : float
-        Linear attenuation of the metal.
+        Linear attenuation of the metal at 60 keV; where solids overlap, the larger counts.
+    metal : int
+        Which of `METALS` it is made of.
     """
 
     base_lps_mm: Array
@@ -73,6 +78,7 @@ class MetalSolid:
     centres_mm: Array
     corner_radius_mm: float
     mu_per_mm: float
+    metal: int = 0
 
     @classmethod
     def of_trajectory(cls, trajectory: Trajectory, mu_per_mm: float = MU_TITANIUM_PER_MM) -> MetalSolid:
@@ -95,7 +101,7 @@ class MetalSolid:
         length = float(np.linalg.norm(along))
         u, v = section_axes(along, 0.0)
         axes = frozen([u, v, along / length])
-        return cls(p.entry_lps_mm, axes, length, frozen(np.zeros((3, 2))), p.radius_mm, mu_per_mm)
+        return cls(p.entry_lps_mm, axes, length, frozen(np.zeros((3, 2))), p.radius_mm, mu_per_mm, 1)
 
     def box_lps_mm(self) -> Array:
         """Eight corners, (8, 3), of a box round the solid."""
@@ -119,9 +125,9 @@ class MetalSolid:
         return np.concatenate([sides, cuts])
 
     def packed(self) -> NDArray[np.float64]:
-        """All numbers in one row of 39, in the order that the kernel of `sjplan.xray.chords` reads."""
+        """All numbers in one row of 40, in the order that the kernel of `sjplan.xray.chords` reads."""
         head = [*self.base_lps_mm, *self.axes.ravel(), self.length_mm, self.corner_radius_mm, self.mu_per_mm]
-        return np.array([*head, *self.centres_mm.ravel(), *self.half_planes().ravel()])
+        return np.array([*head, *self.centres_mm.ravel(), *self.half_planes().ravel(), self.metal])
 
 
 def metal_solids(trajectories: Iterable[Trajectory] = (), pins: Iterable[PinLike] = ()) -> tuple[MetalSolid, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +69,18 @@ class CArm:
                 found=f"{self.source_to_isocentre_mm}",
                 wanted=f"0 to {self.source_to_detector_mm} mm",
             )
+
+
+class Paths(NamedTuple):
+    """Length in mm of each pixel's ray, (rows, columns) float32, in what it passes.
+
+    Water is what soft tissue amounts to: fat counts for less than its length. Bone is cortical bone.
+    """
+
+    water_mm: NDArray[np.float32]
+    bone_mm: NDArray[np.float32]
+    titanium_mm: NDArray[np.float32]
+    steel_mm: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

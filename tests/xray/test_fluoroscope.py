@@ -4,11 +4,13 @@ import sys
 
 import numpy as np
 import pytest
-from xray_shapes import grid_about
+from xray_shapes import Ellipsoid, grid_about, share_inside
 
 from sjplan.core.implant import ImplantModel
 from sjplan.core.trajectory import Trajectory
 from sjplan.core.volume import CtVolume
+from sjplan.xray.attenuation import BONE_VALUE, MU_STEEL_PER_MM, MU_TITANIUM_PER_MM, MU_WATER_PER_MM
+from sjplan.xray.carm import CArmGeometry
 from sjplan.xray.fluoroscope import Fluoroscope, compile_kernels, take
 from sjplan.xray.projector import project_volume
 from sjplan.xray.types import CArm, Detector
@@ -109,3 +111,33 @@ def test_kernels_are_right_when_compiled_projector_first_and_when_loaded(tmp_pat
             [sys.executable, "-c", ORDER], env=environment, capture_output=True, encoding="utf-8", check=True
         )
         assert float(done.stdout) == pytest.approx(3.5 + 6.0, abs=1e-9)
+
+
+def test_paths_add_up_to_the_radiograph_at_its_energy():
+    """Water, bone and metal at 60 keV; the two implants' steel pin takes its place in them."""
+    scope, carm = Fluoroscope(_ct()), CArm(10, 20, 5, (0, 0, 0))
+    pins = [((70, 0, 20), (0, 0, 20), 1.6), ((70, -7, -6), (-20, 5, 3), 1.6)]
+    paths = scope.paths(carm, DETECTOR, [IMPLANT], pins)
+    bone_per_mm = BONE_VALUE / 1000.0 * MU_WATER_PER_MM
+    total = paths.water_mm * MU_WATER_PER_MM + paths.bone_mm * bone_per_mm
+    total += paths.titanium_mm * MU_TITANIUM_PER_MM + paths.steel_mm * MU_STEEL_PER_MM
+    assert total == pytest.approx(scope.take(carm, DETECTOR, [IMPLANT], pins).line_integral, abs=2e-4)
+    assert min(paths.bone_mm.max(), paths.titanium_mm.max(), paths.steel_mm.max()) > 2.0
+    plain = scope.paths(carm, DETECTOR)
+    assert not plain.titanium_mm.any()
+    assert not plain.steel_mm.any()
+    assert (paths.bone_mm <= plain.bone_mm + 1e-4).all()
+
+
+@pytest.mark.parametrize("angles", [(0, 0, 0), (90, 0, 0), (0, 85, 0), (30, -30, 10)])
+def test_a_ball_of_bone_in_water_is_seen_as_bone(angles):
+    """Lengths within 4 % of the longest on average: the ball's edge lies between voxels."""
+    grid = grid_about((0, 0, 0), (60, 60, 60), (1.5, 1.5, 1.5))
+    ball = Ellipsoid((3, -4, 5), (20, 20, 20))
+    share = share_inside(ball, grid)
+    hu = (share * (BONE_VALUE - 1000.0)).round().astype(np.int16)
+    carm, detector = CArm(*angles, (0, 0, 0)), Detector(50, 60, 1.8)
+    paths = Fluoroscope(CtVolume(grid, hu)).paths(carm, detector)
+    exact = ball.chords_mm(CArmGeometry.of(carm, detector))
+    assert np.abs(paths.bone_mm - exact).mean() < 0.04 * exact.max()
+    assert np.abs(paths.bone_mm - exact)[exact > 30].max() < 0.03 * exact.max()
