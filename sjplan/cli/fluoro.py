@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
     from sjplan.core.trajectory import Trajectory
     from sjplan.core.volume import CtVolume
     from sjplan.io.cases import Case as CaseData
+    from sjplan.xray.frame import FrameMaker
     from sjplan.xray.types import Radiograph
+
+Mode = Literal["fluoroscopy", "single-shot"]
 
 
 def fluoro(
@@ -33,6 +37,11 @@ def fluoro(
     out: Annotated[FilePath, Parameter(help="PNG file to write.")],
     plan: Annotated[FilePath | None, Parameter(help="plan.json whose implants are put in.")] = None,
     npy: Annotated[FilePath | None, Parameter(help="Also write the line integrals, as a NumPy file.")] = None,
+    device: Annotated[str | None, Parameter(help="C-arm whose frame it is: flat-panel or intensifier-12.")] = None,
+    mode: Annotated[Mode, Parameter(help="What --device exposes for.")] = "single-shot",
+    kvp: Annotated[float | None, Parameter(help="Voltage of --device; by brightness control if left out.")] = None,
+    seed: Annotated[int, Parameter(help="Of the noise of --device.")] = 0,
+    signal: Annotated[FilePath | None, Parameter(help="Also write the signal of --device, as a NumPy file.")] = None,
     overlays: Annotated[bool, Parameter(help="Draw outlines, names and letters over the picture.")] = True,
     inverted: Annotated[bool, Parameter(negative="", help="Bone white, as on a film.")] = False,
     labels: Labels = None,
@@ -44,13 +53,17 @@ def fluoro(
 ) -> int:
     """Take one simulated radiograph.
 
-    A label map without a CT gets assumed densities, and the picture says so.
+    A label map without a CT gets assumed densities, and the picture says so. Without --device the picture shows line
+    integrals at one energy: no scatter, no noise.
     """
+    import numpy as np
+
     from sjplan.cli.patient_views import patient_views
     from sjplan.views.standard import parse_view
-    from sjplan.xray.fluoroscope import take
+    from sjplan.xray.fluoroscope import Fluoroscope
 
     _require_png(out)
+    maker = _frame_maker(device, kvp, signal)
     require_opengl()
     with progress("xray", intake=0.6) as reporter:
         implants = planned_implants(plan, catalogue)
@@ -58,13 +71,23 @@ def fluoro(
         found = patient_views(data, part_of(reporter, 0.3, 0.6))
         carm = parse_view(view, found.views)
         reporter("taking the radiograph", 0.6)
-        radiograph = take(ct_of(data), carm, trajectories=tuple(implants.values()))
+        scope, metal = Fluoroscope(ct_of(data)), tuple(implants.values())
+        if maker is None:
+            radiograph = scope.take(carm, trajectories=metal)
+        else:
+            rng = np.random.default_rng(seed)
+            radiograph = scope.shoot(maker.device.pose(carm), maker, metal, rng=rng, mode=mode, kvp=kvp)
         reporter("drawing the picture", 0.9)
         picture = _drawn(radiograph, found, implants, view, overlays=overlays, inverted=inverted)
-        _write(out, picture, npy, radiograph.line_integral)
+        _write(out, picture, [(npy, radiograph.line_integral), (signal, radiograph.signal)])
     notes = [*found.notes, *(["densities are assumed: the case has no CT"] if radiograph.assumed_density else [])]
     if json:
-        document = {"view": view, "carm": carm_numbers(carm), "out": str(out), "notes": notes}
+        document: dict[str, object] = {
+            "view": view, "carm": carm_numbers(radiograph.carm), "out": str(out), "notes": notes,
+        }  # fmt: skip
+        given = asdict(radiograph.exposure) if radiograph.exposure is not None else None
+        exposure = {name: round(value, 4) for name, value in given.items()} if given else None
+        document |= {"device": device, "exposure": exposure, "signal": str(signal) if signal else None}
         print_json(document | {"assumed_density": radiograph.assumed_density, "npy": str(npy) if npy else None})
         return 0
     out_console().print(str(out), markup=False)
@@ -124,16 +147,42 @@ def _require_png(out: Path) -> None:
         raise InputError(str(out), found=found, wanted="a file name in a folder that exists")
 
 
-def _write(out: Path, picture: bytes, npy: Path | None, line_integral: object) -> None:
-    """Both files, or neither: the array is written first, so that the picture is the sign that all is done."""
+def _frame_maker(device: str | None, kvp: float | None, signal: Path | None) -> FrameMaker | None:
+    """What makes frames of a device; None where none is asked for."""
+    from sjplan.core.errors import InputError, unknown_name
+    from sjplan.io.carms import read_carms
+    from sjplan.io.physics import read_physics
+    from sjplan.xray.frame import FrameMaker
+    from sjplan.xray.spectrum import KVP_RANGE
+
+    if device is None:
+        for name, value in (("--kvp", kvp), ("--signal", signal)):
+            if value is not None:
+                raise InputError(
+                    name, found="no --device", wanted="a device whose frame it is", fix="--device flat-panel"
+                )
+        return None
+    carms = read_carms()
+    if device not in carms:
+        raise unknown_name("--device", device, carms)
+    low, high = KVP_RANGE
+    if kvp is not None and not low <= kvp <= high:
+        raise InputError("--kvp", found=f"{kvp:g}", wanted=f"{low:g} to {high:g} kV")
+    return FrameMaker(read_physics(), carms[device])
+
+
+def _write(out: Path, picture: bytes, arrays: list[tuple[Path | None, object]]) -> None:
+    """All files, or none: the arrays are written first, so that the picture is the sign that all is done."""
     import io
 
     import numpy as np
 
     from sjplan.io.atomic import write_bytes
 
-    if npy is not None:
+    for path, array in arrays:
+        if path is None:
+            continue
         buffer = io.BytesIO()
-        np.save(buffer, np.asarray(line_integral))
-        write_bytes(npy, buffer.getvalue())
+        np.save(buffer, np.asarray(array))
+        write_bytes(path, buffer.getvalue())
     write_bytes(out, picture)

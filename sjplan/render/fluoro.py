@@ -23,6 +23,7 @@ from sjplan.render.png import encode_png, save_picture
 from sjplan.render.sections import shadow_outline_px
 from sjplan.render.style import PIN_COLOUR, slot_colour, words
 from sjplan.xray.carm import CArmGeometry
+from sjplan.xray.pincushion import DrawnOut
 from sjplan.xray.solids import Pin, PinLike
 from sjplan.xray.types import Radiograph
 
@@ -173,8 +174,8 @@ def fluoro_picture(
         PNG of rows x columns detector pixels times `zoom`; names, where shown, stand in a gutter on either side.
     """
     over = overlays or FluoroOverlays(show_outlines=False, show_names=False, show_letters=False, show_caption=False)
-    grey = display_grey(radiograph.line_integral, inverted=inverted)
-    geometry = CArmGeometry.of(radiograph.carm, radiograph.detector)
+    grey = display_grey(radiograph.darkness, inverted=inverted)
+    geometry = DrawnOut.like(CArmGeometry.of(radiograph.carm, radiograph.detector), radiograph.pincushion)
     first_column, first_row = 0, 0
     if around_lps_mm is not None:
         first_column, first_row, side = _square(geometry.project(around_lps_mm), grey.shape)

@@ -13,9 +13,19 @@ from numpy.typing import NDArray
 from sjplan.core.grid import Grid
 from sjplan.core.trajectory import Trajectory
 from sjplan.core.volume import CtVolume
-from sjplan.xray.attenuation import BONE_VALUE, MU_WATER_PER_MM, SOFT_VALUE, Attenuation, halved
+from sjplan.xray.attenuation import (
+    BONE_VALUE,
+    MU_STEEL_PER_MM,
+    MU_TITANIUM_PER_MM,
+    MU_WATER_PER_MM,
+    SOFT_VALUE,
+    Attenuation,
+    halved,
+)
 from sjplan.xray.carm import CArmGeometry
 from sjplan.xray.chords import add_solids, metal_along_rays
+from sjplan.xray.device import Mode
+from sjplan.xray.frame import FrameMaker
 from sjplan.xray.shear_warp import SliceProjector
 from sjplan.xray.solids import PinLike, metal_solids
 from sjplan.xray.types import CArm, Detector, Paths, Radiograph
@@ -105,6 +115,42 @@ class Fluoroscope:
         bone = dense * np.float32(1000.0 / (MU_WATER_PER_MM * (BONE_VALUE - SOFT_VALUE)))
         water = total * np.float32(1.0 / MU_WATER_PER_MM) - bone * np.float32(BONE_VALUE / 1000.0)
         return Paths(water, bone, lengths[0], lengths[1])
+
+    def shoot(
+        self,
+        carm: CArm,
+        maker: FrameMaker,
+        trajectories: Sequence[Trajectory] = (),
+        pins: Sequence[PinLike] = (),
+        *,
+        detector: Detector | None = None,
+        rng: np.random.Generator | None = None,
+        mode: Mode = "fluoroscopy",
+        kvp: float | None = None,
+        draft: bool = False,
+    ) -> Radiograph:
+        """Take one radiograph as a device would: exposed, scattered, noisy and blurred.
+
+        Parameters
+        ----------
+        carm, trajectories, pins, draft
+            As in `take`; the pose's distances should be the device's (see `Device.pose`).
+        maker : FrameMaker
+            Of the device.
+        detector : Detector, optional
+            The device's whole field in 512 x 512 by default.
+        rng, mode, kvp
+            See `FrameMaker.make`.
+        """
+        detector = detector or maker.device.detector()
+        paths = self.paths(carm, detector, trajectories, pins, draft=draft)
+        detector = detector.halved() if draft else detector
+        signal, exposure = maker.make(paths, detector.pixel_mm, rng, mode, kvp)
+        mu = MU_WATER_PER_MM, BONE_VALUE / 1000.0 * MU_WATER_PER_MM, MU_TITANIUM_PER_MM, MU_STEEL_PER_MM
+        total = np.zeros_like(signal)
+        for per_mm, path in zip(mu, paths, strict=True):
+            total += np.float32(per_mm) * path
+        return Radiograph(total, carm, detector, self.assumed_density, signal, exposure, maker.device.pincushion)
 
     @functools.cached_property
     def _coarse(self) -> SliceProjector:

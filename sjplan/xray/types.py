@@ -83,6 +83,29 @@ class Paths(NamedTuple):
     steel_mm: NDArray[np.float32]
 
 
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """One frame's exposure and its dose.
+
+    Parameters
+    ----------
+    kvp, mas : float
+        Tube voltage, and charge of the pulse.
+    detector_ngy : float
+        Mean air kerma behind the grid in the middle of the field, primary radiation only.
+    entrance_ugy : float
+        Air kerma where the beam enters the skin, without backscatter.
+    dose_area_ugy_m2 : float
+        Air kerma times the field's area, the same at every distance.
+    """
+
+    kvp: float
+    mas: float
+    detector_ngy: float
+    entrance_ugy: float
+    dose_area_ugy_m2: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Radiograph:
     """An image and what it means.
@@ -95,15 +118,36 @@ class Radiograph:
         How it was taken.
     assumed_density : bool
         Whether the densities were invented for a label map without a CT.
+    signal : (rows, columns) float32, optional
+        What a detector showed, above 0, as a share of the open beam's: over a whole spectrum, with scatter and noise.
+    exposure : Exposure, optional
+        How that frame was exposed.
+    pincushion : float
+        How far the signal's picture is drawn out at its edge; see `xray.pincushion`.
     """
 
     line_integral: NDArray[np.float32]
     carm: CArm
     detector: Detector
     assumed_density: bool = False
+    signal: NDArray[np.float32] | None = None
+    exposure: Exposure | None = None
+    pincushion: float = 0.0
 
     def __post_init__(self) -> None:
         image = frozen(self.line_integral, np.float32)
         if image.shape != (self.detector.rows, self.detector.columns) or not np.isfinite(image).all():
             raise GeometryError("radiograph", found=f"shape {image.shape}", wanted="the detector's, all finite")
         object.__setattr__(self, "line_integral", image)
+        if self.signal is not None:
+            signal = frozen(self.signal, np.float32)
+            if signal.shape != image.shape or not (np.isfinite(signal).all() and (signal > 0.0).all()):
+                raise GeometryError(
+                    "signal", found=f"shape {signal.shape}", wanted="the detector's, finite and above 0"
+                )
+            object.__setattr__(self, "signal", signal)
+
+    @property
+    def darkness(self) -> NDArray[np.float32]:
+        """What a monitor's window is put on: the signal's logarithm, falling; line integrals where there is none."""
+        return self.line_integral if self.signal is None else -np.log(self.signal)

@@ -1,0 +1,104 @@
+"""A C-arm as a machine: its geometry, tube and detector, and what its exposure control aims at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+import numpy as np
+
+from sjplan.core.errors import GeometryError
+from sjplan.xray.spectrum import KVP_RANGE
+from sjplan.xray.types import CArm, Detector
+
+Kind = Literal["flat-panel", "intensifier"]
+Mode = Literal["fluoroscopy", "single-shot"]
+
+TARGET_NGY: Final[Mapping[Mode, float]] = {"fluoroscopy": 10.0, "single-shot": 150.0}
+"""Air kerma behind the grid that a frame is exposed to: 5 to 20 nanogray and 100 or more (CLINICAL.md 3.6)."""
+
+GRID_PRIMARY: Final = 0.70
+GRID_SCATTER: Final = 0.15
+"""What an antiscatter grid lets through (CLINICAL.md 3.6)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One model of C-arm.
+
+    Parameters
+    ----------
+    id, summary : str
+        Name, and what it is.
+    kind : {"flat-panel", "intensifier"}
+        Square field, or round with pincushion and veiling glare.
+    source_to_isocentre_mm, source_to_detector_mm, field_mm : float
+        Distances, and the side or diameter of the field.
+    focal_spot_mm : float
+        Its width.
+    kvp_min, kvp_max, ma_at_min, ma_at_max, frames_per_s : float
+        Exposure control: the current that goes with a voltage, along a line, and pulses a second.
+    filters_mm : mapping
+        In the beam at all times.
+    mtf50_per_mm : float
+        Line pairs per mm of which the detector shows half the contrast.
+    glare_share : float
+        Share of an intensifier's light that is spread over the picture.
+    pincushion : float
+        How much larger the picture is at the field's edge than in its middle, as a share.
+    heel_share : float
+        How much less there is at the anode's edge of the field, and how much more at the other, as a share.
+    """
+
+    id: str
+    summary: str
+    kind: Kind
+    source_to_isocentre_mm: float
+    source_to_detector_mm: float
+    field_mm: float
+    focal_spot_mm: float
+    kvp_min: float
+    kvp_max: float
+    ma_at_min: float
+    ma_at_max: float
+    frames_per_s: float
+    filters_mm: Mapping[str, float]
+    mtf50_per_mm: float
+    glare_share: float
+    pincushion: float
+    heel_share: float
+
+    def __post_init__(self) -> None:
+        low, high = KVP_RANGE
+        if not low <= self.kvp_min < self.kvp_max <= high:
+            found = f"{self.kvp_min:g} to {self.kvp_max:g}"
+            raise GeometryError(f"{self.id} kvp", found=found, wanted=f"a range within {low:g} to {high:g} kV")
+        if not 0 < self.source_to_isocentre_mm < self.source_to_detector_mm:
+            raise GeometryError(
+                f"{self.id} source_to_isocentre_mm",
+                found=f"{self.source_to_isocentre_mm:g}",
+                wanted=f"0 to {self.source_to_detector_mm:g} mm",
+            )
+
+    def detector(self, pixels: int = 512) -> Detector:
+        """The whole field in so many rows and columns."""
+        return Detector(pixels, pixels, self.field_mm / pixels)
+
+    def pose(self, carm: CArm) -> CArm:
+        """The same pose with this device's distances."""
+        return replace(
+            carm,
+            source_to_isocentre_mm=self.source_to_isocentre_mm,
+            source_to_detector_mm=self.source_to_detector_mm,
+        )
+
+    def ma_at(self, kvp: float) -> float:
+        """Tube current that exposure control pairs with a voltage, in mA."""
+        return float(np.interp(kvp, [self.kvp_min, self.kvp_max], [self.ma_at_min, self.ma_at_max]))
+
+    def blur_mm(self, magnification: float) -> float:
+        """Standard deviation at the detector of its own blur and of the focal spot's, for an object so magnified."""
+        detector = np.sqrt(np.log(2.0) / 2.0) / (np.pi * self.mtf50_per_mm)
+        spot = self.focal_spot_mm * max(magnification - 1.0, 0.0) / np.sqrt(12.0)
+        return float(np.hypot(detector, spot))

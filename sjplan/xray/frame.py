@@ -1,0 +1,206 @@
+"""One frame of a C-arm: from the paths of the rays to what its detector shows, with scatter, noise and blur."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from numba import njit, prange
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter, zoom
+
+from sjplan.core.arrays import Array
+from sjplan.xray.device import GRID_PRIMARY, GRID_SCATTER, Device, Mode
+from sjplan.xray.exposure import automatic_exposure
+from sjplan.xray.pincushion import drawn_out
+from sjplan.xray.signal import SignalTable, csi_weights, shares, signal_table
+from sjplan.xray.spectrum import Beam, PhysicsTables, beam
+from sjplan.xray.types import Exposure, Paths
+
+_SCATTER_EVERY: Final = 16
+_SCATTER_MM: Final = 50.0
+"""Standard deviation of the scatter's spread at the detector (40 to 60 mm, CLINICAL.md 3.6)."""
+
+_SCATTER_AT_210_MM, _SCATTER_POWER = 3.0, 1.36
+"""Scatter to primary without a grid: 2 to 4 behind 20 to 22 cm, 4 to 8 behind 32 to 38 cm (CLINICAL.md 3.6)."""
+
+_BONE_AS_WATER: Final = 1.8
+"""Bone scatters about as its mass of water does."""
+
+_GLARE_SHARE_OF_FIELD: Final = 0.15
+_ELECTRONIC_QUANTA: Final = 3.0
+"""Electronic noise of a pixel, as so many typical quanta; a default."""
+
+_LEAST_SHARE: Final = 1e-6
+
+
+@dataclass(slots=True, eq=False)
+class FrameMaker:
+    """Makes frames of one C-arm; tables of the detector's signal are kept for each voltage.
+
+    Parameters
+    ----------
+    tables, device : PhysicsTables, Device
+        What the frames rest on.
+    """
+
+    tables: PhysicsTables
+    device: Device
+    _signal: dict[tuple[float, str], SignalTable] = field(default_factory=dict)
+
+    def make(
+        self,
+        paths: Paths,
+        pixel_mm: float,
+        rng: np.random.Generator | None = None,
+        mode: Mode = "fluoroscopy",
+        kvp: float | None = None,
+    ) -> tuple[NDArray[np.float32], Exposure]:
+        """One frame, and how it was exposed.
+
+        Parameters
+        ----------
+        paths : Paths
+            What the rays go through.
+        pixel_mm : float
+            Distance between the detector's pixels.
+        rng : Generator, optional
+            For quanta and electronics; without one the frame has no noise.
+        mode, kvp
+            See `automatic_exposure`.
+
+        Returns
+        -------
+        (rows, columns) float32
+            Signal as a share of what the open beam gives behind the grid in the middle of the field, above 0.
+        Exposure
+            Voltage, charge and dose.
+        """
+        exposure = automatic_exposure(self.tables, self.device, paths, mode, kvp)
+        source = beam(self.tables, exposure.kvp, self.device.filters_mm)
+        open_share = self._heel(paths.water_mm.shape) * self._field(paths.water_mm.shape)
+        primary = self._behind(source, paths) * open_share
+        signal = primary + self._scatter(primary, paths, pixel_mm) * np.float32(GRID_SCATTER / GRID_PRIMARY)
+        if rng is not None:
+            quanta, share_of_one = self._quanta(source, exposure, paths, pixel_mm)
+            signal = _with_noise(signal, rng, quanta, share_of_one)
+        signal = self._shown(signal, pixel_mm)
+        return np.maximum(signal, np.float32(_LEAST_SHARE)), exposure
+
+    def _table(self, source: Beam, metal: str) -> SignalTable:
+        key = source.kvp, metal
+        if key not in self._signal:
+            self._signal[key] = signal_table(self.tables, source, csi_weights(self.tables), metal or None)
+        return self._signal[key]
+
+    def _behind(self, source: Beam, paths: Paths) -> NDArray[np.float32]:
+        """Share of the open beam's signal behind the patient; where both metals are met, by the direct sum."""
+        out = np.empty(paths.water_mm.shape, np.float32)
+        titanium, steel = (bool(p.any()) for p in paths[2:])
+        shares(self._table(source, "titanium" if titanium else ""), *paths[:3], out)
+        if steel:
+            pinned = np.nonzero(paths.steel_mm > 0)
+            rows = Paths(*(p[pinned][None] for p in paths))
+            some = np.empty((1, len(pinned[0])), np.float32)
+            shares(self._table(source, "steel"), rows.water_mm, rows.bone_mm, rows.steel_mm, some)
+            both = np.flatnonzero(rows.titanium_mm[0] > 0)
+            some[0, both] = self._direct(source, np.stack([p[0, both] for p in rows], axis=1))
+            out[pinned] = some[0]
+        return out
+
+    def _direct(self, source: Beam, paths_mm: Array) -> Array:
+        """Share of the open beam's signal behind (n, 4) paths, summed over all energies."""
+        seen = source.fluence * csi_weights(self.tables)
+        return np.asarray(np.exp(-np.maximum(paths_mm, 0.0) @ self._mu()) @ (seen / seen.sum()))
+
+    def _mu(self) -> Array:
+        return np.stack([self.tables.mu(name) for name in ("water", "bone", "titanium", "steel")])
+
+    def _heel(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """The anode takes more from rays at its own side, the feet of the picture."""
+        down = np.linspace(-1.0, 1.0, shape[0], dtype=np.float32)[:, None]
+        return np.asarray(1.0 - np.float32(self.device.heel_share) * down, dtype=np.float32)
+
+    def _field(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """1 inside the field, 0 outside: round for an intensifier."""
+        if self.device.kind == "flat-panel":
+            return np.ones((1, 1), np.float32)
+        return np.asarray(_from_middle(shape) <= 1.0, dtype=np.float32)
+
+    def _scatter(self, primary: NDArray[np.float32], paths: Paths, pixel_mm: float) -> NDArray[np.float32]:
+        """Scattered signal in front of the grid: more behind more tissue, spread far, so that few pixels tell it."""
+        every = _SCATTER_EVERY
+        thick = np.maximum(paths.water_mm[::every, ::every] + _BONE_AS_WATER * paths.bone_mm[::every, ::every], 0.0)
+        ratio = _SCATTER_AT_210_MM * (thick / 210.0) ** _SCATTER_POWER
+        spread = gaussian_filter(ratio * primary[::every, ::every], _SCATTER_MM / (every * pixel_mm), mode="nearest")
+        size = primary.shape
+        coarse = zoom(spread, [n / m for n, m in zip(size, spread.shape, strict=True)], order=1, mode="nearest")
+        return np.asarray(coarse[: size[0], : size[1]], dtype=np.float32)
+
+    def _quanta(self, source: Beam, exposure: Exposure, paths: Paths, pixel_mm: float) -> tuple[float, float]:
+        """How many quanta of the typical signal the open beam gives a pixel, and the share that one of them is.
+
+        Energies weigh as they do behind the mean path of the field's middle.
+        """
+        rows, columns = paths.water_mm.shape
+        middle = [float(p[rows // 4 : -rows // 4, columns // 4 : -columns // 4].mean()) for p in paths[:2]]
+        behind = np.exp(-np.array(middle) @ self._mu()[:2])
+        weights = csi_weights(self.tables)
+        seen = source.fluence * behind * weights
+        typical = float((seen * weights).sum() / seen.sum())
+        area_cm2 = (pixel_mm / 10.0) ** 2 * (1000.0 / self.device.source_to_detector_mm) ** 2
+        total = float((source.fluence * weights).sum()) * exposure.mas * area_cm2 * GRID_PRIMARY
+        return total / typical, typical / total
+
+    def _shown(self, signal: NDArray[np.float32], pixel_mm: float) -> NDArray[np.float32]:
+        """Blurred, and for an intensifier with glare and pincushion."""
+        device = self.device
+        magnification = device.source_to_detector_mm / device.source_to_isocentre_mm
+        shown = _blurred(signal, device.blur_mm(magnification) / pixel_mm)
+        if device.kind == "intensifier":
+            inside = self._field(signal.shape)
+            wide = gaussian_filter(shown[::8, ::8], _GLARE_SHARE_OF_FIELD * signal.shape[0] / 8.0)
+            glare = zoom(wide, [n / m for n, m in zip(signal.shape, wide.shape, strict=True)], order=1)
+            shown = (1.0 - device.glare_share) * shown + device.glare_share * glare[: len(signal), : signal.shape[1]]
+            shown = drawn_out(shown, device.pincushion) * inside
+        return np.asarray(shown, dtype=np.float32)
+
+
+def _from_middle(shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Distance of every pixel from the middle of the field, 1 at the middle of its edges."""
+    down, across = (np.linspace(-1.0, 1.0, n, dtype=np.float32) for n in shape)
+    return np.hypot(down[:, None], across[None])
+
+
+def _with_noise(
+    signal: NDArray[np.float32], rng: np.random.Generator, quanta: float, share_of_one: float
+) -> NDArray[np.float32]:
+    """Poisson noise of the quanta and the electronics' own, both as normal deviates."""
+    deviates = rng.standard_normal(signal.shape, dtype=np.float32)
+    variance = signal * np.float32(1.0 / max(quanta, 1e-9)) + np.float32((_ELECTRONIC_QUANTA * share_of_one) ** 2)
+    return np.asarray(signal + deviates * np.sqrt(variance), dtype=np.float32)
+
+
+def _blurred(image: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32]:
+    """Smoothed by a kernel of 3 by 3 with the same spread, or by a true Gaussian where it has to be wider."""
+    if sigma_px > 0.7:
+        return np.asarray(gaussian_filter(image, sigma_px, mode="nearest"))
+    out = np.empty_like(image)
+    _three_by_three(image, np.float32(0.5 * sigma_px**2), out)
+    return out
+
+
+@njit(cache=True, parallel=True)
+def _three_by_three(image: Any, beside: Any, out: Any) -> None:
+    """Weights (beside, 1 - 2 beside, beside) down and across; the edge counts twice."""
+    rows, columns = image.shape
+    middle = np.float32(1.0) - np.float32(2.0) * beside
+    for row in prange(rows):
+        above, below = max(row - 1, 0), min(row + 1, rows - 1)
+        line = np.empty(columns + 2, np.float32)
+        for column in range(columns):
+            line[column + 1] = middle * image[row, column] + beside * (image[above, column] + image[below, column])
+        line[0], line[columns + 1] = line[1], line[columns]
+        for column in range(columns):
+            out[row, column] = middle * line[column + 1] + beside * (line[column] + line[column + 2])
