@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import pyvista as pv
@@ -38,11 +38,27 @@ than bone does: a window that reached up to them would leave the bone pale."""
 WINDOW_HEADROOM: Final = 0.6
 """How far the window goes on beyond the upper percentile, as a share of its width: dense bone keeps its shades."""
 
-HARMONISE: Final = 0.65
-"""Share of the slow changes (soft tissue, wedge of the body) taken out before display, as C-arms do by default."""
 
-HARMONISE_SCALE: Final = 0.06
-"""What counts as slow: the blur's standard deviation as a share of the image's width; a sacrum is about half of it."""
+class Look(NamedTuple):
+    """Display processing, as C-arms do it by default.
+
+    `harmonise` is the share of the slow changes (soft tissue, wedge of the body) that is taken out; slow is what a blur
+    of `slow` times the image's width leaves (a sacrum is about half of the width). `edge` is how much of what a blur of
+    `fine` takes away is added. The window is measured where it is at least `thick` times as dark as almost everywhere.
+    """
+
+    harmonise: float
+    slow: float
+    edge: float
+    fine: float
+    thick: float
+
+
+INTEGRAL_LOOK: Final = Look(0.65, 0.06, 0.0, 0.005, 0.0)
+"""For line integrals, which have all their contrast."""
+
+FRAME_LOOK: Final = Look(0.85, 0.08, 0.7, 0.005, 0.6)
+"""For a detector's signal: scatter takes contrast from it, most behind the thickest parts."""
 
 _DIRECT_BEAM: Final = 0.05
 """Line integral below which a pixel counts as direct beam: a few millimetres of tissue."""
@@ -100,7 +116,7 @@ def structure_points(anatomy: Anatomy, side: str | None = None) -> dict[str, Arr
     return points
 
 
-def display_grey(line_integral: ArrayLike, *, inverted: bool = False) -> NDArray[np.uint8]:
+def display_grey(darkness: ArrayLike, *, inverted: bool = False, look: Look = INTEGRAL_LOOK) -> NDArray[np.uint8]:
     """Grey levels of a radiograph as a monitor shows them, (rows, columns) uint8.
 
     Line integrals are already the logarithm of the signal, so a linear window on them is the log-compressed
@@ -116,12 +132,18 @@ def display_grey(line_integral: ArrayLike, *, inverted: bool = False) -> NDArray
     >>> int(grey[25, 25]), int(display_grey(wedge, inverted=True)[25, 25])
     (0, 255)
     """
-    values = np.asarray(line_integral, dtype=np.float64)
+    values = np.asarray(darkness, dtype=np.float64)
     behind = _measured(values)
+    low = 0.0
+    if look.thick > 0.0 and behind.any():
+        behind &= values >= look.thick * np.percentile(values[behind], 95.0)
+        low = float(values[behind].min())
     # Metal counts as dense bone in the blur: else it would stand in a bright halo.
     top = float(np.percentile(values[behind], WINDOW_PERCENTILES[1])) if behind.any() else 1.0
-    slow = gaussian_filter(np.minimum(values, top), HARMONISE_SCALE * values.shape[1], mode="nearest")
-    flat = values - HARMONISE * slow
+    slow = gaussian_filter(np.clip(values, low, max(top, low)), look.slow * values.shape[1], mode="nearest")
+    flat = values - look.harmonise * slow
+    if look.edge > 0.0:
+        flat += look.edge * (flat - gaussian_filter(flat, look.fine * values.shape[1], mode="nearest"))
     low, high = _window(flat, behind)
     share = np.clip((flat - low) / (high - low), 0.0, 1.0)
     bright = np.rint(255 * (share if inverted else 1.0 - share))
@@ -174,7 +196,8 @@ def fluoro_picture(
         PNG of rows x columns detector pixels times `zoom`; names, where shown, stand in a gutter on either side.
     """
     over = overlays or FluoroOverlays(show_outlines=False, show_names=False, show_letters=False, show_caption=False)
-    grey = display_grey(radiograph.darkness, inverted=inverted)
+    look = INTEGRAL_LOOK if radiograph.signal is None else FRAME_LOOK
+    grey = display_grey(radiograph.darkness, inverted=inverted, look=look)
     geometry = DrawnOut.like(CArmGeometry.of(radiograph.carm, radiograph.detector), radiograph.pincushion)
     first_column, first_row = 0, 0
     if around_lps_mm is not None:

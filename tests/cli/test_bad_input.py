@@ -245,6 +245,12 @@ def test_unknown_names_and_bad_numbers(
 
 def test_unknown_view_and_preset(sjplan: Sjplan, phantom: Path, tmp_path: Path) -> None:
     out = tmp_path / "picture.png"
+    for more, said in (
+        (["--device", "flatpanel"], "flat-panel"),
+        (["--device", "flat-panel", "--kvp", "160"], "40 to 150"),
+        (["--kvp", "80"], "--device"),
+    ):
+        refused(sjplan("fluoro", phantom, "--view", "ap", "--out", out, *more), out, said)
     done = sjplan("fluoro", phantom, "--view", "inlett", "--out", out)
     refused(done, out, "did you mean 'inlet'?")
     refused(sjplan("fluoro", phantom, "--view", "10,200", "--out", out), out, "200")

@@ -294,6 +294,25 @@ def test_fluoro_with_a_plan(sjplan: Sjplan, phantom: Path, plan_folder: Path, tm
     assert 0.001 < (more > 0.1).mean() < 0.1
 
 
+def test_fluoro_of_a_device_says_how_it_was_exposed(sjplan: Sjplan, phantom: Path, tmp_path: Path) -> None:
+    """Live frames take less dose and are noisier than single shots; a seed makes the same noise again."""
+    exposures, signals = [], []
+    for n, more in enumerate((["--mode", "fluoroscopy"], [], [], ["--seed", "2"])):
+        out, npy = tmp_path / f"{n}.png", tmp_path / f"{n}.npy"
+        words = ("fluoro", phantom, "--view", "outlet", "--device", "flat-panel", "--signal", npy, "--json")
+        done = sjplan(*words, "--out", out, *more)
+        assert done.code == 0, done.err
+        exposures.append(done.json["exposure"])
+        signals.append(np.load(npy))
+    live, shot = exposures[:2]
+    assert 60 <= live["kvp"] == shot["kvp"] <= 120
+    assert shot["mas"] == pytest.approx(15 * live["mas"], rel=0.01)
+    assert shot["entrance_ugy"] > live["entrance_ugy"] > 1.0
+    assert np.array_equal(signals[1], signals[2])
+    assert np.std(signals[0] / signals[3]) > 2 * np.std(signals[1] / signals[3])
+    assert all((signal > 0).all() for signal in signals)
+
+
 def test_fluoro_of_labels_alone_is_marked_as_assumed(sjplan: Sjplan, phantom: Path, tmp_path: Path) -> None:
     out = tmp_path / "a b.png"
     done = sjplan("fluoro", phantom / "labels.nii.gz", "--view", "-10,25", "--out", out, "--inverted", "--json")
