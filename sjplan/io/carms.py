@@ -15,6 +15,9 @@ from sjplan.xray.device import Device, Kind
 Positive = Annotated[float, Field(gt=0, lt=5000, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, lt=0.5, allow_inf_nan=False)]
 
+Degrees = Annotated[float, Field(ge=-360, le=360, allow_inf_nan=False)]
+Range = tuple[Degrees, Degrees]
+
 
 class _Carm(BaseModel):
     model_config = ConfigDict(extra="forbid")
@@ -24,6 +27,9 @@ class _Carm(BaseModel):
     source_to_isocentre_mm: Positive
     source_to_detector_mm: Positive
     field_mm: Positive
+    orbital_deg: Range
+    tilt_deg: Range
+    wig_wag_deg: Range
     focal_spot_mm: Positive
     kvp_min: Positive
     kvp_max: Positive

@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sjplan.core.arrays import Array
 from sjplan.core.errors import GeometryError
 from sjplan.core.grid import Grid
 
@@ -76,6 +77,12 @@ class Attenuation:
             raise GeometryError("attenuation", found=f"shape {self.values.shape}", wanted="the grid's, C-ordered")
         if self.values.size > _INT32_VOXELS:
             raise GeometryError("attenuation", found=f"{self.values.size} voxels", wanted=f"at most {_INT32_VOXELS}")
+
+    def fills(self, point_lps_mm: Array) -> bool:
+        """Whether a point lies in a voxel that attenuates."""
+        index = np.rint(self.grid.ijk_from_lps(point_lps_mm)).astype(int)
+        inside = bool(((index >= 0) & (index < self.grid.shape)).all())
+        return inside and bool(self.values[tuple(index)] > 0)
 
     @classmethod
     def of(cls, values: NDArray[Any], grid: Grid) -> Attenuation:

@@ -35,6 +35,8 @@ class Device:
         Square field, or round with pincushion and veiling glare.
     source_to_isocentre_mm, source_to_detector_mm, field_mm : float
         Distances, and the side or diameter of the field.
+    orbital_deg, tilt_deg, wig_wag_deg : (2,) float
+        From where to where the arm goes.
     focal_spot_mm : float
         Its width.
     kvp_min, kvp_max, ma_at_min, ma_at_max, frames_per_s : float
@@ -57,6 +59,9 @@ class Device:
     source_to_isocentre_mm: float
     source_to_detector_mm: float
     field_mm: float
+    orbital_deg: tuple[float, float]
+    tilt_deg: tuple[float, float]
+    wig_wag_deg: tuple[float, float]
     focal_spot_mm: float
     kvp_min: float
     kvp_max: float
@@ -74,6 +79,12 @@ class Device:
         if not low <= self.kvp_min < self.kvp_max <= high:
             found = f"{self.kvp_min:g} to {self.kvp_max:g}"
             raise GeometryError(f"{self.id} kvp", found=found, wanted=f"a range within {low:g} to {high:g} kV")
+        for name in ("orbital_deg", "tilt_deg", "wig_wag_deg"):
+            first, last = getattr(self, name)
+            if not first < last:
+                raise GeometryError(
+                    f"{self.id} {name}", found=f"{first:g} to {last:g}", wanted="a lower and a higher angle"
+                )
         if not 0 < self.source_to_isocentre_mm < self.source_to_detector_mm:
             raise GeometryError(
                 f"{self.id} source_to_isocentre_mm",
@@ -86,7 +97,19 @@ class Device:
         return Detector(pixels, pixels, self.field_mm / pixels)
 
     def pose(self, carm: CArm) -> CArm:
-        """The same pose with this device's distances."""
+        """The same pose with this device's distances.
+
+        Raises
+        ------
+        GeometryError
+            Where the arm does not go there.
+        """
+        for name in ("orbital_deg", "tilt_deg", "wig_wag_deg"):
+            (low, high), value = getattr(self, name), getattr(carm, name)
+            if not low <= value <= high:
+                wanted = f"{low:g} to {high:g} degrees, as far as {self.id} goes"
+                fix = "turn the patient, or take the picture without a device"
+                raise GeometryError(name, found=f"{value:.1f}", wanted=wanted, fix=fix)
         return replace(
             carm,
             source_to_isocentre_mm=self.source_to_isocentre_mm,

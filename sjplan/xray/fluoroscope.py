@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sjplan.core.errors import GeometryError
 from sjplan.core.grid import Grid
 from sjplan.core.trajectory import Trajectory
 from sjplan.core.volume import CtVolume
@@ -170,6 +171,10 @@ class Fluoroscope:
         if key in self._backgrounds:
             self._backgrounds.move_to_end(key)
             return self._backgrounds[key]
+        if projector.attenuation.fills(geometry.source_lps_mm):
+            found = ", ".join(f"{x:.0f}" for x in geometry.source_lps_mm)
+            fix = "move the isocentre, or the tube farther from it"
+            raise GeometryError("tube", found=f"({found}) mm, inside the patient", wanted="a tube outside", fix=fix)
         image = projector.project(geometry, above)
         self._backgrounds[key] = image
         if len(self._backgrounds) > _KEPT_BACKGROUNDS:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from xray_shapes import Ellipsoid, grid_about, share_inside
 
+from sjplan.core.errors import GeometryError
 from sjplan.core.implant import ImplantModel
 from sjplan.core.trajectory import Trajectory
 from sjplan.core.volume import CtVolume
@@ -141,3 +142,10 @@ def test_a_ball_of_bone_in_water_is_seen_as_bone(angles):
     exact = ball.chords_mm(CArmGeometry.of(carm, detector))
     assert np.abs(paths.bone_mm - exact).mean() < 0.04 * exact.max()
     assert np.abs(paths.bone_mm - exact)[exact > 30].max() < 0.03 * exact.max()
+
+
+def test_a_tube_inside_the_patient_is_refused():
+    scope = Fluoroscope(_ct())
+    with pytest.raises(GeometryError, match="tube.*inside the patient"):
+        scope.take(CArm(0, 0, 0, (0, 500, 0)), DETECTOR)
+    assert scope.take(CArm(0, 0, 0, (0, 450, 0)), DETECTOR).line_integral.max() > 0

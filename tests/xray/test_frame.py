@@ -114,12 +114,19 @@ def test_an_intensifier_has_a_round_field_and_draws_its_edge_out():
     assert int(np.argmin(signal[30, 10:90])) + 10 < int(np.argmin(signal[100, 10:90])) + 10
 
 
+def test_a_pose_beyond_the_arms_reach_is_refused(maker):
+    assert maker.device.pose(CArm(110, -90, 12.5, (0, 0, 0))).source_to_detector_mm == 1020.0
+    for angles, said in (((111, 0, 0), "orbital_deg.*111.*-40 to 110"), ((0, 91, 0), "tilt"), ((0, 0, -13), "wig_wag")):
+        with pytest.raises(GeometryError, match=said):
+            maker.device.pose(CArm(*angles, (0, 0, 0)))
+
+
 def test_a_users_carm_is_checked(tmp_path):
     text = "\n".join(
         f"{k} = {v!r}" if not isinstance(v, dict) else f"{k} = {{ aluminium = 3.0 }}"
         for k, v in {
             "summary": "mine", "kind": "flat-panel", "source_to_isocentre_mm": 500.0, "source_to_detector_mm": 900.0,
-            "field_mm": 200.0, "focal_spot_mm": 0.3, "kvp_min": 30.0, "kvp_max": 110.0, "ma_at_min": 1.0,
+            "orbital_deg": [-30, 100], "tilt_deg": [-50, 50], "wig_wag_deg": [-10, 10], "field_mm": 200.0, "focal_spot_mm": 0.3, "kvp_min": 30.0, "kvp_max": 110.0, "ma_at_min": 1.0,
             "ma_at_max": 5.0, "frames_per_s": 8.0, "filters_mm": {}, "mtf50_per_mm": 1.5,
         }.items()
     )  # fmt: skip
