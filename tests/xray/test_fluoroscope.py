@@ -146,6 +146,6 @@ def test_a_ball_of_bone_in_water_is_seen_as_bone(angles):
 
 def test_a_tube_inside_the_patient_is_refused():
     scope = Fluoroscope(_ct())
-    with pytest.raises(GeometryError, match="tube.*inside the patient"):
+    with pytest.raises(GeometryError, match=r"tube.*inside the patient"):
         scope.take(CArm(0, 0, 0, (0, 500, 0)), DETECTOR)
     assert scope.take(CArm(0, 0, 0, (0, 450, 0)), DETECTOR).line_integral.max() > 0

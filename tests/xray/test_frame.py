@@ -126,8 +126,9 @@ def test_a_users_carm_is_checked(tmp_path):
         f"{k} = {v!r}" if not isinstance(v, dict) else f"{k} = {{ aluminium = 3.0 }}"
         for k, v in {
             "summary": "mine", "kind": "flat-panel", "source_to_isocentre_mm": 500.0, "source_to_detector_mm": 900.0,
-            "orbital_deg": [-30, 100], "tilt_deg": [-50, 50], "wig_wag_deg": [-10, 10], "field_mm": 200.0, "focal_spot_mm": 0.3, "kvp_min": 30.0, "kvp_max": 110.0, "ma_at_min": 1.0,
-            "ma_at_max": 5.0, "frames_per_s": 8.0, "filters_mm": {}, "mtf50_per_mm": 1.5,
+            "orbital_deg": [-30, 100], "tilt_deg": [-50, 50], "wig_wag_deg": [-10, 10], "field_mm": 200.0,
+            "focal_spot_mm": 0.3, "kvp_min": 30.0, "kvp_max": 110.0, "ma_at_min": 1.0, "ma_at_max": 5.0,
+            "frames_per_s": 8.0, "filters_mm": {}, "mtf50_per_mm": 1.5,
         }.items()
     )  # fmt: skip
     file = tmp_path / "mine.toml"
