@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter, zoom
+from scipy.ndimage import gaussian_filter
 
 from sjplan.core.arrays import Array
 from sjplan.xray.device import GRID_PRIMARY, GRID_SCATTER, Device, Mode
@@ -28,7 +28,7 @@ _SCATTER_AT_210_MM, _SCATTER_POWER = 3.0, 1.36
 _BONE_AS_WATER: Final = 1.8
 """Bone scatters about as its mass of water does."""
 
-_GLARE_SHARE_OF_FIELD: Final = 0.15
+_GLARE_SHARE_OF_FIELD, _GLARE_EVERY = 0.15, 8
 _ELECTRONIC_QUANTA: Final = 3.0
 """Electronic noise of a pixel, as so many typical quanta; a default."""
 
@@ -81,7 +81,9 @@ class FrameMaker:
         source = beam(self.tables, exposure.kvp, self.device.filters_mm)
         open_share = self._heel(paths.water_mm.shape) * self._field(paths.water_mm.shape)
         primary = self._behind(source, paths) * open_share
-        signal = primary + self._scatter(primary, paths, pixel_mm) * np.float32(GRID_SCATTER / GRID_PRIMARY)
+        signal = np.empty_like(primary)
+        scatter = self._scatter(primary, paths, pixel_mm) * np.float32(GRID_SCATTER / GRID_PRIMARY)
+        _with_coarse(primary, np.float32(1.0), scatter, _SCATTER_EVERY, signal)
         if rng is not None:
             quanta, share_of_one = self._quanta(source, exposure, paths, pixel_mm)
             signal = _with_noise(signal, rng, quanta, share_of_one)
@@ -129,14 +131,12 @@ class FrameMaker:
         return np.asarray(_from_middle(shape) <= 1.0, dtype=np.float32)
 
     def _scatter(self, primary: NDArray[np.float32], paths: Paths, pixel_mm: float) -> NDArray[np.float32]:
-        """Scattered signal in front of the grid: more behind more tissue, spread far, so that few pixels tell it."""
+        """Scattered signal in front of the grid, at few pixels: more behind more tissue, and spread far."""
         every = _SCATTER_EVERY
         thick = np.maximum(paths.water_mm[::every, ::every] + _BONE_AS_WATER * paths.bone_mm[::every, ::every], 0.0)
         ratio = _SCATTER_AT_210_MM * (thick / 210.0) ** _SCATTER_POWER
         spread = gaussian_filter(ratio * primary[::every, ::every], _SCATTER_MM / (every * pixel_mm), mode="nearest")
-        size = primary.shape
-        coarse = zoom(spread, [n / m for n, m in zip(size, spread.shape, strict=True)], order=1, mode="nearest")
-        return np.asarray(coarse[: size[0], : size[1]], dtype=np.float32)
+        return np.asarray(spread, dtype=np.float32)
 
     def _quanta(self, source: Beam, exposure: Exposure, paths: Paths, pixel_mm: float) -> tuple[float, float]:
         """How many quanta of the typical signal the open beam gives a pixel, and the share that one of them is.
@@ -160,10 +160,11 @@ class FrameMaker:
         shown = _blurred(signal, device.blur_mm(magnification) / pixel_mm)
         if device.kind == "intensifier":
             inside = self._field(signal.shape)
-            wide = gaussian_filter(shown[::8, ::8], _GLARE_SHARE_OF_FIELD * signal.shape[0] / 8.0)
-            glare = zoom(wide, [n / m for n, m in zip(signal.shape, wide.shape, strict=True)], order=1)
-            shown = (1.0 - device.glare_share) * shown + device.glare_share * glare[: len(signal), : signal.shape[1]]
-            shown = drawn_out(shown, device.pincushion) * inside
+            spread = _GLARE_SHARE_OF_FIELD * signal.shape[0] / _GLARE_EVERY
+            glare = gaussian_filter(shown[::_GLARE_EVERY, ::_GLARE_EVERY], spread) * np.float32(device.glare_share)
+            both = np.empty_like(shown)
+            _with_coarse(shown, np.float32(1.0 - device.glare_share), glare, _GLARE_EVERY, both)
+            shown = drawn_out(both, device.pincushion) * inside
         return np.asarray(shown, dtype=np.float32)
 
 
@@ -189,6 +190,24 @@ def _blurred(image: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32]
     out = np.empty_like(image)
     _three_by_three(image, np.float32(0.5 * sigma_px**2), out)
     return out
+
+
+@njit(cache=True, parallel=True)
+def _with_coarse(image: Any, factor: Any, coarse: Any, every: int, out: Any) -> None:
+    """Fill `out` with an image times a factor plus what is known at every so many pixels, linear between them."""
+    rows, columns = image.shape
+    down, across = coarse.shape
+    for row in prange(rows):
+        i = min(row // every, max(down - 2, 0))
+        f = min(np.float32(row - i * every) / np.float32(every), np.float32(1.0))
+        below = min(i + 1, down - 1)
+        for column in range(columns):
+            j = min(column // every, max(across - 2, 0))
+            g = min(np.float32(column - j * every) / np.float32(every), np.float32(1.0))
+            right = min(j + 1, across - 1)
+            p = coarse[i, j] + g * (coarse[i, right] - coarse[i, j])
+            q = coarse[below, j] + g * (coarse[below, right] - coarse[below, j])
+            out[row, column] = factor * image[row, column] + p + f * (q - p)
 
 
 @njit(cache=True, parallel=True)
