@@ -56,8 +56,9 @@ _FACES_MM = 0.4
 _EVERY_EVOLUTION, _EVOLVED = 2, 8
 """Members taken of each evolution, and how many of all are polished."""
 
-_SEARCH_SHARE = 0.3
-"""No evolution is begun after this share of the budget's seconds: the rest is for the exact finish and the proof."""
+_SEARCH_SHARE, _UNCAPPED_SHARE = 0.5, 0.3
+"""No evolution is begun after this share of the budget's seconds, with a cap and without: the rest is for the exact
+finish and the proof. A plan that reaches the cap needs no proof; without one, every plan needs a long one."""
 
 _PROOF_SHARE = 0.85
 """The proof begins nothing new after this share of them: it cannot stop at once, and plans are laid out after it."""
@@ -146,7 +147,7 @@ class _CertifiedSearch(RasterSearch):
         """Half of the evolutions, their best members polished and finished; progress from `begin` on, over 0.2."""
         p, sets, count = self.parameters, [], (int(self.parameters["evolutions"]) + 1) // 2
         for n in range(count):
-            if self.cut or self._late(_SEARCH_SHARE):
+            if self.cut or self._late(_SEARCH_SHARE if math.isfinite(self._cap) else _UNCAPPED_SHARE):
                 self.cut = True
                 break
             self.stretch = begin + 0.1 * n / count, 0.1 / count

@@ -47,7 +47,7 @@ _FEW, _LAG = 1.5, 4.2
 _FIRST_MM, _STEP = 2.0, 0.5
 """The first threshold tried lies so far above the best plan; each next one so far up to the last one proved."""
 
-_CHUNK = 60_000
+_CHUNK = 20_000
 """So many boxes are measured before the clock is looked at."""
 
 _LAST_MM = 0.1
