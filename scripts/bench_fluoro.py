@@ -193,7 +193,7 @@ def frame_calls(ct: CtVolume, angles: tuple[float, ...]) -> dict[str, Callable[[
     implants = implants_at()
 
     def frame() -> object:
-        pose = CArm(*angles, np.full(3, next(moved)), SOURCE_MM, DETECTOR_MM)
+        pose = device.pose(CArm(*angles, np.full(3, next(moved))))
         return scope.shoot(pose, maker, implants, rng=rng)
 
     return {"full frame, three implants": frame}

@@ -38,10 +38,11 @@ def fluoro(
     plan: Annotated[FilePath | None, Parameter(help="plan.json whose implants are put in.")] = None,
     npy: Annotated[FilePath | None, Parameter(help="Also write the line integrals, as a NumPy file.")] = None,
     device: Annotated[str | None, Parameter(help="C-arm whose frame it is: flat-panel or intensifier-12.")] = None,
-    mode: Annotated[Mode, Parameter(help="What --device exposes for.")] = "single-shot",
+    mode: Annotated[Mode | None, Parameter(help="What --device exposes for; single-shot if left out.")] = None,
     kvp: Annotated[float | None, Parameter(help="Voltage of --device; by brightness control if left out.")] = None,
-    seed: Annotated[int, Parameter(help="Of the noise of --device.")] = 0,
+    seed: Annotated[int | None, Parameter(help="Of the noise of --device; 0 if left out.")] = None,
     signal: Annotated[FilePath | None, Parameter(help="Also write the signal of --device, as a NumPy file.")] = None,
+    carms: Annotated[FilePath | None, Parameter(help="TOML file with C-arms of your own for --device.")] = None,
     overlays: Annotated[bool, Parameter(help="Draw outlines, names and letters over the picture.")] = True,
     inverted: Annotated[bool, Parameter(negative="", help="Bone white, as on a film.")] = False,
     labels: Labels = None,
@@ -59,24 +60,30 @@ def fluoro(
     import numpy as np
 
     from sjplan.cli.patient_views import patient_views
+    from sjplan.core.errors import InputError
     from sjplan.views.standard import parse_view
     from sjplan.xray.fluoroscope import Fluoroscope
 
     _require_png(out)
-    maker = _frame_maker(device, kvp, signal)
+    maker = _frame_maker(device, carms, kvp)
+    if maker is None:
+        _require_device({"--mode": mode, "--kvp": kvp, "--seed": seed, "--signal": signal, "--carms": carms})
+    if seed is not None and seed < 0:
+        raise InputError("--seed", found=str(seed), wanted="0 or more")
     require_opengl()
     with progress("xray", intake=0.6) as reporter:
         implants = planned_implants(plan, catalogue)
         data = read_case(CaseArguments(case, labels, names, series, untrusted), part_of(reporter, 0.0, 0.3))
-        found = patient_views(data, part_of(reporter, 0.3, 0.6))
+        source_mm = None if maker is None else maker.device.source_to_isocentre_mm
+        found = patient_views(data, part_of(reporter, 0.3, 0.6), source_mm)
         carm = parse_view(view, found.views)
         reporter("taking the radiograph", 0.6)
         scope, metal = Fluoroscope(ct_of(data)), tuple(implants.values())
         if maker is None:
             radiograph = scope.take(carm, trajectories=metal)
         else:
-            rng = np.random.default_rng(seed)
-            radiograph = scope.shoot(maker.device.pose(carm), maker, metal, rng=rng, mode=mode, kvp=kvp)
+            pose, rng = maker.device.pose(carm), np.random.default_rng(seed or 0)
+            radiograph = scope.shoot(pose, maker, metal, rng=rng, mode=mode or "single-shot", kvp=kvp)
         reporter("drawing the picture", 0.9)
         picture = _drawn(radiograph, found, implants, view, overlays=overlays, inverted=inverted)
         _write(out, picture, [(npy, radiograph.line_integral), (signal, radiograph.signal)])
@@ -147,28 +154,32 @@ def _require_png(out: Path) -> None:
         raise InputError(str(out), found=found, wanted="a file name in a folder that exists")
 
 
-def _frame_maker(device: str | None, kvp: float | None, signal: Path | None) -> FrameMaker | None:
+def _frame_maker(device: str | None, own: Path | None, kvp: float | None) -> FrameMaker | None:
     """What makes frames of a device; None where none is asked for."""
     from sjplan.core.errors import InputError, unknown_name
     from sjplan.io.carms import read_carms
     from sjplan.io.physics import read_physics
     from sjplan.xray.frame import FrameMaker
-    from sjplan.xray.spectrum import KVP_RANGE
 
     if device is None:
-        for name, value in (("--kvp", kvp), ("--signal", signal)):
-            if value is not None:
-                raise InputError(
-                    name, found="no --device", wanted="a device whose frame it is", fix="--device flat-panel"
-                )
         return None
-    carms = read_carms()
+    carms = read_carms(own)
     if device not in carms:
         raise unknown_name("--device", device, carms)
-    low, high = KVP_RANGE
+    low, high = carms[device].kvp_min, carms[device].kvp_max
     if kvp is not None and not low <= kvp <= high:
-        raise InputError("--kvp", found=f"{kvp:g}", wanted=f"{low:g} to {high:g} kV")
+        raise InputError("--kvp", found=f"{kvp:g}", wanted=f"{low:g} to {high:g} kV, as {device} gives")
     return FrameMaker(read_physics(), carms[device])
+
+
+def _require_device(options: dict[str, object]) -> None:
+    """Refuse options that mean nothing without a device."""
+    from sjplan.core.errors import InputError
+
+    for name, value in options.items():
+        if value is not None:
+            wanted = "a device whose frame it is"
+            raise InputError(name, found="no --device", wanted=wanted, fix="add --device flat-panel")
 
 
 def _write(out: Path, picture: bytes, arrays: list[tuple[Path | None, object]]) -> None:

@@ -37,18 +37,21 @@ class PatientViews:
     notes: list[str] = field(default_factory=list)
 
 
-def views_of_anatomy(anatomy: Anatomy) -> dict[str, CArm]:
-    """The standard views of a pelvis whose anatomy is known."""
-    from sjplan.views.standard import standard_views
+def views_of_anatomy(anatomy: Anatomy, source_mm: float | None = None) -> dict[str, CArm]:
+    """The standard views of a pelvis whose anatomy is known, from a tube so far from the isocentre."""
+    from sjplan.views.standard import SOURCE_TO_ISOCENTRE_MM, standard_views
 
     mouths = [f.ventral.centre_lps_mm for f in anatomy.foramina if f.level == "S2" and f.ventral is not None]
     return standard_views(
-        anatomy.frame, anatomy.landmarks, s2_foramina_lps_mm=np.array(mouths) if len(mouths) == 2 else None
+        anatomy.frame,
+        anatomy.landmarks,
+        s2_foramina_lps_mm=np.array(mouths) if len(mouths) == 2 else None,
+        source_to_isocentre_mm=source_mm or SOURCE_TO_ISOCENTRE_MM,
     )
 
 
-def patient_views(case: Case, report: Report) -> PatientViews:
-    """The standard views of a case.
+def patient_views(case: Case, report: Report, source_mm: float | None = None) -> PatientViews:
+    """The standard views of a case, from a tube so far from the isocentre (the usual distance if not given).
 
     A label map fine enough to plan on gives its anatomy too; a coarser one, or one whose foramina are not found,
     its pelvic frame and landmarks only; a CT without labels nothing but the scan's own axes.
@@ -64,36 +67,38 @@ def patient_views(case: Case, report: Report) -> PatientViews:
             "no labels: views follow the scan's own axes, and inlet and outlet the population's means; "
             "give --labels FILE for this patient's own"
         ]
-        return PatientViews(scan_views(case), notes=notes)
+        return PatientViews(scan_views(case, source_mm), notes=notes)
     if float(case.labels.grid.spacing_mm.max()) > MAX_PLANNING_SPACING_MM * (1 + 1e-6):
         spacing = " x ".join(f"{v:.3g}" for v in case.labels.grid.spacing_mm)
         return _from_landmarks(
-            case.labels, report, f"voxels of {spacing} mm: fluoroscopy works on this map, planning does not"
+            case.labels, report, f"voxels of {spacing} mm: fluoroscopy works on this map, planning does not", source_mm
         )
     from sjplan.anatomy.build import anatomy_from_labels
 
     try:
         anatomy = anatomy_from_labels(case.labels, progress=report)
     except AnatomyError as error:
-        return _from_landmarks(case.labels, report, f"views from landmarks alone: {error}")
-    return PatientViews(views_of_anatomy(anatomy), anatomy.frame, anatomy)
+        return _from_landmarks(case.labels, report, f"views from landmarks alone: {error}", source_mm)
+    return PatientViews(views_of_anatomy(anatomy, source_mm), anatomy.frame, anatomy)
 
 
-def _from_landmarks(labels: LabelMap, report: Report, note: str) -> PatientViews:
+def _from_landmarks(labels: LabelMap, report: Report, note: str, source_mm: float | None) -> PatientViews:
     from sjplan.anatomy.pelvis import pelvic_frame
-    from sjplan.views.standard import standard_views
+    from sjplan.views.standard import SOURCE_TO_ISOCENTRE_MM, standard_views
 
     report("pelvic frame and landmarks", 0.1)
     found = pelvic_frame(labels)
-    return PatientViews(standard_views(found.frame, found.landmarks), found.frame, notes=[note])
+    source_mm = source_mm or SOURCE_TO_ISOCENTRE_MM
+    views = standard_views(found.frame, found.landmarks, source_to_isocentre_mm=source_mm)
+    return PatientViews(views, found.frame, notes=[note])
 
 
-def scan_views(case: Case) -> dict[str, CArm]:
+def scan_views(case: Case, source_mm: float | None = None) -> dict[str, CArm]:
     """Views of a scan in which nothing is known: round its centre, along its own axes."""
-    from sjplan.views.standard import standard_views
+    from sjplan.views.standard import SOURCE_TO_ISOCENTRE_MM, standard_views
 
-    centre = case.grid.centre_lps_mm
-    posed = standard_views(AnatomicalFrame(centre, np.eye(3)), {})
+    centre, source_mm = case.grid.centre_lps_mm, source_mm or SOURCE_TO_ISOCENTRE_MM
+    posed = standard_views(AnatomicalFrame(centre, np.eye(3)), {}, source_to_isocentre_mm=source_mm)
     views = {name: replace(posed[name], isocentre_lps_mm=centre) for name in SCAN_VIEWS}
     ap = views["ap"]
     views["inlet"] = replace(ap, tilt_deg=MEAN_INLET_TILT_DEG)

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from sjplan.core.errors import GeometryError, InputError
 from sjplan.io.catalogue import Id
+from sjplan.io.physics import read_physics
 from sjplan.io.tables import shipped_and_own
 from sjplan.xray.device import Device, Kind
 
@@ -71,5 +72,9 @@ def read_carms(extra: str | Path | None = None) -> dict[str, Device]:
             try:
                 found[id_] = Device(id=id_, **entry.model_dump(exclude={"sources"}))
             except GeometryError as error:
-                raise InputError(f"{what}: carms.{id_}", found=error.found, wanted=error.wanted) from error
+                raise InputError(f"{what}: carms.{error.what}", found=error.found, wanted=error.wanted) from error
+            for material in entry.filters_mm:
+                if material not in read_physics().mu_per_mm:
+                    wanted = "one of " + ", ".join(read_physics().mu_per_mm)
+                    raise InputError(f"{what}: carms.{id_} filters_mm", found=repr(material), wanted=wanted)
     return found

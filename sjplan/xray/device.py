@@ -79,6 +79,12 @@ class Device:
         if not low <= self.kvp_min < self.kvp_max <= high:
             found = f"{self.kvp_min:g} to {self.kvp_max:g}"
             raise GeometryError(f"{self.id} kvp", found=found, wanted=f"a range within {low:g} to {high:g} kV")
+        for name in ("field_mm", "focal_spot_mm", "ma_at_min", "ma_at_max", "frames_per_s", "mtf50_per_mm"):
+            if not 0.01 <= getattr(self, name) <= 1e4:
+                raise GeometryError(f"{self.id} {name}", found=f"{getattr(self, name):g}", wanted="0.01 to 10000")
+        if self.kind == "flat-panel" and (self.glare_share or self.pincushion):
+            found = f"glare_share {self.glare_share:g}, pincushion {self.pincushion:g}"
+            raise GeometryError(f"{self.id} flat panel", found=found, wanted="0 for both: an intensifier has them")
         for name in ("orbital_deg", "tilt_deg", "wig_wag_deg"):
             first, last = getattr(self, name)
             if not first < last:
@@ -120,8 +126,13 @@ class Device:
         """Tube current that exposure control pairs with a voltage, in mA."""
         return float(np.interp(kvp, [self.kvp_min, self.kvp_max], [self.ma_at_min, self.ma_at_max]))
 
-    def blur_mm(self, magnification: float) -> float:
-        """Standard deviation at the detector of its own blur and of the focal spot's, for an object so magnified."""
-        detector = np.sqrt(np.log(2.0) / 2.0) / (np.pi * self.mtf50_per_mm)
-        spot = self.focal_spot_mm * max(magnification - 1.0, 0.0) / np.sqrt(12.0)
-        return float(np.hypot(detector, spot))
+    @property
+    def detector_blur_mm(self) -> float:
+        """Standard deviation of the detector's own blur."""
+        return float(np.sqrt(np.log(2.0) / 2.0) / (np.pi * self.mtf50_per_mm))
+
+    @property
+    def spot_blur_mm(self) -> float:
+        """Standard deviation, at the detector, of the focal spot's blur of what lies at the isocentre."""
+        magnification = self.source_to_detector_mm / self.source_to_isocentre_mm
+        return float(self.focal_spot_mm * (magnification - 1.0) / np.sqrt(12.0))

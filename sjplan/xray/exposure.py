@@ -9,7 +9,7 @@ import numpy as np
 from sjplan.core.arrays import Array
 from sjplan.core.errors import GeometryError
 from sjplan.xray.device import GRID_PRIMARY, TARGET_NGY, Device, Mode
-from sjplan.xray.spectrum import KVP_RANGE, PhysicsTables, air_kerma_ugy_per_mas, beam
+from sjplan.xray.spectrum import PhysicsTables, air_kerma_ugy_per_mas, beam
 from sjplan.xray.types import Exposure, Paths
 
 _MEASURED = 0.5
@@ -40,27 +40,26 @@ def automatic_exposure(
     mode : {"fluoroscopy", "single-shot"}
         What the frame is for; single shots take as many pulses as they need.
     kvp : float, optional
-        A voltage set by hand; the charge then follows.
+        A voltage set by hand; the charge then follows, as far as the tube gives it.
 
     Raises
     ------
     GeometryError
-        For a voltage out of range.
+        For a voltage that the device does not have.
     """
-    low, high = KVP_RANGE
+    low, high = device.kvp_min, device.kvp_max
     if kvp is not None and not low <= kvp <= high:
-        raise GeometryError("kvp", found=f"{kvp:g}", wanted=f"{low:g} to {high:g} kV")
+        raise GeometryError("kvp", found=f"{kvp:g}", wanted=f"{low:g} to {high:g} kV, as {device.id} gives")
     target, sample = TARGET_NGY[mode], _middle(paths)
     pulses = target / TARGET_NGY["fluoroscopy"]
-    voltages = [kvp] if kvp is not None else np.arange(device.kvp_min, device.kvp_max + 0.5 * _KVP_STEP, _KVP_STEP)
-    for voltage in voltages:
-        per_mas = _detector_ngy_per_mas(tables, device, float(voltage), sample)
+    mu = np.stack([tables.mu(name) for name in ("water", "bone", "titanium", "steel")])
+    kerma = np.exp(-np.maximum(sample, 0.0) @ mu).mean(axis=0) * tables.kerma_ugy
+    for voltage in [kvp] if kvp is not None else [*np.arange(low, high, _KVP_STEP), high]:
+        per_mas = _detector_ngy_per_mas(tables, device, float(voltage), kerma)
         most = pulses * device.ma_at(float(voltage)) / device.frames_per_s
-        mas = target / max(per_mas, 1e-12)
-        if mas <= most:
+        mas = min(target / max(per_mas, 1e-12), most)
+        if mas < most:
             break
-    if kvp is None:
-        mas = min(mas, most)
     return _exposure(tables, device, float(voltage), mas, per_mas * mas, sample)
 
 
@@ -68,16 +67,15 @@ def _middle(paths: Paths) -> Array:
     """Some rays of the measured field, (n, 4): water, bone, titanium and steel in mm."""
     rows, columns = paths.water_mm.shape
     a, b = (round(n * (1.0 - _MEASURED) / 2) for n in (rows, columns))
-    step = max(1, min(rows, columns) // 512 * _EVERY)
+    step = max(1, min(rows, columns) * _EVERY // 512)
     return np.stack([p[a : rows - a : step, b : columns - b : step].ravel() for p in paths], axis=1).astype(np.float64)
 
 
-def _detector_ngy_per_mas(tables: PhysicsTables, device: Device, kvp: float, sample: Array) -> float:
+def _detector_ngy_per_mas(tables: PhysicsTables, device: Device, kvp: float, kerma_ugy: Array) -> float:
+    """Behind the grid; `kerma_ugy` is that of a photon of each bin, on average over the rays measured."""
     source = beam(tables, kvp, device.filters_mm)
-    mu = np.stack([tables.mu(name) for name in ("water", "bone", "titanium", "steel")])
-    behind = np.exp(-np.maximum(sample, 0.0) @ mu).mean(axis=0)
-    kerma = float(source.fluence @ (behind * tables.kerma_ugy)) * GRID_PRIMARY
-    return 1000.0 * kerma * (1000.0 / device.source_to_detector_mm) ** 2
+    behind = float(source.fluence @ kerma_ugy) * GRID_PRIMARY
+    return 1000.0 * behind * (1000.0 / device.source_to_detector_mm) ** 2
 
 
 def _exposure(

@@ -124,7 +124,7 @@ class Fluoroscope:
         trajectories: Sequence[Trajectory] = (),
         pins: Sequence[PinLike] = (),
         *,
-        detector: Detector | None = None,
+        pixels: int = 512,
         rng: np.random.Generator | None = None,
         mode: Mode = "fluoroscopy",
         kvp: float | None = None,
@@ -135,15 +135,25 @@ class Fluoroscope:
         Parameters
         ----------
         carm, trajectories, pins, draft
-            As in `take`; the pose's distances should be the device's (see `Device.pose`).
+            As in `take`; the pose's distances have to be the device's (see `Device.pose`).
         maker : FrameMaker
             Of the device.
-        detector : Detector, optional
-            The device's whole field in 512 x 512 by default.
+        pixels : int
+            Rows and columns that its whole field is taken in.
         rng, mode, kvp
             See `FrameMaker.make`.
+
+        Raises
+        ------
+        GeometryError
+            For a pose with other distances, or a voltage that the device does not have.
         """
-        detector = detector or maker.device.detector()
+        given = carm.source_to_isocentre_mm, carm.source_to_detector_mm
+        own = maker.device.source_to_isocentre_mm, maker.device.source_to_detector_mm
+        if given != own:
+            found, wanted = (f"{a:g} and {b:g} mm from tube to isocentre and detector" for a, b in (given, own))
+            raise GeometryError("pose", found=found, wanted=wanted, fix=f"Device.pose of {maker.device.id}")
+        detector = maker.device.detector(pixels)
         paths = self.paths(carm, detector, trajectories, pins, draft=draft)
         detector = detector.halved() if draft else detector
         signal, exposure = maker.make(paths, detector.pixel_mm, rng, mode, kvp)
@@ -194,7 +204,11 @@ def take(
 
 
 def compile_kernels() -> None:
-    """Compile, or load from the cache, every kernel of this room: some seconds once after installation."""
+    """Compile, or load from the cache, the kernels of `take`: some seconds once after installation."""
     grid = Grid((4, 4, 4), np.full(3, 10.0), np.full(3, -15.0), np.eye(3))
     water = CtVolume(grid, np.zeros(grid.shape, dtype=np.int16))
-    take(water, CArm(0, 0, 0, np.zeros(3)), Detector(4, 4, 10.0), pins=[((-10, 0, 0), (10, 0, 0), 2.0)])
+    scope, pins = Fluoroscope(water), [((-10, 0, 0), (10, 0, 0), 2.0)]
+    for behind_mm in (0.0, 480.0, -600.0):
+        carm = CArm(0, 0, 0, np.array([0.0, behind_mm, 0.0]))
+        scope.take(carm, Detector(4, 4, 10.0), pins=pins)
+        scope.take(carm, Detector(4, 4, 10.0), pins=pins, draft=True)

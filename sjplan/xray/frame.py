@@ -34,6 +34,9 @@ _ELECTRONIC_QUANTA: Final = 3.0
 
 _LEAST_SHARE: Final = 1e-6
 
+_KEPT_TABLES: Final = 16
+"""Of voltages and metals; 1.5 MB each."""
+
 
 @dataclass(slots=True, eq=False)
 class FrameMaker:
@@ -79,20 +82,27 @@ class FrameMaker:
         """
         exposure = automatic_exposure(self.tables, self.device, paths, mode, kvp)
         source = beam(self.tables, exposure.kvp, self.device.filters_mm)
-        open_share = self._heel(paths.water_mm.shape) * self._field(paths.water_mm.shape)
+        open_share = self._open(paths.water_mm.shape, pixel_mm)
         primary = self._behind(source, paths) * open_share
         signal = np.empty_like(primary)
         scatter = self._scatter(primary, paths, pixel_mm) * np.float32(GRID_SCATTER / GRID_PRIMARY)
         _with_coarse(primary, np.float32(1.0), scatter, _SCATTER_EVERY, signal)
+        signal = _blurred(signal, self.device.spot_blur_mm / pixel_mm)
+        one = self._quantum(source, exposure, paths, pixel_mm)
         if rng is not None:
-            quanta, share_of_one = self._quanta(source, exposure, paths, pixel_mm)
-            signal = _with_noise(signal, rng, quanta, share_of_one)
-        signal = self._shown(signal, pixel_mm)
+            signal = signal + _deviates(rng, signal.shape) * np.sqrt(signal * one)
+        signal = self._glaring(_blurred(signal, self.device.detector_blur_mm / pixel_mm))
+        if rng is not None:
+            signal = signal + _deviates(rng, signal.shape) * (np.float32(_ELECTRONIC_QUANTA) * one)
+        if self.device.kind == "intensifier":
+            signal = drawn_out(signal, self.device.pincushion) * self._field(signal.shape)
         return np.maximum(signal, np.float32(_LEAST_SHARE)), exposure
 
     def _table(self, source: Beam, metal: str) -> SignalTable:
         key = source.kvp, metal
         if key not in self._signal:
+            if len(self._signal) >= _KEPT_TABLES:
+                self._signal.pop(next(iter(self._signal)))
             self._signal[key] = signal_table(self.tables, source, csi_weights(self.tables), metal or None)
         return self._signal[key]
 
@@ -119,16 +129,24 @@ class FrameMaker:
     def _mu(self) -> Array:
         return np.stack([self.tables.mu(name) for name in ("water", "bone", "titanium", "steel")])
 
-    def _heel(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
-        """The anode takes more from rays at its own side, the feet of the picture."""
-        down = np.linspace(-1.0, 1.0, shape[0], dtype=np.float32)[:, None]
-        return np.asarray(1.0 - np.float32(self.device.heel_share) * down, dtype=np.float32)
+    def _open(self, shape: tuple[int, ...], pixel_mm: float) -> NDArray[np.float32]:
+        """The open beam as a share of its middle: heel effect, distance and slant, and the field's edge.
+
+        The anode takes more from rays at its own side, the feet of the picture. Towards the corners the detector lies
+        farther from the tube and the rays fall on it at a slant.
+        """
+        down, across = (_from_middle(n) for n in shape)
+        far_mm = 0.5 * pixel_mm * np.hypot(shape[0] * down[:, None], shape[1] * across[None])
+        slant = (1.0 + (far_mm / self.device.source_to_detector_mm) ** 2) ** -1.5
+        heel = 1.0 - self.device.heel_share * down[:, None]
+        return np.asarray(slant * heel * self._field(shape), dtype=np.float32)
 
     def _field(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
         """1 inside the field, 0 outside: round for an intensifier."""
         if self.device.kind == "flat-panel":
             return np.ones((1, 1), np.float32)
-        return np.asarray(_from_middle(shape) <= 1.0, dtype=np.float32)
+        down, across = (_from_middle(n) for n in shape)
+        return np.asarray(np.hypot(down[:, None], across[None]) <= 1.0, dtype=np.float32)
 
     def _scatter(self, primary: NDArray[np.float32], paths: Paths, pixel_mm: float) -> NDArray[np.float32]:
         """Scattered signal in front of the grid, at few pixels: more behind more tissue, and spread far."""
@@ -138,49 +156,42 @@ class FrameMaker:
         spread = gaussian_filter(ratio * primary[::every, ::every], _SCATTER_MM / (every * pixel_mm), mode="nearest")
         return np.asarray(spread, dtype=np.float32)
 
-    def _quanta(self, source: Beam, exposure: Exposure, paths: Paths, pixel_mm: float) -> tuple[float, float]:
-        """How many quanta of the typical signal the open beam gives a pixel, and the share that one of them is.
+    def _quantum(self, source: Beam, exposure: Exposure, paths: Paths, pixel_mm: float) -> np.float32:
+        """What one quantum that is detected adds to a pixel, as a share of the open beam's signal.
 
-        Energies weigh as they do behind the mean path of the field's middle.
+        Quanta add their energy, those of each bin as often as they are stopped; energies weigh as they do behind the
+        mean path of the field's middle, so that the variance of a signal is the signal times this.
         """
         rows, columns = paths.water_mm.shape
-        middle = [float(p[rows // 4 : -rows // 4, columns // 4 : -columns // 4].mean()) for p in paths[:2]]
-        behind = np.exp(-np.array(middle) @ self._mu()[:2])
-        weights = csi_weights(self.tables)
+        a, b = rows // 4, columns // 4
+        middle = [float(p[a : rows - a, b : columns - b].mean()) for p in paths[:2]]
+        behind, weights = np.exp(-np.array(middle) @ self._mu()[:2]), csi_weights(self.tables)
         seen = source.fluence * behind * weights
-        typical = float((seen * weights).sum() / seen.sum())
+        energy = float((seen * self.tables.energy_kev).sum() / seen.sum())
         area_cm2 = (pixel_mm / 10.0) ** 2 * (1000.0 / self.device.source_to_detector_mm) ** 2
         total = float((source.fluence * weights).sum()) * exposure.mas * area_cm2 * GRID_PRIMARY
-        return total / typical, typical / total
+        return np.float32(energy / total)
 
-    def _shown(self, signal: NDArray[np.float32], pixel_mm: float) -> NDArray[np.float32]:
-        """Blurred, and for an intensifier with glare and pincushion."""
-        device = self.device
-        magnification = device.source_to_detector_mm / device.source_to_isocentre_mm
-        shown = _blurred(signal, device.blur_mm(magnification) / pixel_mm)
-        if device.kind == "intensifier":
-            inside = self._field(signal.shape)
-            spread = _GLARE_SHARE_OF_FIELD * signal.shape[0] / _GLARE_EVERY
-            glare = gaussian_filter(shown[::_GLARE_EVERY, ::_GLARE_EVERY], spread) * np.float32(device.glare_share)
-            both = np.empty_like(shown)
-            _with_coarse(shown, np.float32(1.0 - device.glare_share), glare, _GLARE_EVERY, both)
-            shown = drawn_out(both, device.pincushion) * inside
-        return np.asarray(shown, dtype=np.float32)
+    def _glaring(self, signal: NDArray[np.float32]) -> NDArray[np.float32]:
+        """With the light that an intensifier spreads over the picture."""
+        share = self.device.glare_share
+        if share == 0.0:
+            return signal
+        spread = _GLARE_SHARE_OF_FIELD * signal.shape[0] / _GLARE_EVERY
+        glare = gaussian_filter(signal[::_GLARE_EVERY, ::_GLARE_EVERY], spread) * np.float32(share)
+        both = np.empty_like(signal)
+        _with_coarse(signal, np.float32(1.0 - share), glare, _GLARE_EVERY, both)
+        return both
 
 
-def _from_middle(shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Distance of every pixel from the middle of the field, 1 at the middle of its edges."""
-    down, across = (np.linspace(-1.0, 1.0, n, dtype=np.float32) for n in shape)
-    return np.hypot(down[:, None], across[None])
+def _from_middle(count: int) -> Array:
+    """Place of every pixel's centre along one axis of the field, -1 to 1 from edge to edge."""
+    return np.asarray((np.arange(count) + 0.5) * (2.0 / count) - 1.0)
 
 
-def _with_noise(
-    signal: NDArray[np.float32], rng: np.random.Generator, quanta: float, share_of_one: float
-) -> NDArray[np.float32]:
-    """Poisson noise of the quanta and the electronics' own, both as normal deviates."""
-    deviates = rng.standard_normal(signal.shape, dtype=np.float32)
-    variance = signal * np.float32(1.0 / max(quanta, 1e-9)) + np.float32((_ELECTRONIC_QUANTA * share_of_one) ** 2)
-    return np.asarray(signal + deviates * np.sqrt(variance), dtype=np.float32)
+def _deviates(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Normal deviates in place of Poisson's: a pixel has tens of quanta behind the thickest patients."""
+    return rng.standard_normal(shape, dtype=np.float32)
 
 
 def _blurred(image: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32]:

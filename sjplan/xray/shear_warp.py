@@ -81,6 +81,7 @@ def slices_across(values: NDArray[Any], axis: int, above: float = 0.0) -> Slices
         flat, shape, step_m, step_t = values, (nj, ni, nk), nk, nj * nk
     else:
         flat, shape, step_m, step_t = np.ascontiguousarray(values.transpose(2, 0, 1)), (nk, ni, nj), ni * nj, nj
+        flat.setflags(write=False)  # as the other two are: one compiled kernel serves all three
     flat = flat.reshape(-1)
     return Slices(flat, shape[1], shape[2], step_m, step_t, above, _content(flat, *shape, step_m, step_t, above))
 

@@ -74,7 +74,8 @@ class CArm:
 class Paths(NamedTuple):
     """Length in mm of each pixel's ray, (rows, columns) float32, in what it passes.
 
-    Water is what soft tissue amounts to: fat counts for less than its length. Bone is cortical bone.
+    Water is what soft tissue amounts to: fat counts for less than its length. Bone is cortical bone; what a CT shows
+    denser than that counts as more of it than there is room for, and as less than no water.
     """
 
     water_mm: NDArray[np.float32]
@@ -142,9 +143,8 @@ class Radiograph:
         if self.signal is not None:
             signal = frozen(self.signal, np.float32)
             if signal.shape != image.shape or not (np.isfinite(signal).all() and (signal > 0.0).all()):
-                raise GeometryError(
-                    "signal", found=f"shape {signal.shape}", wanted="the detector's, finite and above 0"
-                )
+                found = f"shape {signal.shape}, least {signal.min():g}"
+                raise GeometryError("signal", found=found, wanted=f"shape {image.shape}, finite and above 0")
             object.__setattr__(self, "signal", signal)
 
     @property

@@ -247,8 +247,10 @@ def test_unknown_view_and_preset(sjplan: Sjplan, phantom: Path, tmp_path: Path) 
     out = tmp_path / "picture.png"
     for more, said in (
         (["--device", "flatpanel"], "flat-panel"),
-        (["--device", "flat-panel", "--kvp", "160"], "40 to 150"),
+        (["--device", "flat-panel", "--kvp", "121"], "60 to 120"),
+        (["--device", "flat-panel", "--seed", "-1"], "--seed"),
         (["--kvp", "80"], "--device"),
+        (["--seed", "0"], "--device"),
     ):
         refused(sjplan("fluoro", phantom, "--view", "ap", "--out", out, *more), out, said)
     done = sjplan("fluoro", phantom, "--view", "inlett", "--out", out)

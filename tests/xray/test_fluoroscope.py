@@ -10,9 +10,12 @@ from sjplan.core.errors import GeometryError
 from sjplan.core.implant import ImplantModel
 from sjplan.core.trajectory import Trajectory
 from sjplan.core.volume import CtVolume
+from sjplan.io.carms import read_carms
+from sjplan.io.physics import read_physics
 from sjplan.xray.attenuation import BONE_VALUE, MU_STEEL_PER_MM, MU_TITANIUM_PER_MM, MU_WATER_PER_MM
 from sjplan.xray.carm import CArmGeometry
 from sjplan.xray.fluoroscope import Fluoroscope, compile_kernels, take
+from sjplan.xray.frame import FrameMaker
 from sjplan.xray.projector import project_volume
 from sjplan.xray.types import CArm, Detector
 
@@ -78,6 +81,7 @@ def test_empty_room_gives_an_empty_picture():
     grid = grid_about((0, 0, 0), (9, 9, 9), (5, 5, 5))
     air = CtVolume(grid, np.full(grid.shape, -1000, np.int16))
     assert not take(air, CArm(0, 0, 0, (0, 0, 0)), DETECTOR).line_integral.any()
+    assert not Fluoroscope(air).take(CArm(0, 0, 0, (0, 0, 0)), DETECTOR, draft=True).line_integral.any()
     pinned = take(air, CArm(0, 0, 0, (0, 0, 0)), DETECTOR, pins=[((-50, 0, 0), (50, 0, 0))])
     assert pinned.line_integral.max() > 2
 
@@ -149,3 +153,17 @@ def test_a_tube_inside_the_patient_is_refused():
     with pytest.raises(GeometryError, match=r"tube.*inside the patient"):
         scope.take(CArm(0, 0, 0, (0, 500, 0)), DETECTOR)
     assert scope.take(CArm(0, 0, 0, (0, 450, 0)), DETECTOR).line_integral.max() > 0
+
+
+def test_a_device_takes_its_own_field_from_its_own_distances():
+    scope, maker = Fluoroscope(_ct()), FrameMaker(read_physics(), read_carms()["intensifier-12"])
+    carm = CArm(10, 20, 5, (0, 0, 0))
+    with pytest.raises(GeometryError, match=r"530 and 1020.*600 and 1000"):
+        scope.shoot(carm, maker)
+    fine, draft = (scope.shoot(maker.device.pose(carm), maker, [IMPLANT], pixels=64, draft=d) for d in (False, True))
+    assert (fine.detector.rows, draft.detector.rows) == (64, 32)
+    assert fine.detector.rows * fine.detector.pixel_mm == draft.detector.rows * draft.detector.pixel_mm == 305.0
+    assert fine.line_integral == pytest.approx(
+        scope.take(maker.device.pose(carm), fine.detector, [IMPLANT]).line_integral, abs=2e-4
+    )
+    assert draft.exposure.kvp == pytest.approx(fine.exposure.kvp, abs=3)
