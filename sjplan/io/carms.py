@@ -64,7 +64,7 @@ def read_carms(extra: str | Path | None = None) -> dict[str, Device]:
     >>> sorted(read_carms())
     ['flat-panel', 'intensifier-12']
     >>> read_carms()["flat-panel"].detector().pixel_mm
-    0.580078125
+    0.58203125
     """
     found: dict[str, Device] = {}
     for what, table in shipped_and_own(_Carms, "carms.toml", extra):
