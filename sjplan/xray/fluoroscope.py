@@ -86,8 +86,8 @@ class Fluoroscope:
         draft : bool
             While the arm moves: pixels and voxels twice as large, in a tenth of the time.
         """
-        detector = (detector or Detector()).halved() if draft else detector or Detector()
-        geometry, projector = CArmGeometry.of(carm, detector), self._coarse if draft else self._projector
+        detector, projector = self._field(detector, draft=draft)
+        geometry = CArmGeometry.of(carm, detector)
         image = self._background(projector, geometry)
         solids = metal_solids(trajectories, pins)
         if solids:
@@ -104,8 +104,8 @@ class Fluoroscope:
         draft: bool = False,
     ) -> Paths:
         """How far each ray goes through water, bone and metal; numbers as in `take`."""
-        detector = (detector or Detector()).halved() if draft else detector or Detector()
-        geometry, projector = CArmGeometry.of(carm, detector), self._coarse if draft else self._projector
+        detector, projector = self._field(detector, draft=draft)
+        geometry = CArmGeometry.of(carm, detector)
         total, dense = (self._background(projector, geometry, above) for above in (0.0, SOFT_VALUE))
         solids = metal_solids(trajectories, pins)
         lengths = np.zeros((2, geometry.rows, geometry.columns), np.float32)
@@ -162,6 +162,11 @@ class Fluoroscope:
         for per_mm, path in zip(mu, paths, strict=True):
             total += np.float32(per_mm) * path
         return Radiograph(total, carm, detector, self.assumed_density, signal, exposure, maker.device.pincushion)
+
+    def _field(self, detector: Detector | None, *, draft: bool) -> tuple[Detector, SliceProjector]:
+        """The detector that is read, and the projector that goes with its pixels."""
+        whole = detector or Detector()
+        return (whole.halved(), self._coarse) if draft else (whole, self._projector)
 
     @functools.cached_property
     def _coarse(self) -> SliceProjector:
