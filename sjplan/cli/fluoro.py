@@ -44,6 +44,7 @@ def fluoro(
     signal: Annotated[FilePath | None, Parameter(help="Also write the signal of --device, as a NumPy file.")] = None,
     carms: Annotated[FilePath | None, Parameter(help="TOML file with C-arms of your own for --device.")] = None,
     overlays: Annotated[bool, Parameter(help="Draw outlines, names and letters over the picture.")] = True,
+    landmarks: Annotated[bool, Parameter(negative="", help="Draw the lines to look for in this view.")] = False,
     inverted: Annotated[bool, Parameter(negative="", help="Bone white, as on a film.")] = False,
     labels: Labels = None,
     names: Names = None,
@@ -85,7 +86,7 @@ def fluoro(
             pose, rng = maker.device.pose(carm), np.random.default_rng(seed or 0)
             radiograph = scope.shoot(pose, maker, metal, rng=rng, mode=mode or "single-shot", kvp=kvp)
         reporter("drawing the picture", 0.9)
-        picture = _drawn(radiograph, found, implants, view, overlays=overlays, inverted=inverted)
+        picture = _drawn(radiograph, found, implants, view, overlays=overlays, landmarks=landmarks, inverted=inverted)
         _write(out, picture, [(npy, radiograph.line_integral), (signal, radiograph.signal)])
     notes = [*found.notes, *(["densities are assumed: the case has no CT"] if radiograph.assumed_density else [])]
     if json:
@@ -110,15 +111,22 @@ def _drawn(
     title: str,
     *,
     overlays: bool,
+    landmarks: bool,
     inverted: bool,
 ) -> bytes:
     """The radiograph as PNG, with or without outlines, names and letters."""
     from sjplan.render.fluoro import FluoroOverlays, fluoro_picture, structure_points
+    from sjplan.views.landmarks import landmark_lines, lines_seen
+    from sjplan.xray.carm import ray_direction
 
     if not overlays:
         return fluoro_picture(radiograph, inverted=inverted)
-    points = structure_points(found.anatomy) if found.anatomy is not None else {}
-    over = FluoroOverlays(implants=implants, points_lps_mm=points, frame=found.frame, title=title)
+    points, lines = {}, {}
+    if found.anatomy is not None and landmarks:
+        lines = lines_seen(landmark_lines(found.anatomy), found.anatomy.frame, ray_direction(radiograph.carm))
+    elif found.anatomy is not None:
+        points = structure_points(found.anatomy)
+    over = FluoroOverlays(implants=implants, points_lps_mm=points, lines_lps_mm=lines, frame=found.frame, title=title)
     return fluoro_picture(radiograph, over, inverted=inverted)
 
 

@@ -21,7 +21,7 @@ from sjplan.render import offscreen
 from sjplan.render.overlay import draw_labels, draw_lines, draw_text, place_labels
 from sjplan.render.png import encode_png, save_picture
 from sjplan.render.sections import shadow_outline_px
-from sjplan.render.style import PIN_COLOUR, slot_colour, words
+from sjplan.render.style import PIN_COLOUR, landmark_colour, slot_colour, words
 from sjplan.xray.carm import CArmGeometry
 from sjplan.xray.pincushion import DrawnOut
 from sjplan.xray.solids import Pin, PinLike
@@ -80,6 +80,8 @@ class FluoroOverlays:
         As given to the fluoroscope; outlines exact like the implants'.
     points_lps_mm : mapping of name to (3,) float
         Structures to name; see `structure_points`.
+    lines_lps_mm : mapping of name to (n, 3) float
+        Landmarks to draw and to name, as `sjplan.views.landmarks` finds them.
     frame : AnatomicalFrame, optional
         For the letters at the edges (R L A P H F), see `edge_letters`; the scan's own axes where there is none.
     title : str
@@ -91,12 +93,18 @@ class FluoroOverlays:
     implants: Mapping[int, Trajectory] = field(default_factory=dict)
     pins: Sequence[PinLike] = ()
     points_lps_mm: Mapping[str, ArrayLike] = field(default_factory=dict)
+    lines_lps_mm: Mapping[str, Array] = field(default_factory=dict)
     frame: AnatomicalFrame | None = None
     title: str = ""
     show_outlines: bool = True
     show_names: bool = True
     show_letters: bool = True
     show_caption: bool = True
+
+    @property
+    def named_lps_mm(self) -> dict[str, ArrayLike]:
+        """Points that carry a name: those given, and the middle one of every line."""
+        return {**self.points_lps_mm, **{name: line[len(line) // 2] for name, line in self.lines_lps_mm.items()}}
 
 
 def structure_points(anatomy: Anatomy, side: str | None = None) -> dict[str, Array]:
@@ -204,15 +212,18 @@ def fluoro_picture(
         first_column, first_row, side = _square(geometry.project(around_lps_mm), grey.shape)
         grey = grey[first_row : first_row + side, first_column : first_column + side]
     rows, columns = grey.shape
-    gutter = _GUTTER_PX if over.show_names and over.points_lps_mm else 0
+    gutter = _GUTTER_PX if over.show_names and over.named_lps_mm else 0
     width, height = columns * zoom + 2 * gutter, rows * zoom
     shift = np.array([gutter - first_column * zoom, -first_row * zoom]) + (zoom - 1) / 2
     with offscreen.plotter(width, height, _PAPER) as window:
         _show_image(window, grey, width / zoom, height / zoom)
         if over.show_outlines:
             _draw_outlines(window, over, geometry, zoom, shift, height)
+            for name, line in over.lines_lps_mm.items():
+                line_px = geometry.project(line) * zoom + shift
+                draw_lines(window, [line_px], height, landmark_colour(name), width_px=1.6)
         if gutter:
-            points = {words(n): geometry.project(p) * zoom + shift for n, p in over.points_lps_mm.items()}
+            points = {words(n): geometry.project(p) * zoom + shift for n, p in over.named_lps_mm.items()}
             _draw_names(window, points, (float(gutter), float(width - gutter)), height)
         if over.show_letters:
             _draw_letters(window, radiograph, geometry, over.frame, (gutter, width - gutter), height)

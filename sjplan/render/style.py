@@ -45,6 +45,28 @@ STRUCTURE_COLOURS: Final[Mapping[str, str]] = {
 }
 """One colour per surface name; the foramina of a level share one, left and right are told apart by place."""
 
+_LANDMARK_COLOURS: Final = {
+    "iliac_density": "#ffb000",
+    "notch": "#ff6fae",
+    "alar_line": "#5ec8ff",
+    "s1_endplate": "#7dff8a",
+    "posterior_body_line": "#f5f05a",
+    "arcuate": "#ff8a5c",
+}
+"""Of lines drawn over a radiograph, by the beginning of their name: bright, for bone is dark there."""
+
+
+def landmark_colour(name: str) -> str:
+    """Colour of a landmark line; both sides and all levels share one.
+
+    Examples
+    --------
+    >>> landmark_colour("notch_left") == landmark_colour("notch_right")
+    True
+    """
+    return next((colour for start, colour in _LANDMARK_COLOURS.items() if name.startswith(start)), "#ffffff")
+
+
 BONE_COLOUR: Final = "#e8dcc3"
 
 if set(STRUCTURE_COLOURS) != set(SURFACE_NAMES):
@@ -66,6 +88,8 @@ def words(name: str) -> str:
     parts = name.split("_")
     side = {"left": " L", "right": " R"}.get(parts[-1], "")
     stem = "_".join(parts[:-1]) if side else name
+    if stem.startswith("arcuate_"):
+        return f"{parts[1]} arcuate line{side}"
     if stem.startswith("foramen_"):
         return f"{parts[1]} foramen{side}"
     return _WORDS.get(stem, stem.replace("_", " ")) + side
@@ -85,6 +109,7 @@ _WORDS: Final = {
     "inferior": "below the joint",
     "psis": "PSIS",
     "asis": "ASIS",
+    "iliac_density": "iliac density",
     "s1_endplate_centre": "S1 endplate",
     "s2_anterior": "S2 anterior cortex",
 }

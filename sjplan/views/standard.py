@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from sjplan.core.arrays import Array, check_vector, unit
 from sjplan.core.errors import AnatomyError, InputError, unknown_name
 from sjplan.core.frames import SIDE_SIGN, SIDES, AnatomicalFrame
+from sjplan.views.true_lateral import true_lateral
 from sjplan.xray.carm import carm_angles, carm_rotation
 from sjplan.xray.types import CArm
 
@@ -65,6 +66,7 @@ def standard_views(
     *,
     canal_direction: ArrayLike | None = None,
     s2_foramina_lps_mm: ArrayLike | None = None,
+    lines: Mapping[str, Array] | None = None,
     source_to_isocentre_mm: float = SOURCE_TO_ISOCENTRE_MM,
 ) -> dict[str, CArm]:
     """Poses of the standard views of one pelvis.
@@ -81,6 +83,8 @@ def standard_views(
         Down the sacral canal at S1 and S2; `-frame.cranial` where it is not given.
     s2_foramina_lps_mm : (n, 3) or (3,) float, optional
         Ventral mouths of the S2 foramina; else their level is estimated from s2_anterior.
+    lines : mapping of name to (n, 3) float, optional
+        As `landmark_lines` finds them. Without notches and iliac densities "lateral" follows the left-right axis.
     source_to_isocentre_mm : float
         From the tube to the middle of the sacrum.
 
@@ -120,13 +124,22 @@ def standard_views(
         rotations[f"judet-iliac-{side}"] = pelvis.turned(sign * JUDET_ROLL_DEG, 0.0)
         rotations[f"judet-obturator-{side}"] = pelvis.turned(-sign * JUDET_ROLL_DEG, 0.0)
         rotations[f"si-oblique-{side}"] = pelvis.turned(-sign * SI_OBLIQUE_ROLL_DEG, SI_OBLIQUE_TILT_DEG)
+    centres = {"lateral": isocentre}
+    lateral = true_lateral(frame, lines or {})
+    if lateral is not None:
+        rotations["lateral"], centres["lateral"] = pelvis.towards(lateral.ray), lateral.centre_lps_mm
     views = {}
     for name in VIEW_NAMES:
         if name in rotations:
             side = name.rsplit("-", 1)[-1]
-            centre = isocentre + SIDE_SIGN.get(side, 0.0) * SIDE_OFFSET_MM * frame.left
+            centre = centres.get(name, isocentre + SIDE_SIGN.get(side, 0.0) * SIDE_OFFSET_MM * frame.left)
             views[name] = CArm(*carm_angles(rotations[name]), centre, source_to_isocentre_mm)
     return views
+
+
+def symphysis_top(frame: AnatomicalFrame, landmarks: Mapping[str, ArrayLike]) -> Array:
+    """The top of the symphysis, in the mid-sagittal plane, (3,) LPS mm; landmarks as for `standard_views`."""
+    return _Pelvis(frame, {name: check_vector(name, p) for name, p in landmarks.items()}).symphysis_top()
 
 
 def named_view(name: str, views: Mapping[str, CArm]) -> CArm:
@@ -217,6 +230,11 @@ class _Pelvis:
         ap = np.column_stack([left, np.cross(self.cranial, left), self.cranial])
         return np.asarray(ap @ carm_rotation(orbital_deg, tilt_deg, 0.0))
 
+    def towards(self, ray: Array) -> Array:
+        """The arm's rotation for a ray across the pelvis, the AP view's head up in the image."""
+        up = unit(self.cranial - (self.cranial @ ray) * ray)
+        return np.column_stack([np.cross(ray, up), ray, up])
+
     def along(self, direction: ArrayLike) -> Array:
         """The arm's rotation for a ray in the mid-sagittal plane, image columns along the pelvis's left."""
         left = self.frame.left
@@ -238,6 +256,10 @@ class _Pelvis:
             return None
         return unit(self.in_plane(self.points["s2_anterior"]) - self.in_plane(self.points["promontory"]))
 
+    def symphysis_top(self) -> Array:
+        """In the mid-sagittal plane."""
+        return self.in_plane(self.points["symphysis"]) + SYMPHYSIS_HALF_HEIGHT_MM * self.cranial
+
     def outlet(self, isocentre: Array, source_mm: float, s2_foramina_lps_mm: ArrayLike | None) -> Array | None:
         """Central ray for which the top of the symphysis hides the S2 foramina: tube, symphysis, S2 on one line."""
         down = self.front_line()
@@ -248,8 +270,7 @@ class _Pelvis:
         else:
             level = self.points["s2_anterior"] + S2_FORAMEN_BELOW_S2_MM * np.asarray(down)
         level = self.in_plane(level)
-        top = self.in_plane(self.points["symphysis"]) + SYMPHYSIS_HALF_HEIGHT_MM * self.cranial
-        towards_tube = unit(top - level)
+        towards_tube = unit(self.symphysis_top() - level)
         from_centre = level - isocentre
         along = float(from_centre @ towards_tube)
         reach = -along + np.sqrt(along**2 - float(from_centre @ from_centre) + source_mm**2)

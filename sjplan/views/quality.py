@@ -1,0 +1,86 @@
+"""How true a view is, by the landmarks that a surgeon judges it by and not by its angles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from sjplan.anatomy.types import Anatomy
+from sjplan.core.arrays import Array, unit
+from sjplan.core.frames import AnatomicalFrame
+from sjplan.views.standard import symphysis_top
+from sjplan.views.true_lateral import DENSITY_MM, NEEDED, NOTCH_MM, offsets
+from sjplan.xray.carm import carm_rotation
+from sjplan.xray.types import CArm
+
+INLET_MM: Final = 2.0
+OUTLET_MM: Final = 5.0
+"""Farthest apart that an inlet shows the front walls of S1 and S2, and an outlet the top of the symphysis and S2."""
+
+
+class LateralQuality(NamedTuple):
+    """How far apart a lateral view shows the two notches and the two iliac densities, mm at the isocentre's scale."""
+
+    notch_mm: float
+    density_mm: float
+
+    @property
+    def true(self) -> bool:
+        """Whether both lie as near as a true lateral has them."""
+        return self.notch_mm <= NOTCH_MM and self.density_mm <= DENSITY_MM
+
+
+def lateral_quality(
+    frame: AnatomicalFrame, lines: Mapping[str, Array], carm: CArm, *, parallel: bool = False
+) -> LateralQuality | None:
+    """Offsets of the two sides in a view from the side; None where the lines are missing or share too little.
+
+    With `parallel` along the central ray, which is what the arm's angles decide; without, from the tube as it stands,
+    which shows the nearer side larger: structures off the central ray then lie apart in any pose.
+    """
+    if any(name not in lines for name in NEEDED):
+        return None
+    ray = carm_rotation(carm.orbital_deg, carm.tilt_deg, carm.wig_wag_deg)[:, 1]
+    up = unit(frame.cranial - (frame.cranial @ ray) * ray)
+    axes = np.stack([ray, np.cross(up, ray), up])
+    found = offsets({name: _seen(lines[name], carm, parallel=parallel) @ axes.T for name in NEEDED})
+    if found is None:
+        return None
+    return LateralQuality(float(np.hypot(*found.notch_mm)), abs(found.density_mm))
+
+
+def inlet_offset_mm(anatomy: Anatomy, carm: CArm) -> float | None:
+    """How far apart a view shows the front walls of S1 and S2, mm at the isocentre's scale."""
+    if not {"promontory", "s2_anterior"} <= set(anatomy.landmarks):
+        return None
+    return _apart(carm, anatomy.landmarks["promontory"], anatomy.landmarks["s2_anterior"])
+
+
+def outlet_offset_mm(anatomy: Anatomy, carm: CArm) -> float | None:
+    """How much higher or lower than the S2 foramina a view shows the top of the symphysis, mm; the worse side's."""
+    mouths = [f.ventral.centre_lps_mm for f in anatomy.foramina if f.level == "S2" and f.ventral is not None]
+    if not mouths or "symphysis" not in anatomy.landmarks:
+        return None
+    top = symphysis_top(anatomy.frame, anatomy.landmarks)
+    return max(_apart(carm, top, mouth) for mouth in mouths)
+
+
+def _apart(carm: CArm, a: ArrayLike, b: ArrayLike) -> float:
+    """How far apart two points lie along the image's rows' direction, mm at the isocentre's scale."""
+    up = carm_rotation(carm.orbital_deg, carm.tilt_deg, carm.wig_wag_deg)[:, 2]
+    first, second = _seen(np.stack([a, b]), carm) @ up
+    return abs(float(first - second))
+
+
+def _seen(points_lps_mm: Array, carm: CArm, *, parallel: bool = False) -> Array:
+    """Points moved along their rays into the plane through the isocentre, LPS mm relative to it."""
+    ray = carm_rotation(carm.orbital_deg, carm.tilt_deg, carm.wig_wag_deg)[:, 1]
+    from_centre = points_lps_mm - carm.isocentre_lps_mm
+    depth = from_centre @ ray
+    flat = from_centre - depth[:, None] * ray
+    if parallel:
+        return np.asarray(flat)
+    return np.asarray(flat * (carm.source_to_isocentre_mm / (carm.source_to_isocentre_mm + depth))[:, None])
