@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from sjplan.anatomy.types import Anatomy
 from sjplan.core.arrays import Array, unit
 from sjplan.core.frames import AnatomicalFrame
-from sjplan.views.standard import symphysis_top
+from sjplan.views.fronts import front_points, midline_front
 from sjplan.views.true_lateral import DENSITY_MM, NEEDED, NOTCH_MM, offsets
 from sjplan.xray.carm import carm_rotation
 from sjplan.xray.types import CArm
@@ -19,6 +19,9 @@ from sjplan.xray.types import CArm
 INLET_MM: Final = 2.0
 OUTLET_MM: Final = 5.0
 """Farthest apart that an inlet shows the front walls of S1 and S2, and an outlet the top of the symphysis and S2."""
+
+
+_S2_BELOW_MM: Final = 8.0
 
 
 class LateralQuality(NamedTuple):
@@ -53,18 +56,27 @@ def lateral_quality(
 
 
 def inlet_offset_mm(anatomy: Anatomy, carm: CArm) -> float | None:
-    """How far apart a view shows the front walls of S1 and S2, mm at the isocentre's scale."""
-    if not {"promontory", "s2_anterior"} <= set(anatomy.landmarks):
+    """How far apart a view shows the front walls of S1 and S2 in the midline, mm at the isocentre's scale."""
+    names = ("promontory", "s2_anterior")
+    if not set(names) <= set(anatomy.landmarks):
         return None
-    return _apart(carm, anatomy.landmarks["promontory"], anatomy.landmarks["s2_anterior"])
+    top, bottom = (float(anatomy.frame.frame_from_lps(anatomy.landmarks[name])[2]) for name in names)
+    outline = midline_front(anatomy, top, bottom - _S2_BELOW_MM)
+    points = anatomy.frame.lps_from_frame(np.column_stack([np.zeros(len(outline)), outline]))
+    up = carm_rotation(carm.orbital_deg, carm.tilt_deg, carm.wig_wag_deg)[:, 2]
+    forward = _seen(points, carm) @ (up if up @ anatomy.frame.posterior < 0 else -up)
+    upper = outline[:, 1] >= 0.5 * (top + bottom)
+    if upper.all() or not upper.any():
+        return None
+    return abs(float(forward[upper].max() - forward[~upper].max()))
 
 
 def outlet_offset_mm(anatomy: Anatomy, carm: CArm) -> float | None:
     """How much higher or lower than the S2 foramina a view shows the top of the symphysis, mm; the worse side's."""
     mouths = [f.ventral.centre_lps_mm for f in anatomy.foramina if f.level == "S2" and f.ventral is not None]
-    if not mouths or "symphysis" not in anatomy.landmarks:
+    top = front_points(anatomy).get("symphysis_top")
+    if not mouths or top is None:
         return None
-    top = symphysis_top(anatomy.frame, anatomy.landmarks)
     return max(_apart(carm, top, mouth) for mouth in mouths)
 
 

@@ -40,10 +40,11 @@ SI_OBLIQUE_TILT_DEG: Final = 22.5
 
 TUBERCLES_BEFORE_SYMPHYSIS_MM: Final = 18.0
 """How far the pubic tubercles, and with them the anterior pelvic plane, lie in front of the middle of the symphysis:
-measured on the seven VSD pelves, 15 to 22 mm."""
+measured on the seven VSD pelves, 15 to 22 mm. For where the bones' surfaces are not at hand."""
 
 SYMPHYSIS_HALF_HEIGHT_MM: Final = 18.0
-"""From the middle of the symphysis to its top; a symphysis is about 35 to 40 mm high (default, recalled)."""
+"""From the middle of the symphysis to its top, where surfaces are not at hand; a symphysis is about 35 to 40 mm high
+(default, recalled)."""
 
 S2_FORAMEN_BELOW_S2_MM: Final = 14.0
 """From the middle of the front of S2 down to the level of the S2 foramina: half of S2 (29.7 mm high, PMCT)."""
@@ -77,8 +78,9 @@ def standard_views(
         Of the pelvis: origin at the S1 endplate, left perpendicular to the mid-sagittal plane, cranial along the
         sacral canal.
     landmarks : mapping of name to (3,) float
-        In LPS mm. Used: promontory, s2_anterior, symphysis, asis_left, asis_right. A view whose landmarks are
-        missing is left out; without ASIS or symphysis "ap" follows the scan's own anterior-posterior direction.
+        In LPS mm. Used: promontory, s2_anterior, symphysis, asis_left, asis_right, and in their place what
+        `front_points` finds. A view whose landmarks are missing is left out; without ASIS or symphysis "ap" follows
+        the scan's own anterior-posterior direction.
     canal_direction : (3,) float, optional
         Down the sacral canal at S1 and S2; `-frame.cranial` where it is not given.
     s2_foramina_lps_mm : (n, 3) or (3,) float, optional
@@ -135,11 +137,6 @@ def standard_views(
             centre = centres.get(name, isocentre + SIDE_SIGN.get(side, 0.0) * SIDE_OFFSET_MM * frame.left)
             views[name] = CArm(*carm_angles(rotations[name]), centre, source_to_isocentre_mm)
     return views
-
-
-def symphysis_top(frame: AnatomicalFrame, landmarks: Mapping[str, ArrayLike]) -> Array:
-    """The top of the symphysis, in the mid-sagittal plane, (3,) LPS mm; landmarks as for `standard_views`."""
-    return _Pelvis(frame, {name: check_vector(name, p) for name, p in landmarks.items()}).symphysis_top()
 
 
 def named_view(name: str, views: Mapping[str, CArm]) -> CArm:
@@ -216,6 +213,9 @@ class _Pelvis:
     def _cranial(self) -> Array:
         """Up in the AP view: in the plane of ASIS and pubic tubercles; without them, in the scan's coronal plane."""
         left = self.frame.left
+        if self._has(("asis_front_left", "asis_front_right", "pubic_front")):
+            up = 0.5 * (self.points["asis_front_left"] + self.points["asis_front_right"]) - self.points["pubic_front"]
+            return unit(up - (up @ left) * left)
         if not self._has(("asis_left", "asis_right", "symphysis")):
             return unit(np.cross(left, (0.0, 1.0, 0.0)))
         up = 0.5 * (self.points["asis_left"] + self.points["asis_right"]) - self.points["symphysis"]
@@ -252,12 +252,15 @@ class _Pelvis:
 
     def front_line(self) -> Array | None:
         """Unit vector down the front of S1 and S2, in the mid-sagittal plane."""
-        if not self._has(("promontory", "s2_anterior")):
-            return None
-        return unit(self.in_plane(self.points["s2_anterior"]) - self.in_plane(self.points["promontory"]))
+        for upper, lower in (("s1_front", "s2_front"), ("promontory", "s2_anterior")):
+            if self._has((upper, lower)):
+                return unit(self.in_plane(self.points[lower]) - self.in_plane(self.points[upper]))
+        return None
 
     def symphysis_top(self) -> Array:
         """In the mid-sagittal plane."""
+        if "symphysis_top" in self.points:
+            return self.in_plane(self.points["symphysis_top"])
         return self.in_plane(self.points["symphysis"]) + SYMPHYSIS_HALF_HEIGHT_MM * self.cranial
 
     def outlet(self, isocentre: Array, source_mm: float, s2_foramina_lps_mm: ArrayLike | None) -> Array | None:

@@ -111,10 +111,22 @@ def test_perspective_leaves_no_more_than_it_must(anatomy):
     assert quality.notch_mm + quality.density_mm <= 1.5 * must
 
 
-@pytest.mark.parametrize("turn", [(20, 0, 0), (-20, 0, 0), (0, 20, 0), (0, -20, 0), (0, 0, 20), (0, 0, -20)])
-def test_a_turned_pelvis_gets_the_same_views_within_a_degree(real_data, turn):
+TURNS = [(20, 0, 0), (-20, 0, 0), (0, 20, 0), (0, -20, 0), (0, 0, 20), (0, 0, -20)]
+
+
+@pytest.mark.parametrize(
+    ("file", "turn"),
+    [
+        *((VSD[0], turn) for turn in TURNS),
+        (VSD[3], TURNS[2]),
+        (JHU[2], TURNS[2]),
+        (JHU[2], TURNS[3]),
+        (JHU[7], TURNS[2]),
+    ],
+)
+def test_a_turned_pelvis_gets_the_same_views_within_a_degree(real_data, file, turn):
     """Roll, tilt and obliquity, the label map itself turned: nearest neighbours, a millimetre."""
-    labels = read_labels(real_data / VSD[0])
+    labels = read_labels(real_data / file)
     rotation = carm_rotation(*turn)
     turned = _turned(labels, rotation)
     before, after = (views_of_anatomy(anatomy_from_labels(each)) for each in (labels, turned))
