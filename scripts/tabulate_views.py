@@ -1,4 +1,4 @@
-"""The standard views of every real pelvis, and how true they are by their landmarks, as Markdown tables for docs/carm.md.
+"""The standard views of every real pelvis, and how true they are, as Markdown tables for docs/carm.md.
 
     python scripts/tabulate_views.py [--data FOLDER] [--only vsd-z001 ...]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from sjplan.cli.explain import explained, print_sights, require_plan, sight_document
 from sjplan.cli.intake import CaseArguments, read_case
 from sjplan.cli.opengl import require_opengl
 from sjplan.cli.options import AsJson, Case, CatalogueFile, FilePath, Labels, Names, Series, Untrusted
@@ -36,6 +37,10 @@ def fluoro(
     ],
     out: Annotated[FilePath, Parameter(help="PNG file to write.")],
     plan: Annotated[FilePath | None, Parameter(help="plan.json whose implants are put in.")] = None,
+    explain: Annotated[
+        bool,
+        Parameter(negative="", help="Say which views show, and which hide, what the plan's implants come near to."),
+    ] = False,
     npy: Annotated[FilePath | None, Parameter(help="Also write the line integrals, as a NumPy file.")] = None,
     device: Annotated[str | None, Parameter(help="C-arm whose frame it is: flat-panel or intensifier-12.")] = None,
     mode: Annotated[Mode | None, Parameter(help="What --device exposes for; single-shot if left out.")] = None,
@@ -66,6 +71,7 @@ def fluoro(
     from sjplan.xray.fluoroscope import Fluoroscope
 
     _require_png(out)
+    require_plan(explain, plan)
     maker = _frame_maker(device, carms, kvp)
     if maker is None:
         _require_device({"--mode": mode, "--kvp": kvp, "--seed": seed, "--signal": signal, "--carms": carms})
@@ -85,6 +91,7 @@ def fluoro(
         else:
             pose, rng = maker.device.pose(carm), np.random.default_rng(seed or 0)
             radiograph = scope.shoot(pose, maker, metal, rng=rng, mode=mode or "single-shot", kvp=kvp)
+        sights = explained(found, plan, catalogue) if explain and plan is not None else ()
         reporter("drawing the picture", 0.9)
         picture = _drawn(radiograph, found, implants, view, overlays=overlays, landmarks=landmarks, inverted=inverted)
         _write(out, picture, [(npy, radiograph.line_integral), (signal, radiograph.signal)])
@@ -96,9 +103,12 @@ def fluoro(
         given = asdict(radiograph.exposure) if radiograph.exposure is not None else None
         exposure = {name: round(value, 4) for name, value in given.items()} if given else None
         document |= {"device": device, "exposure": exposure, "signal": str(signal) if signal else None}
+        document["explain"] = [sight_document(s) for s in sights] if explain else None
         print_json(document | {"assumed_density": radiograph.assumed_density, "npy": str(npy) if npy else None})
         return 0
     out_console().print(str(out), markup=False)
+    if explain:
+        print_sights(sights)
     for note in notes:
         note_line(note)
     return 0

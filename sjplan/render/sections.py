@@ -6,9 +6,9 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.spatial import ConvexHull, QhullError
 
 from sjplan.core.arrays import Array, unit
+from sjplan.geometry.hull import closed_hull
 from sjplan.geometry.solids import Solid, solid_mesh
 from sjplan.xray.carm import CArmGeometry
 
@@ -31,7 +31,7 @@ def shadow_outline_px(solid: Solid, geometry: CArmGeometry) -> Array:
     [20.0, 80.8]
     """
     points = geometry.project(solid_mesh(solid, _POINTS_PER_CORNER)[0])
-    return _closed_hull(points) if np.isfinite(points).all() else np.zeros((0, 2))
+    return closed_hull(points) if np.isfinite(points).all() else np.zeros((0, 2))
 
 
 def plane_section_mm(solid: Solid, centre_lps_mm: ArrayLike, right: ArrayLike, up: ArrayLike) -> Array:
@@ -60,14 +60,4 @@ def mesh_section_mm(vertices: Array, triangles: ArrayLike, centre: ArrayLike, ri
     edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
     a, b = edges[(height[edges[:, 0]] <= 0) & (height[edges[:, 1]] > 0)].T
     share = (height[a] / (height[a] - height[b]))[:, None]
-    return _closed_hull(flat[a] + share * (flat[b] - flat[a]))
-
-
-def _closed_hull(points: Array) -> Array:
-    if len(points) < 3:
-        return np.zeros((0, 2))
-    try:
-        ring = points[ConvexHull(points).vertices]
-    except QhullError:  # all points on one line: the plane only touches the solid
-        return np.zeros((0, 2))
-    return np.asarray(np.concatenate([ring, ring[:1]]))
+    return closed_hull(flat[a] + share * (flat[b] - flat[a]))

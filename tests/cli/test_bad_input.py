@@ -253,6 +253,7 @@ def test_unknown_view_and_preset(sjplan: Sjplan, phantom: Path, tmp_path: Path) 
         (["--seed", "0"], "--device"),
     ):
         refused(sjplan("fluoro", phantom, "--view", "ap", "--out", out, *more), out, said)
+    refused(sjplan("fluoro", phantom, "--view", "ap", "--out", out, "--explain"), out, "--explain", "--plan")
     done = sjplan("fluoro", phantom, "--view", "inlett", "--out", out)
     refused(done, out, "did you mean 'inlet'?")
     refused(sjplan("fluoro", phantom, "--view", "10,200", "--out", out), out, "200")

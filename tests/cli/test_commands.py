@@ -294,6 +294,49 @@ def test_fluoro_with_a_plan(sjplan: Sjplan, phantom: Path, plan_folder: Path, tm
     assert 0.001 < (more > 0.1).mean() < 0.1
 
 
+def test_fluoro_draws_the_lines_to_look_for(sjplan: Sjplan, phantom: Path, tmp_path: Path) -> None:
+    """In their own colours, which the picture without them has nowhere."""
+    import matplotlib.colors
+    import matplotlib.image
+
+    from sjplan.render.style import landmark_colour
+
+    def coloured(name: str, line: str, view: str, *more: object) -> int:
+        out = tmp_path / f"{name}.png"
+        assert sjplan("fluoro", phantom / "labels.nii.gz", "--view", view, "--out", out, *more).code == 0
+        colour = np.array(matplotlib.colors.to_rgb(landmark_colour(line)))
+        return int((np.abs(matplotlib.image.imread(out)[..., :3] - colour).max(axis=-1) < 0.06).sum())
+
+    assert coloured("lateral", "alar_line", "lateral", "--landmarks") > 50
+    assert coloured("outlet", "arcuate", "outlet", "--landmarks") > 50
+    assert coloured("plain", "alar_line", "lateral") < 5
+
+
+def test_fluoro_explains_what_views_show(sjplan: Sjplan, phantom: Path, plan_folder: Path, tmp_path: Path) -> None:
+    """A plan that was accepted has nothing out; with one implant moved up by a centimetre a view hides it."""
+    plan = plan_folder / "plan.json"
+    words = ("fluoro", phantom, "--view", "outlet", "--out", tmp_path / "a.png", "--explain")
+    done = sjplan(*words, "--plan", plan, "--json")
+    assert done.code == 0, done.err
+    assert [row["implant"] for row in done.json["explain"]] == [1, 2, 3]
+    assert all(row["envelope_mm"] > 0 and row["extra"] is None for row in done.json["explain"])
+
+    document = json.loads(plan.read_text(encoding="utf-8"))
+    implant = document["sides"][0]["implants"][0]
+    for end in ("entry_lps_mm", "tip_lps_mm"):
+        implant[end][2] += 10.0
+    moved = tmp_path / "moved.json"
+    moved.write_text(json.dumps(document), encoding="utf-8")
+    done = sjplan(*words, "--plan", moved, "--json")
+    rows = {row["structure"]: row for row in done.json["explain"] if row["implant"] == 1}
+    assert rows["superior"]["envelope_mm"] < 0
+    assert set(rows["superior"]["seen_mm"]) == {"ap", "lateral", "inlet", "inlet-canal", "outlet", "outlet-s1"}
+    assert "inlet" in rows["superior"]["hidden_on"]
+    said = sjplan(*words, "--plan", moved).out
+    assert "implant 1, ala top, S1 endplate: out;" in said
+    assert "hidden on" in said
+
+
 def test_fluoro_of_a_device_says_how_it_was_exposed(sjplan: Sjplan, phantom: Path, tmp_path: Path) -> None:
     """Live frames take less dose and are noisier than single shots; a seed makes the same noise again."""
     exposures, signals = [], []

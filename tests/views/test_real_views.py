@@ -13,7 +13,11 @@ from sjplan.cli.patient_views import views_of_anatomy
 from sjplan.core.frames import AnatomicalFrame
 from sjplan.core.grid import Grid
 from sjplan.core.labels import LabelMap
+from sjplan.io.limits import read_limits
 from sjplan.io.volumes import read_labels
+from sjplan.planning.corridors import find_corridors
+from sjplan.testing.malpositions import malpositions
+from sjplan.views.hides import Viewer
 from sjplan.views.landmarks import landmark_lines
 from sjplan.views.quality import INLET_MM, OUTLET_MM, inlet_offset_mm, lateral_quality, outlet_offset_mm
 from sjplan.views.standard import standard_views
@@ -134,6 +138,33 @@ def test_a_turned_pelvis_gets_the_same_views_within_a_degree(real_data, file, tu
         a, b = (np.column_stack(_axes(views[name])) for views in (before, after))
         off = np.rad2deg(np.arccos(np.clip((np.trace(b.T @ rotation @ a) - 1) / 2, -1, 1)))
         assert off < 1.0, name
+
+
+MISLED = ("anterior, mid S1 body", "superior, far ala", "partly in the S1 foramen")
+
+
+def test_the_malpositions_that_misled_readers_hide_and_another_view_reveals_them(real_data):
+    """KIM16: each of the three lies inside the edges of the inlet or outlet somewhere, where the other one shows it."""
+    seen = {name: [] for name in MISLED}
+    for file in (VSD[0], VSD[3]):
+        anatomy = anatomy_from_labels(read_labels(real_data / file))
+        views, viewer = views_of_anatomy(anatomy), Viewer(anatomy)
+        for corridor in find_corridors(anatomy):
+            if (corridor.level, corridor.kind) != ("S1", "midline") or not corridor.found:
+                continue
+            made = malpositions(anatomy, corridor.side, corridor, read_limits())
+            for name in MISLED:
+                screw = made[name]
+                assert screw.distance_mm < -1.5
+                asked = ("inlet", "inlet-canal", "outlet", "outlet-s1")
+                place = screw.trajectory, screw.crossing_lps_mm, screw.structure
+                seen[name].append({view: viewer.clearance_mm(*place, views[view]) for view in asked})
+    for name, screws in seen.items():
+        assert any(
+            screw[plain] >= 0 > screw[extra]
+            for screw in screws
+            for plain, extra in (("inlet", "inlet-canal"), ("outlet", "outlet-s1"))
+        ), (name, screws)
 
 
 def _turned(labels, rotation):

@@ -1,0 +1,109 @@
+"""Kim's eight malpositions (KIM16) on both sides of every real pelvis: which view hides and which reveals each.
+
+    python scripts/study_malpositions.py [--data FOLDER] [--only vsd-z001 ...] [--out docs/results/malpositions.json]
+
+Writes a row a screw and prints the table of docs/carm.md. Goes on where an interrupted run stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+from validate_planning import cases
+
+from sjplan.anatomy.build import anatomy_from_labels
+from sjplan.cli.explain import ASKED, sight_document
+from sjplan.cli.patient_views import views_of_anatomy
+from sjplan.core.plan import Side
+from sjplan.io.limits import read_limits
+from sjplan.io.results import read_rows, write_rows
+from sjplan.io.volumes import read_labels
+from sjplan.planning.corridors import find_corridors
+from sjplan.testing.malpositions import RECIPES, SCREW, malpositions
+from sjplan.views.hides import REVEALED_MM, STANDARD, Sight, Viewer, extra_view
+
+SEED = 0
+SETTINGS = {
+    "screw_mm": 2 * SCREW.inscribed_radius_mm,
+    "recipes": {name: recipe.distance_mm for name, recipe in RECIPES.items()},
+    "views": list(ASKED),
+    "standard": list(STANDARD),
+    "revealed_mm": REVEALED_MM,
+}
+
+
+def rows_of(name: str, file: Path) -> dict[str, dict[str, Any]]:
+    """Every malposition of both sides of one pelvis, as seen."""
+    anatomy = anatomy_from_labels(read_labels(file))
+    views = {view: carm for view, carm in views_of_anatomy(anatomy).items() if view in ASKED}
+    standard = {view: views[view] for view in STANDARD if view in views}
+    viewer, found = Viewer(anatomy), {}
+    for corridor in find_corridors(anatomy):
+        if corridor.level != "S1" or corridor.kind != "midline" or not corridor.found:
+            continue
+        side: Side = "left" if corridor.side == "left" else "right"
+        for kind, made in malpositions(anatomy, side, corridor, read_limits()).items():
+            seen = {
+                view: viewer.clearance_mm(made.trajectory, made.crossing_lps_mm, made.structure, carm)
+                for view, carm in views.items()
+            }
+            extra = extra_view(viewer, made.trajectory, made.crossing_lps_mm, made.structure, standard)
+            sight = Sight(1, made.structure, made.distance_mm, seen, extra)
+            key = f"{name} {side} {kind}"
+            found[key] = {"run": key, "kind": kind, "side": side} | sight_document(sight)
+    return found
+
+
+def table(rows: list[dict[str, Any]]) -> None:
+    """Of each malposition, on how many sides each view shows it, out of those where it shows the edge at all."""
+    print(
+        "| malposition | sides | "
+        + " | ".join(ASKED)
+        + " | hidden on a standard view | revealed by another inlet or outlet |"
+    )
+    print("|---" * (len(ASKED) + 4) + "|")
+    for kind in RECIPES:
+        own = [row for row in rows if row["kind"] == kind]
+        cells = []
+        for view in ASKED:
+            seen = [row["seen_mm"].get(view) for row in own]
+            known = [value for value in seen if value is not None and not math.isnan(value)]
+            cells.append(f"{sum(value < 0 for value in known)} of {len(known)}" if known else "no edge")
+        hidden = sum(any(hides(row, view) for view in ("inlet", "outlet")) for row in own)
+        revealed = sum(
+            any(hides(row, view) for view in ("inlet", "outlet"))
+            and any((row["seen_mm"].get(view) or 0.0) < 0 for view in ("inlet-canal", "outlet-s1"))
+            for row in own
+        )
+        print(f"| {kind} | {len(own)} | " + " | ".join(cells) + f" | {hidden} | {revealed} |")
+
+
+def hides(row: dict[str, Any], view: str) -> bool:
+    """Whether a view shows the edge, and the shadow inside it."""
+    value = row["seen_mm"].get(view)
+    return value is not None and value >= 0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("SJPLAN_REAL_DATA", "../shared/data")))
+    parser.add_argument("--out", type=Path, default=Path("docs/results/malpositions.json"))
+    parser.add_argument("--only", nargs="*", default=None, help="names such as vsd-z001 jhu-41")
+    parser.add_argument("--fresh", action="store_true")
+    arguments = parser.parse_args()
+    rows = {} if arguments.fresh else read_rows(arguments.out, "run", SETTINGS)
+    for name, file in cases(arguments.data).items():
+        if (arguments.only and name not in arguments.only) or any(key.startswith(name + " ") for key in rows):
+            continue
+        rows |= rows_of(name, file)
+        write_rows(arguments.out, [rows[key] for key in sorted(rows)], seed=SEED, settings=SETTINGS)
+        print(name, len(rows), flush=True)
+    table(list(rows.values()))
+
+
+if __name__ == "__main__":
+    main()
