@@ -8,7 +8,6 @@ Writes a row a screw and prints the table of docs/carm.md. Goes on where an inte
 from __future__ import annotations
 
 import argparse
-import math
 import os
 from pathlib import Path
 from typing import Any
@@ -35,6 +34,10 @@ SETTINGS = {
     "revealed_mm": REVEALED_MM,
 }
 
+INLETS, OUTLETS = ("inlet", "inlet-canal"), ("outlet", "outlet-s1")
+PAIRS = {"anterior": INLETS, "canal": INLETS, "superior": OUTLETS, "foramen_S1": OUTLETS}
+"""The two views that are taken to judge each structure."""
+
 
 def rows_of(name: str, file: Path) -> dict[str, dict[str, Any]]:
     """Every malposition of both sides of one pelvis, as seen."""
@@ -60,26 +63,24 @@ def rows_of(name: str, file: Path) -> dict[str, dict[str, Any]]:
 
 def table(rows: list[dict[str, Any]]) -> None:
     """Of each malposition, on how many sides each view shows it, out of those where it shows the edge at all."""
-    print(
-        "| malposition | sides | "
-        + " | ".join(ASKED)
-        + " | hidden on a standard view | revealed by another inlet or outlet |"
-    )
-    print("|---" * (len(ASKED) + 4) + "|")
-    for kind in RECIPES:
+    heads = ("malposition", "sides", *ASKED, "hidden by the one, shown by the other")
+    print("| " + " | ".join(heads) + " |\n" + "|---" * len(heads) + "|")
+    for kind, recipe in RECIPES.items():
         own = [row for row in rows if row["kind"] == kind]
         cells = []
         for view in ASKED:
-            seen = [row["seen_mm"].get(view) for row in own]
-            known = [value for value in seen if value is not None and not math.isnan(value)]
+            known = [value for row in own if (value := row["seen_mm"].get(view)) is not None]
             cells.append(f"{sum(value < 0 for value in known)} of {len(known)}" if known else "no edge")
-        hidden = sum(any(hides(row, view) for view in ("inlet", "outlet")) for row in own)
-        revealed = sum(
-            any(hides(row, view) for view in ("inlet", "outlet"))
-            and any((row["seen_mm"].get(view) or 0.0) < 0 for view in ("inlet-canal", "outlet-s1"))
-            for row in own
-        )
-        print(f"| {kind} | {len(own)} | " + " | ".join(cells) + f" | {hidden} | {revealed} |")
+        pair = PAIRS[recipe.structure]
+        told = sum(any(hides(row, one) and shows(row, other) for one, other in (pair, pair[::-1])) for row in own)
+        cells.append(f"{told} ({' and '.join(pair)})")
+        print(f"| {kind} | {len(own)} | " + " | ".join(cells) + " |")
+
+
+def shows(row: dict[str, Any], view: str) -> bool:
+    """Whether a view shows the shadow across the edge."""
+    value = row["seen_mm"].get(view)
+    return value is not None and value < 0
 
 
 def hides(row: dict[str, Any], view: str) -> bool:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 Mode = Literal["fluoroscopy", "single-shot"]
 
+_SCENE_PX = (1024, 1024)
+
 
 def fluoro(
     case: Case,
@@ -49,6 +51,7 @@ def fluoro(
     signal: Annotated[FilePath | None, Parameter(help="Also write the signal of --device, as a NumPy file.")] = None,
     carms: Annotated[FilePath | None, Parameter(help="TOML file with C-arms of your own for --device.")] = None,
     overlays: Annotated[bool, Parameter(help="Draw outlines, names and letters over the picture.")] = True,
+    scene: Annotated[bool, Parameter(negative="", help="Show beside it how the C-arm stands.")] = False,
     landmarks: Annotated[bool, Parameter(negative="", help="Draw the lines to look for in this view.")] = False,
     inverted: Annotated[bool, Parameter(negative="", help="Bone white, as on a film.")] = False,
     labels: Labels = None,
@@ -67,10 +70,12 @@ def fluoro(
 
     from sjplan.cli.patient_views import patient_views
     from sjplan.core.errors import InputError
+    from sjplan.render.carm_scene import carm_picture
+    from sjplan.render.montage import montage
     from sjplan.views.standard import parse_view
     from sjplan.xray.fluoroscope import Fluoroscope
 
-    _require_png(out)
+    require_png(out, "--out")
     require_plan(explain, plan)
     maker = _frame_maker(device, carms, kvp)
     if maker is None:
@@ -85,7 +90,8 @@ def fluoro(
         found = patient_views(data, part_of(reporter, 0.3, 0.6), source_mm)
         carm = parse_view(view, found.views)
         reporter("taking the radiograph", 0.6)
-        scope, metal = Fluoroscope(ct_of(data)), tuple(implants.values())
+        ct, metal = ct_of(data), tuple(implants.values())
+        scope = Fluoroscope(ct)
         if maker is None:
             radiograph = scope.take(carm, trajectories=metal)
         else:
@@ -94,6 +100,9 @@ def fluoro(
         sights = explained(found, plan, catalogue) if explain and plan is not None else ()
         reporter("drawing the picture", 0.9)
         picture = _drawn(radiograph, found, implants, view, overlays=overlays, landmarks=landmarks, inverted=inverted)
+        if scene:
+            room = carm_picture(ct, radiograph.carm, radiograph.detector, view, _SCENE_PX)
+            picture = montage([room, picture], columns=2)
         _write(out, picture, [(npy, radiograph.line_integral), (signal, radiograph.signal)])
     notes = [*found.notes, *(["densities are assumed: the case has no CT"] if radiograph.assumed_density else [])]
     if json:
@@ -162,11 +171,12 @@ def planned_implants(plan: Path | None, catalogue: Path | None) -> dict[int, Tra
     return dict(enumerate((t for side in sides for t in side.trajectories), 1))
 
 
-def _require_png(out: Path) -> None:
+def require_png(out: Path, option: str) -> None:
+    """Refuse a picture's file that is no PNG or has no folder to go to."""
     from sjplan.core.errors import InputError
 
     if out.suffix.lower() != ".png":
-        raise InputError("--out", found=str(out), wanted="a file name that ends in .png")
+        raise InputError(option, found=str(out), wanted="a file name that ends in .png")
     if out.is_dir() or not out.absolute().parent.is_dir():
         found = "a folder" if out.is_dir() else f"no folder {out.parent}"
         raise InputError(str(out), found=found, wanted="a file name in a folder that exists")

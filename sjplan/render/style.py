@@ -111,6 +111,7 @@ _WORDS: Final = {
     "asis": "ASIS",
     "iliac_density": "iliac density",
     "s1_endplate_centre": "S1 endplate",
+    "s1_endplate": "S1 endplate",
     "s2_anterior": "S2 anterior cortex",
 }
 

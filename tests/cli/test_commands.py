@@ -312,6 +312,31 @@ def test_fluoro_draws_the_lines_to_look_for(sjplan: Sjplan, phantom: Path, tmp_p
     assert coloured("plain", "alar_line", "lateral") < 5
 
 
+def test_fluoro_shows_the_room_beside_the_radiograph(sjplan: Sjplan, phantom: Path, tmp_path: Path) -> None:
+    import matplotlib.image
+
+    out = tmp_path / "a.png"
+    assert sjplan("fluoro", phantom, "--view", "inlet", "--out", out, "--scene", "--no-overlays").code == 0
+    rows, columns, _ = matplotlib.image.imread(out).shape
+    assert columns > 1.9 * rows
+
+
+def test_views_on_one_sheet(sjplan: Sjplan, phantom: Path, tmp_path: Path) -> None:
+    """A radiograph for each of the twelve views, none of them empty."""
+    import matplotlib.image
+
+    out = tmp_path / "views.png"
+    done = sjplan("views", phantom, "--montage", out, "--json")
+    assert done.code == 0
+    sheet = matplotlib.image.imread(out)[..., 0]
+    cells = [cell for row in np.array_split(sheet, 3) for cell in np.array_split(row, 4, axis=1)]
+    assert len(cells) == len(done.json["views"])
+    assert all(cell.std() > 0.05 for cell in cells)
+    refused = sjplan("views", phantom, "--montage", tmp_path / "views.jpg")
+    assert refused.code == 2
+    assert "--montage" in refused.err
+
+
 def test_fluoro_explains_what_views_show(sjplan: Sjplan, phantom: Path, plan_folder: Path, tmp_path: Path) -> None:
     """A plan that was accepted has nothing out; with one implant moved up by a centimetre a view hides it."""
     plan = plan_folder / "plan.json"
