@@ -1,7 +1,8 @@
-"""Make the pictures of the documentation: `python scripts/make_gallery.py [--demo FOLDER | --pelves]`.
+"""Make the pictures of the documentation: `python scripts/make_gallery.py [--demo FOLDER | --pelves | --carm]`.
 
 Without arguments: runs `sjplan demo` (default phantom, seed 0) and keeps a choice of its pictures in docs/pictures;
 with --demo FOLDER it takes them from a demo that was run before.
+With --carm: how the arm's numbers turn it, on the default phantom, and a lateral that is not true beside one that is.
 With --pelves: one anatomy picture of each real pelvis (SJPLAN_REAL_DATA, else ../shared/data) in docs/pictures/pelves.
 """
 
@@ -16,9 +17,20 @@ from pathlib import Path
 from typing import Final
 
 from sjplan.anatomy.build import anatomy_from_labels
+from sjplan.cli.patient_views import views_of_anatomy
+from sjplan.io.presets import read_preset
 from sjplan.io.volumes import read_labels
+from sjplan.phantom.build import build_phantom
+from sjplan.render.carm_scene import carm_picture
+from sjplan.render.fluoro import FluoroOverlays, fluoro_picture
+from sjplan.render.montage import montage
 from sjplan.render.png import compact_png, save_picture
 from sjplan.render.sheet import anatomy_picture
+from sjplan.views.landmarks import landmark_lines, lines_seen
+from sjplan.xray.carm import carm_angles, carm_rotation
+from sjplan.xray.density import assumed_ct
+from sjplan.xray.fluoroscope import Fluoroscope
+from sjplan.xray.types import CArm, Detector
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 PICTURES: Final = ROOT / "docs" / "pictures"
@@ -55,8 +67,7 @@ def new_demo() -> None:
 
 
 def pelves() -> None:
-    named = os.environ.get("SJPLAN_REAL_DATA")
-    data = Path(named) if named else ROOT.parent / "shared" / "data"
+    data = data_folder()
     folder = PICTURES / "pelves"
     folder.mkdir(parents=True, exist_ok=True)
     for source in ("vsd_pelvis", "jhu_pelvis_atlas"):
@@ -68,12 +79,53 @@ def pelves() -> None:
             print(save_picture(picture, folder / f"{name}.png").relative_to(ROOT), len(picture))
 
 
+def carm() -> None:
+    """Rest and one turn of each angle; a lateral turned off by 6 degrees beside the true one."""
+    ct = build_phantom(read_preset("default"), spacing_mm=2.0).ct
+    centre = ct.grid.centre_lps_mm
+    poses = {
+        "at rest": (0, 0, 0),
+        "orbital 40: detector to the patient's left": (40, 0, 0),
+        "tilt 40: detector to the head, an outlet": (0, 40, 0),
+        "wig-wag 25: the arm turned about the vertical": (0, 0, 25),
+    }
+    rooms = [carm_picture(ct, CArm(*angles, centre, 650.0), Detector(), title) for title, angles in poses.items()]
+    keep("carm-angles", montage(rooms, 2, background="white"))
+
+    labels = read_labels(data_folder() / "jhu_pelvis_atlas" / "labelmaps_1mm" / "13_labels.nii.gz")
+    anatomy, scope = anatomy_from_labels(labels), Fluoroscope(assumed_ct(labels))
+    true = views_of_anatomy(anatomy)["lateral"]
+    seen = lines_seen(landmark_lines(anatomy), anatomy.frame, anatomy.frame.left)
+    lines = {name: line for name, line in seen.items() if name.startswith(("notch", "iliac_density"))}
+    pictures = []
+    for title, turn in (("turned off by 6 degrees: not true", 6.0), ("true lateral", 0.0)):
+        rotation = carm_rotation(true.orbital_deg, true.tilt_deg, true.wig_wag_deg) @ carm_rotation(turn, turn, 0.0)
+        pose = CArm(*carm_angles(rotation), true.isocentre_lps_mm, true.source_to_isocentre_mm)
+        over = FluoroOverlays(lines_lps_mm=lines, frame=anatomy.frame, title=title, show_names=False)
+        pictures.append(fluoro_picture(scope.take(pose), over, zoom=1))
+    keep("carm-lateral", montage(pictures, 2))
+
+
+def keep(name: str, picture: bytes) -> None:
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    small = compact_png(picture, WIDTH_PX)
+    print(save_picture(small, PICTURES / f"{name}.png").relative_to(ROOT), len(small))
+
+
+def data_folder() -> Path:
+    named = os.environ.get("SJPLAN_REAL_DATA")
+    return Path(named) if named else ROOT.parent / "shared" / "data"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Make the pictures of the documentation.")
     parser.add_argument("--demo", type=Path, help="folder that `sjplan demo` wrote; a new one is made without it")
     parser.add_argument("--pelves", action="store_true", help="one anatomy picture of each real pelvis instead")
+    parser.add_argument("--carm", action="store_true", help="the C-arm's numbers and a true lateral instead")
     chosen = parser.parse_args()
-    if chosen.pelves:
+    if chosen.carm:
+        carm()
+    elif chosen.pelves:
         pelves()
     elif chosen.demo is not None:
         demo(chosen.demo)
