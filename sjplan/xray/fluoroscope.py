@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 from collections import OrderedDict
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sjplan.core.errors import GeometryError
+from sjplan.core.errors import GeometryError, InputError
 from sjplan.core.grid import Grid
 from sjplan.core.trajectory import Trajectory
 from sjplan.core.volume import CtVolume
@@ -34,6 +35,18 @@ from sjplan.xray.types import CArm, Detector, Paths, Radiograph
 _KEPT_BACKGROUNDS: Final = 16
 """How many images without metal are kept: the four standard views, twice, all tissue and bone; 1 MB each."""
 
+Backend = Literal["auto", "cpu", "cuda"]
+
+
+class Projector(Protocol):
+    """A volume made ready, and its line integrals seen from anywhere."""
+
+    attenuation: Attenuation
+
+    def project(self, geometry: CArmGeometry, above: float = 0.0) -> NDArray[np.float32]:
+        """Attenuation integrated along the ray to every pixel; of values only what lies `above`."""
+        ...
+
 
 class Fluoroscope:
     """A CT made ready for radiographs.
@@ -45,6 +58,14 @@ class Fluoroscope:
     ----------
     ct : CtVolume
         Where `ct.assumed` is set, the radiographs say so.
+    backend : {"auto", "cpu", "cuda"}
+        What projects the volume; metal is always done on the CPU. "auto" takes a CUDA device where there is one and the
+        extra `cuda` is installed.
+
+    Raises
+    ------
+    InputError
+        For "cuda" where it cannot be had; says why.
 
     Examples
     --------
@@ -57,9 +78,10 @@ class Fluoroscope:
     True
     """
 
-    def __init__(self, ct: CtVolume) -> None:
+    def __init__(self, ct: CtVolume, *, backend: Backend = "auto") -> None:
         self.assumed_density = ct.assumed
-        self._projector = SliceProjector(Attenuation.from_hu(ct.hu, ct.grid))
+        self._make = _maker(backend)
+        self._projector: Projector = self._make(Attenuation.from_hu(ct.hu, ct.grid))
         self._backgrounds: OrderedDict[tuple[float, ...], NDArray[np.float32]] = OrderedDict()
 
     def take(
@@ -163,16 +185,16 @@ class Fluoroscope:
             total += np.float32(per_mm) * path
         return Radiograph(total, carm, detector, self.assumed_density, signal, exposure, maker.device.pincushion)
 
-    def _field(self, detector: Detector | None, *, draft: bool) -> tuple[Detector, SliceProjector]:
+    def _field(self, detector: Detector | None, *, draft: bool) -> tuple[Detector, Projector]:
         """The detector that is read, and the projector that goes with its pixels."""
         whole = detector or Detector()
         return (whole.halved(), self._coarse) if draft else (whole, self._projector)
 
     @functools.cached_property
-    def _coarse(self) -> SliceProjector:
-        return SliceProjector(halved(self._projector.attenuation))
+    def _coarse(self) -> Projector:
+        return self._make(halved(self._projector.attenuation))
 
-    def _background(self, projector: SliceProjector, geometry: CArmGeometry, above: float = 0.0) -> NDArray[np.float32]:
+    def _background(self, projector: Projector, geometry: CArmGeometry, above: float = 0.0) -> NDArray[np.float32]:
         key = (
             above,
             *projector.attenuation.grid.spacing_mm.tolist(),
@@ -195,6 +217,18 @@ class Fluoroscope:
         if len(self._backgrounds) > _KEPT_BACKGROUNDS:
             self._backgrounds.popitem(last=False)
         return image
+
+
+def _maker(backend: Backend) -> Callable[[Attenuation], Projector]:
+    """What makes a projector of a volume; the module for CUDA is loaded only where it may be needed."""
+    if backend == "cpu" or (backend == "auto" and importlib.util.find_spec("numba_cuda") is None):
+        return SliceProjector
+    from sjplan.xray.cuda_projector import CudaProjector, why_not
+
+    reason = why_not()
+    if reason and backend == "cuda":
+        raise InputError("backend", found=f"cuda, but {reason}", wanted="a CUDA device", fix="take the backend cpu")
+    return SliceProjector if reason else CudaProjector
 
 
 def take(
