@@ -47,6 +47,9 @@ def fluoro(
     device: Annotated[str | None, Parameter(help="C-arm whose frame it is: flat-panel or intensifier-12.")] = None,
     mode: Annotated[Mode | None, Parameter(help="What --device exposes for; single-shot if left out.")] = None,
     kvp: Annotated[float | None, Parameter(help="Voltage of --device; by brightness control if left out.")] = None,
+    field: Annotated[
+        str | None, Parameter(help="WIDTH,HEIGHT in mm that the collimator of --device leaves open; all if left out.")
+    ] = None,
     seed: Annotated[int | None, Parameter(help="Of the noise of --device; 0 if left out.")] = None,
     signal: Annotated[FilePath | None, Parameter(help="Also write the signal of --device, as a NumPy file.")] = None,
     carms: Annotated[FilePath | None, Parameter(help="TOML file with C-arms of your own for --device.")] = None,
@@ -79,7 +82,10 @@ def fluoro(
     require_plan(explain, plan)
     maker = _frame_maker(device, carms, kvp)
     if maker is None:
-        _require_device({"--mode": mode, "--kvp": kvp, "--seed": seed, "--signal": signal, "--carms": carms})
+        _require_device(
+            {"--mode": mode, "--kvp": kvp, "--seed": seed, "--signal": signal, "--carms": carms, "--field": field}
+        )
+    size = _field_size(field)
     if seed is not None and seed < 0:
         raise InputError("--seed", found=str(seed), wanted="0 or more")
     require_opengl()
@@ -96,7 +102,7 @@ def fluoro(
             radiograph = scope.take(carm, trajectories=metal)
         else:
             pose, rng = maker.device.pose(carm), np.random.default_rng(seed or 0)
-            radiograph = scope.shoot(pose, maker, metal, rng=rng, mode=mode or "single-shot", kvp=kvp)
+            radiograph = scope.shoot(pose, maker, metal, rng=rng, mode=mode or "single-shot", kvp=kvp, field_mm=size)
         sights = explained(found, plan, catalogue) if explain and plan is not None else ()
         reporter("drawing the picture", 0.9)
         picture = _drawn(radiograph, found, implants, view, overlays=overlays, landmarks=landmarks, inverted=inverted)
@@ -105,6 +111,7 @@ def fluoro(
             picture = montage([room, picture], columns=2)
         _write(out, picture, [(npy, radiograph.line_integral), (signal, radiograph.signal)])
     notes = [*found.notes, *(["densities are assumed: the case has no CT"] if radiograph.assumed_density else [])]
+    notes += _no_room(ct, radiograph) if maker is not None else []
     if json:
         document: dict[str, object] = {
             "view": view, "carm": carm_numbers(radiograph.carm), "out": str(out), "notes": notes,
@@ -198,6 +205,27 @@ def _frame_maker(device: str | None, own: Path | None, kvp: float | None) -> Fra
     if kvp is not None and not low <= kvp <= high:
         raise InputError("--kvp", found=f"{kvp:g}", wanted=f"{low:g} to {high:g} kV, as {device} gives")
     return FrameMaker(read_physics(), carms[device])
+
+
+def _no_room(ct: CtVolume, radiograph: Radiograph) -> list[str]:
+    """A word for each end of the arm that would touch the patient or the table."""
+    from sjplan.xray.collision import room, surroundings
+
+    gaps = room(surroundings(ct), radiograph.carm, radiograph.detector)
+    return [f"the {r.part} would touch the {r.obstacle}: {-r.gap_mm:.0f} mm too near" for r in gaps if r.gap_mm < 0.0]
+
+
+def _field_size(text: str | None) -> tuple[float, float] | None:
+    """Width and height of a collimated field in mm."""
+    from sjplan.core.errors import InputError
+
+    if text is None:
+        return None
+    try:
+        width, height = (float(part) for part in text.split(","))
+    except ValueError:
+        raise InputError("--field", found=repr(text), wanted="WIDTH,HEIGHT in mm, such as 120,150") from None
+    return width, height
 
 
 def _require_device(options: dict[str, object]) -> None:

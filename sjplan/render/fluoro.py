@@ -25,7 +25,7 @@ from sjplan.render.style import PIN_COLOUR, landmark_colour, slot_colour, words
 from sjplan.xray.carm import CArmGeometry
 from sjplan.xray.pincushion import DrawnOut
 from sjplan.xray.solids import Pin, PinLike
-from sjplan.xray.types import Radiograph
+from sjplan.xray.types import Blades, Radiograph
 
 MEASURING_FIELD: Final = 0.75
 """Middle share of the rows and columns that the display window is measured in, as a C-arm's exposure control does:
@@ -124,13 +124,15 @@ def structure_points(anatomy: Anatomy, side: str | None = None) -> dict[str, Arr
     return points
 
 
-def display_grey(darkness: ArrayLike, *, inverted: bool = False, look: Look = INTEGRAL_LOOK) -> NDArray[np.uint8]:
+def display_grey(
+    darkness: ArrayLike, *, inverted: bool = False, look: Look = INTEGRAL_LOOK, blades: Blades | None = None
+) -> NDArray[np.uint8]:
     """Grey levels of a radiograph as a monitor shows them, (rows, columns) uint8.
 
     Line integrals are already the logarithm of the signal, so a linear window on them is the log-compressed
     picture. Slow changes are damped and the window fits bone, so metal is black throughout. Bone and metal are dark:
     what stops the beam leaves the screen dark, which is how a C-arm's live image comes up. `inverted` gives the look
-    of a film (bone white), which many monitors offer on a button.
+    of a film (bone white), which many monitors offer on a button. Outside collimator `blades` the screen stays black.
 
     Examples
     --------
@@ -141,6 +143,10 @@ def display_grey(darkness: ArrayLike, *, inverted: bool = False, look: Look = IN
     (0, 255)
     """
     values = np.asarray(darkness, dtype=np.float64)
+    if blades is not None:
+        grey = np.zeros(values.shape, dtype=np.uint8)
+        grey[blades.open_part] = display_grey(values[blades.open_part], inverted=inverted, look=look)
+        return grey
     behind = _measured(values)
     low = 0.0
     if look.thick > 0.0 and behind.any():
@@ -205,7 +211,7 @@ def fluoro_picture(
     """
     over = overlays or FluoroOverlays(show_outlines=False, show_names=False, show_letters=False, show_caption=False)
     look = INTEGRAL_LOOK if radiograph.signal is None else FRAME_LOOK
-    grey = display_grey(radiograph.darkness, inverted=inverted, look=look)
+    grey = display_grey(radiograph.darkness, inverted=inverted, look=look, blades=radiograph.blades)
     geometry = DrawnOut.like(CArmGeometry.of(radiograph.carm, radiograph.detector), radiograph.pincushion)
     first_column, first_row = 0, 0
     if around_lps_mm is not None:
@@ -223,7 +229,8 @@ def fluoro_picture(
                 line_px = geometry.project(line) * zoom + shift
                 draw_lines(window, [line_px], height, landmark_colour(name), width_px=1.6)
         if gutter:
-            points = {words(n): geometry.project(p) * zoom + shift for n, p in over.named_lps_mm.items()}
+            seen = {words(n): geometry.project(p) for n, p in over.named_lps_mm.items()}
+            points = {n: p * zoom + shift for n, p in seen.items() if _reached(radiograph.blades, p)}
             _draw_names(window, points, (float(gutter), float(width - gutter)), height)
         if over.show_letters:
             _draw_letters(window, radiograph, geometry, over.frame, (gutter, width - gutter), height)
@@ -280,6 +287,15 @@ def _draw_names(window: pv.Plotter, points: Mapping[str, Array], band: tuple[flo
     """Names of the points that the tube sees, in the gutters."""
     seen = {name: point for name, point in points.items() if np.isfinite(point).all()}
     draw_labels(window, place_labels(seen, *band, height), band, height, _INK, _LEADER)
+
+
+def _reached(blades: Blades | None, pixel: Array) -> bool:
+    """Whether the beam reaches a pixel."""
+    if blades is None:
+        return True
+    column, row = pixel
+    inside = blades.first_column <= column < blades.last_column and blades.first_row <= row < blades.last_row
+    return bool(inside)
 
 
 def _pin_solid(pin: PinLike) -> Solid:

@@ -10,7 +10,7 @@ import numpy as np
 
 from sjplan.core.errors import GeometryError
 from sjplan.xray.spectrum import KVP_RANGE
-from sjplan.xray.types import CArm, Detector
+from sjplan.xray.types import Blades, CArm, Detector
 
 Kind = Literal["flat-panel", "intensifier"]
 Mode = Literal["fluoroscopy", "single-shot"]
@@ -21,6 +21,9 @@ TARGET_NGY: Final[Mapping[Mode, float]] = {"fluoroscopy": 10.0, "single-shot": 1
 GRID_PRIMARY: Final = 0.70
 GRID_SCATTER: Final = 0.15
 """What an antiscatter grid lets through (CLINICAL.md 3.6)."""
+
+LEAST_FIELD_MM: Final = 20.0
+"""Blades close no farther than this, at the isocentre; a default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,23 @@ class Device:
     def detector(self, pixels: int = 512) -> Detector:
         """The whole field in so many rows and columns."""
         return Detector(pixels, pixels, self.field_mm / pixels)
+
+    def blades(self, size_mm: tuple[float, float], pixels: int = 512) -> Blades:
+        """Blades that leave a field of so much width and height open, measured at the isocentre, in the middle.
+
+        Raises
+        ------
+        GeometryError
+            For a field below 20 mm, or above the device's own.
+        """
+        whole = self.field_mm * self.source_to_isocentre_mm / self.source_to_detector_mm
+        for name, value in zip(("width", "height"), size_mm, strict=True):
+            if not LEAST_FIELD_MM <= value <= whole + 0.5:
+                wanted = f"{LEAST_FIELD_MM:g} to {whole:.0f} mm at the isocentre, the field of {self.id}"
+                raise GeometryError(f"collimated {name}", found=f"{value:g} mm", wanted=wanted)
+        across, down = (min(round(pixels * value / whole), pixels) for value in size_mm)
+        left, top = (pixels - across) // 2, (pixels - down) // 2
+        return Blades(top, top + down, left, left + across)
 
     def pose(self, carm: CArm) -> CArm:
         """The same pose with this device's distances.

@@ -150,6 +150,7 @@ class Fluoroscope:
         rng: np.random.Generator | None = None,
         mode: Mode = "fluoroscopy",
         kvp: float | None = None,
+        field_mm: tuple[float, float] | None = None,
         draft: bool = False,
     ) -> Radiograph:
         """Take one radiograph as a device would: exposed, scattered, noisy and blurred.
@@ -164,11 +165,13 @@ class Fluoroscope:
             Rows and columns that its whole field is taken in.
         rng, mode, kvp
             See `FrameMaker.make`.
+        field_mm : (width, height), optional
+            What the collimator leaves open, at the isocentre; the whole field by default.
 
         Raises
         ------
         GeometryError
-            For a pose with other distances, or a voltage that the device does not have.
+            For a pose with other distances, or a voltage or field that the device does not have.
         """
         given = carm.source_to_isocentre_mm, carm.source_to_detector_mm
         own = maker.device.source_to_isocentre_mm, maker.device.source_to_detector_mm
@@ -178,12 +181,15 @@ class Fluoroscope:
         detector = maker.device.detector(pixels)
         paths = self.paths(carm, detector, trajectories, pins, draft=draft)
         detector = detector.halved() if draft else detector
-        signal, exposure = maker.make(paths, detector.pixel_mm, rng, mode, kvp)
+        blades = None if field_mm is None else maker.device.blades(field_mm, detector.rows)
+        signal, exposure = maker.make(paths, detector.pixel_mm, rng, mode, kvp, blades)
         mu = MU_WATER_PER_MM, BONE_VALUE / 1000.0 * MU_WATER_PER_MM, MU_TITANIUM_PER_MM, MU_STEEL_PER_MM
         total = np.zeros_like(signal)
         for per_mm, path in zip(mu, paths, strict=True):
             total += np.float32(per_mm) * path
-        return Radiograph(total, carm, detector, self.assumed_density, signal, exposure, maker.device.pincushion)
+        return Radiograph(
+            total, carm, detector, self.assumed_density, signal, exposure, maker.device.pincushion, blades
+        )
 
     def _field(self, detector: Detector | None, *, draft: bool) -> tuple[Detector, Projector]:
         """The detector that is read, and the projector that goes with its pixels."""

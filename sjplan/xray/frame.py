@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -16,7 +16,7 @@ from sjplan.xray.exposure import automatic_exposure
 from sjplan.xray.pincushion import drawn_out
 from sjplan.xray.signal import SignalTable, csi_weights, shares, signal_table
 from sjplan.xray.spectrum import Beam, PhysicsTables, beam
-from sjplan.xray.types import Exposure, Paths
+from sjplan.xray.types import Blades, Exposure, Paths
 
 _SCATTER_EVERY: Final = 16
 _SCATTER_MM: Final = 50.0
@@ -59,6 +59,7 @@ class FrameMaker:
         rng: np.random.Generator | None = None,
         mode: Mode = "fluoroscopy",
         kvp: float | None = None,
+        blades: Blades | None = None,
     ) -> tuple[NDArray[np.float32], Exposure]:
         """One frame, and how it was exposed.
 
@@ -72,6 +73,8 @@ class FrameMaker:
             For quanta and electronics; without one the frame has no noise.
         mode, kvp
             See `automatic_exposure`.
+        blades : Blades, optional
+            Collimation: what lies outside gets no primary beam and scatters none.
 
         Returns
         -------
@@ -84,6 +87,8 @@ class FrameMaker:
         source = beam(self.tables, exposure.kvp, self.device.filters_mm)
         open_share = self._open(paths.water_mm.shape, pixel_mm)
         primary = self._behind(source, paths) * open_share
+        if blades is not None:
+            primary, exposure = _collimated(primary, blades), self._narrowed(exposure, blades, primary.shape)
         signal = np.empty_like(primary)
         scatter = self._scatter(primary, paths, pixel_mm) * np.float32(GRID_SCATTER / GRID_PRIMARY)
         _with_coarse(primary, np.float32(1.0), scatter, _SCATTER_EVERY, signal)
@@ -148,6 +153,12 @@ class FrameMaker:
         down, across = (_from_middle(n) for n in shape)
         return np.asarray(np.hypot(down[:, None], across[None]) <= 1.0, dtype=np.float32)
 
+    def _narrowed(self, exposure: Exposure, blades: Blades, shape: tuple[int, ...]) -> Exposure:
+        """The same kerma on less area."""
+        field = np.broadcast_to(self._field(shape), shape)
+        share = float(field[blades.open_part].sum() / field.sum())
+        return replace(exposure, dose_area_ugy_m2=exposure.dose_area_ugy_m2 * share)
+
     def _scatter(self, primary: NDArray[np.float32], paths: Paths, pixel_mm: float) -> NDArray[np.float32]:
         """Scattered signal in front of the grid, at few pixels: more behind more tissue, and spread far."""
         every = _SCATTER_EVERY
@@ -182,6 +193,13 @@ class FrameMaker:
         both = np.empty_like(signal)
         _with_coarse(signal, np.float32(1.0 - share), glare, _GLARE_EVERY, both)
         return both
+
+
+def _collimated(primary: NDArray[np.float32], blades: Blades) -> NDArray[np.float32]:
+    """The primary beam where the blades let it through, nothing elsewhere."""
+    out = np.zeros_like(primary)
+    out[blades.open_part] = primary[blades.open_part]
+    return out
 
 
 def _from_middle(count: int) -> Array:

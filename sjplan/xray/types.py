@@ -71,6 +71,20 @@ class CArm:
             )
 
 
+class Blades(NamedTuple):
+    """Where collimator blades leave the field open, in pixels: first row, row after the last, and columns alike."""
+
+    first_row: int
+    last_row: int
+    first_column: int
+    last_column: int
+
+    @property
+    def open_part(self) -> tuple[slice, slice]:
+        """Rows and columns that the beam reaches."""
+        return slice(self.first_row, self.last_row), slice(self.first_column, self.last_column)
+
+
 class Paths(NamedTuple):
     """Length in mm of each pixel's ray, (rows, columns) float32, in what it passes.
 
@@ -125,6 +139,8 @@ class Radiograph:
         How that frame was exposed.
     pincushion : float
         How far the signal's picture is drawn out at its edge; see `xray.pincushion`.
+    blades : Blades, optional
+        Collimation: outside there is only scatter.
     """
 
     line_integral: NDArray[np.float32]
@@ -134,6 +150,7 @@ class Radiograph:
     signal: NDArray[np.float32] | None = None
     exposure: Exposure | None = None
     pincushion: float = 0.0
+    blades: Blades | None = None
 
     def __post_init__(self) -> None:
         image = frozen(self.line_integral, np.float32)

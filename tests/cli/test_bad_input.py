@@ -251,6 +251,9 @@ def test_unknown_view_and_preset(sjplan: Sjplan, phantom: Path, tmp_path: Path) 
         (["--device", "flat-panel", "--seed", "-1"], "--seed"),
         (["--kvp", "80"], "--device"),
         (["--seed", "0"], "--device"),
+        (["--field", "100,100"], "--device"),
+        (["--device", "flat-panel", "--field", "100"], "WIDTH,HEIGHT"),
+        (["--device", "flat-panel", "--field", "5,100"], "20 to"),
     ):
         refused(sjplan("fluoro", phantom, "--view", "ap", "--out", out, *more), out, said)
     refused(sjplan("fluoro", phantom, "--view", "ap", "--out", out, "--explain"), out, "--explain", "--plan")

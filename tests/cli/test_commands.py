@@ -381,6 +381,22 @@ def test_fluoro_of_a_device_says_how_it_was_exposed(sjplan: Sjplan, phantom: Pat
     assert all((signal > 0).all() for signal in signals)
 
 
+def test_a_collimated_frame_is_black_outside(sjplan: Sjplan, phantom: Path, tmp_path: Path) -> None:
+    import matplotlib.image
+
+    out = tmp_path / "a.png"
+    words = ("fluoro", phantom, "--view", "ap", "--device", "flat-panel", "--no-overlays", "--out", out, "--json")
+    open_field = sjplan(*words).json["exposure"]
+    done = sjplan(*words, "--field", "80,100")
+    assert done.code == 0, done.err
+    assert done.json["exposure"]["dose_area_ugy_m2"] < 0.4 * open_field["dose_area_ugy_m2"]
+    picture = matplotlib.image.imread(out)[..., 0]
+    rows, columns = picture.shape
+    assert (picture[: rows // 8] == 0).all()
+    assert (picture[:, : columns // 8] == 0).all()
+    assert picture[rows // 3 : 2 * rows // 3, columns // 3 : 2 * columns // 3].std() > 0.05
+
+
 def test_fluoro_of_labels_alone_is_marked_as_assumed(sjplan: Sjplan, phantom: Path, tmp_path: Path) -> None:
     out = tmp_path / "a b.png"
     done = sjplan("fluoro", phantom / "labels.nii.gz", "--view", "-10,25", "--out", out, "--inverted", "--json")

@@ -244,3 +244,41 @@ def test_a_flat_panel_has_no_pincushion_and_filters_are_known(tmp_path, maker):
     file.write_text(shipped.replace("orbital_deg = [-40.0, 110.0]", "orbital_deg = [10.0, -10.0]"))
     with pytest.raises(InputError, match=r"orbital_deg: found 10 to -10"):
         read_carms(file)
+
+
+def test_a_collimated_field_gets_less_scatter_and_less_dose(maker):
+    """The kerma in the middle stays; what is open scatters onto itself alone, and outside there is only scatter."""
+    shape, pixel_mm = (160, 160), maker.device.field_mm / 160
+    paths = slab(220.0, shape=shape)
+    whole = maker.device.field_mm * maker.device.source_to_isocentre_mm / maker.device.source_to_detector_mm
+    blades = maker.device.blades((whole / 2, whole / 4), 160)
+    assert blades == (60, 100, 40, 120)
+    plain, exposure = maker.make(paths, pixel_mm)
+    found, narrow = maker.make(paths, pixel_mm, blades=blades)
+    assert narrow.dose_area_ugy_m2 == pytest.approx(exposure.dose_area_ugy_m2 / 8)
+    assert (narrow.kvp, narrow.mas, narrow.entrance_ugy) == (exposure.kvp, exposure.mas, exposure.entrance_ugy)
+    middle = (slice(75, 85), slice(70, 90))
+    assert found[middle].mean() < 0.9 * plain[middle].mean()
+    source = beam(maker.tables, exposure.kvp, maker.device.filters_mm)
+    primary = transmitted(maker.tables, source, csi_weights(maker.tables), {"water": 220.0})
+    assert found[middle].mean() > primary
+    outside = np.ones(shape, bool)
+    outside[58:102, 38:122] = False
+    assert 0 < found[outside].max() < 0.5 * found[middle].mean()
+
+
+@pytest.mark.parametrize("size", [(19.0, 100.0), (100.0, 500.0), (float("nan"), 100.0), (-5.0, 100.0)])
+def test_a_field_that_the_collimator_does_not_give_is_refused(maker, size):
+    with pytest.raises(GeometryError, match="collimated"):
+        maker.device.blades(size)
+
+
+def test_an_intensifiers_dose_counts_what_is_open_of_its_circle():
+    maker = FrameMaker(read_physics(), read_carms()["intensifier-12"])
+    whole = maker.device.field_mm * maker.device.source_to_isocentre_mm / maker.device.source_to_detector_mm
+    paths = slab(200.0, shape=(200, 200))
+    _, exposure = maker.make(paths, 1.5)
+    _, half = maker.make(paths, 1.5, blades=maker.device.blades((whole, whole / 2), 200))
+    # of a circle, the band of half its height holds (2 asin(1/2) + sin(2 asin(1/2))) / pi
+    share = (2 * np.arcsin(0.5) + np.sin(2 * np.arcsin(0.5))) / np.pi
+    assert half.dose_area_ugy_m2 == pytest.approx(share * exposure.dose_area_ugy_m2, rel=0.02)

@@ -1,0 +1,123 @@
+"""Whether the arm's ends have room: tube housing and detector against the patient's skin and the table.
+
+Sizes of housings and table are defaults: what mobile C-arms and carbon tables have roughly.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from sjplan.core.arrays import Array
+from sjplan.core.volume import CtVolume
+from sjplan.xray.carm import CArmGeometry
+from sjplan.xray.types import CArm, Detector
+
+TUBE_RADIUS_MM, TUBE_BEHIND_MM, TUBE_BEFORE_MM = 75.0, 140.0, 50.0
+"""Tube housing: a cylinder about the central ray, from so far behind the focal spot to so far before it."""
+
+DETECTOR_BEYOND_MM, DETECTOR_THICK_MM = 20.0, 60.0
+"""Detector housing: so much wider than the field on every side, and behind the entrance so thick."""
+
+TABLE_HALF_WIDTH_MM, TABLE_THICK_MM = 260.0, 40.0
+"""Table: under the belly, without an end towards head and feet."""
+
+_SKIN_HU: Final = -300.0
+_SKIN_STEP_MM: Final = 8.0
+_SAMPLES: Final = 9
+
+
+class Room(NamedTuple):
+    """The least gap of one end of the arm from one obstacle, in mm; negative where it would be inside."""
+
+    part: str
+    obstacle: str
+    gap_mm: float
+
+
+class Surroundings(NamedTuple):
+    """Points of the patient's skin, (n, 3) LPS mm, and the height of the table's top (posterior is up)."""
+
+    skin_lps_mm: Array
+    table_top_mm: float
+    table_middle_mm: float
+
+
+def surroundings(ct: CtVolume) -> Surroundings:
+    """Skin and table of a prone patient; no skin where the scan holds only air."""
+    step = np.maximum(np.rint(_SKIN_STEP_MM / ct.grid.spacing_mm).astype(int), 1)
+    index = np.argwhere(ct.hu[:: step[0], :: step[1], :: step[2]] > _SKIN_HU) * step
+    if not len(index):
+        return Surroundings(np.empty((0, 3)), float("-inf"), 0.0)
+    points = ct.grid.lps_from_ijk(index)
+    return Surroundings(points, float(points[:, 1].min()), float(np.median(points[:, 0])))
+
+
+def room(around: Surroundings, carm: CArm, detector: Detector) -> tuple[Room, ...]:
+    """Least gaps of tube and detector from patient and table, those with an obstacle only.
+
+    Parameters
+    ----------
+    around : Surroundings
+        See `surroundings`.
+    carm, detector : CArm, Detector
+        How the arm stands.
+
+    Examples
+    --------
+    >>> block = Surroundings(np.array([[0.0, 0.0, 0.0]]), -100.0, 0.0)
+    >>> [(r.part, r.obstacle, round(r.gap_mm)) for r in room(block, CArm(0, 0, 0, (0, 0, 0), 650, 1020), Detector())]
+    [('tube', 'patient', 600), ('tube', 'table', 460), ('detector', 'patient', 370), ('detector', 'table', 470)]
+    """
+    geometry = CArmGeometry.of(carm, detector)
+    column, row = (step / np.linalg.norm(step) for step in (geometry.column_step_lps_mm, geometry.row_step_lps_mm))
+    axes = np.stack([column, row, np.cross(column, row)])
+    entrance = geometry.source_lps_mm + carm.source_to_detector_mm * axes[2]
+    half = 0.5 * detector.pixel_mm * np.array([detector.columns, detector.rows]) + DETECTOR_BEYOND_MM
+    plate = np.array([*half, 0.5 * DETECTOR_THICK_MM])
+    centre = entrance + plate[2] * axes[2]
+    tube = geometry.source_lps_mm + 0.5 * (TUBE_BEFORE_MM - TUBE_BEHIND_MM) * axes[2]
+    tube_half = 0.5 * (TUBE_BEFORE_MM + TUBE_BEHIND_MM)
+    found = []
+    parts = {"tube": (tube, None), "detector": (centre, plate)}
+    for name, (middle, box) in parts.items():
+        if len(around.skin_lps_mm):
+            local = (around.skin_lps_mm - middle) @ axes.T
+            gaps = _to_cylinder(local, TUBE_RADIUS_MM, tube_half) if box is None else _to_box(local, box)
+            found.append(Room(name, "patient", float(gaps.min())))
+        if np.isfinite(around.table_top_mm):
+            skin = _tube_skin(tube_half) if box is None else _box_skin(box)
+            found.append(Room(name, "table", _to_table(skin @ axes + middle, around)))
+    return tuple(found)
+
+
+def _to_box(local: Array, half: Array) -> Array:
+    """Signed distance of points to a box about the origin."""
+    beyond = np.abs(local) - half
+    return np.asarray(np.linalg.norm(np.maximum(beyond, 0.0), axis=-1) + np.minimum(beyond.max(axis=-1), 0.0))
+
+
+def _to_cylinder(local: Array, radius: float, half: float) -> Array:
+    """Signed distance of points to a cylinder about the third axis."""
+    beyond = np.stack([np.hypot(local[..., 0], local[..., 1]) - radius, np.abs(local[..., 2]) - half], axis=-1)
+    return np.asarray(np.linalg.norm(np.maximum(beyond, 0.0), axis=-1) + np.minimum(beyond.max(axis=-1), 0.0))
+
+
+def _to_table(points: Array, around: Surroundings) -> float:
+    middle = np.array([around.table_middle_mm, around.table_top_mm - 0.5 * TABLE_THICK_MM, 0.0])
+    half = np.array([TABLE_HALF_WIDTH_MM, 0.5 * TABLE_THICK_MM, np.inf])
+    return float(_to_box(np.where([True, True, False], points - middle, 0.0), half).min())
+
+
+def _tube_skin(half: float) -> Array:
+    angle = np.linspace(0.0, 2.0 * np.pi, 4 * _SAMPLES, endpoint=False)
+    along = np.linspace(-half, half, _SAMPLES)
+    a, z = (grid.ravel() for grid in np.meshgrid(angle, along))
+    return np.column_stack([TUBE_RADIUS_MM * np.cos(a), TUBE_RADIUS_MM * np.sin(a), z])
+
+
+def _box_skin(half: Array) -> Array:
+    across = [np.linspace(-h, h, _SAMPLES) for h in half]
+    points = np.stack(np.meshgrid(*across, indexing="ij"), axis=-1).reshape(-1, 3)
+    return np.asarray(points[(np.abs(points) >= half - 1e-9).any(axis=1)])

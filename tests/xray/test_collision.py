@@ -1,0 +1,69 @@
+"""Room for the arm: gaps that follow from the numbers, and poses that have none."""
+
+import numpy as np
+import pytest
+
+from sjplan.core.grid import Grid
+from sjplan.core.volume import CtVolume
+from sjplan.xray.carm import ray_direction
+from sjplan.xray.collision import DETECTOR_THICK_MM, TUBE_BEFORE_MM, Surroundings, room, surroundings
+from sjplan.xray.types import CArm, Detector
+
+
+def gaps(around, carm):
+    return {(r.part, r.obstacle): r.gap_mm for r in room(around, carm, Detector())}
+
+
+@pytest.fixture(scope="module")
+def patient():
+    """An ellipse of water, 360 mm wide and 240 high, 400 long."""
+    grid = Grid((80, 60, 80), (5.0, 5.0, 5.0), (-197.5, -147.5, -197.5), np.eye(3))
+    x, y = np.meshgrid(np.arange(80) * 5.0 - 197.5, np.arange(60) * 5.0 - 147.5, indexing="ij")
+    flat = np.where((x / 180.0) ** 2 + (y / 120.0) ** 2 <= 1.0, 0, -1000)
+    return surroundings(CtVolume(grid, np.repeat(flat[:, :, None], 80, axis=2).astype(np.int16)))
+
+
+def test_the_skin_and_the_table_are_where_the_body_is(patient):
+    assert np.abs(patient.skin_lps_mm[:, 0]).max() == pytest.approx(180.0, abs=9.0)
+    assert patient.table_top_mm == pytest.approx(-120.0, abs=9.0)
+    assert patient.table_middle_mm == pytest.approx(0.0, abs=6.0)
+
+
+def test_gaps_at_rest_follow_from_the_distances(patient):
+    """Tube 650 mm below the isocentre, detector 370 above it; the body reaches 120 either way, the table 40 more."""
+    found = gaps(patient, CArm(0, 0, 0, (0, 0, 0), 650.0, 1020.0))
+    assert found["tube", "patient"] == pytest.approx(650.0 - TUBE_BEFORE_MM - 120.0, abs=10.0)
+    assert found["tube", "table"] == pytest.approx(650.0 - TUBE_BEFORE_MM - 160.0, abs=10.0)
+    assert found["detector", "patient"] == pytest.approx(370.0 - 120.0, abs=10.0)
+
+
+@pytest.mark.parametrize("near", [0.0, 60.0, 130.0])
+def test_a_detector_brought_nearer_comes_nearer_by_as_much(patient, near):
+    found = gaps(patient, CArm(0, 0, 0, (0, 0, 0), 650.0, 1020.0 - near))
+    assert found["detector", "patient"] == pytest.approx(250.0 - near, abs=10.0)
+
+
+def test_what_would_touch_is_negative(patient):
+    inside = gaps(patient, CArm(0, 0, 0, (0, 0, 0), 650.0, 740.0))
+    assert inside["detector", "patient"] < -20.0
+    swept = gaps(patient, CArm(150, 0, 0, (0, -60.0, 0), 300.0, 500.0))
+    assert min(swept.values()) < 0.0
+
+
+def test_gaps_turn_with_the_arm():
+    """One point of skin: the same gap from every side, for what matters is how far it lies along and across the ray."""
+    rng = np.random.default_rng(2)
+    for angles in rng.uniform(-80, 80, (20, 3)):
+        carm = CArm(*angles, (0, 0, 0), 650.0, 1020.0)
+        point = 40.0 * ray_direction(carm)
+        found = gaps(Surroundings(point[None], float("-inf"), 0.0), carm)
+        assert found == {("tube", "patient"): pytest.approx(640.0), ("detector", "patient"): pytest.approx(330.0)}
+        behind = (370.0 + DETECTOR_THICK_MM + 25.0) * ray_direction(carm)
+        found = gaps(Surroundings(behind[None], float("-inf"), 0.0), carm)
+        assert found["detector", "patient"] == pytest.approx(25.0)
+
+
+def test_nothing_but_air_has_nothing_to_touch():
+    grid = Grid((8, 8, 8), (10, 10, 10), (0, 0, 0), np.eye(3))
+    around = surroundings(CtVolume(grid, np.full(grid.shape, -1000, np.int16)))
+    assert room(around, CArm(0, 0, 0, (0, 0, 0)), Detector()) == ()
