@@ -44,7 +44,7 @@ def add_solids(
     result = np.array(image, dtype=np.float32, copy=True)
     if solids:
         found = metal_along_rays(attenuation, geometry, solids)
-        result += (found.metal - found.tissue).astype(np.float32)
+        result[found.part] += (found.metal - found.tissue).astype(np.float32)
     return result
 
 
@@ -59,10 +59,13 @@ def chord_lengths_mm(geometry: CArmGeometry, solids: Sequence[MetalSolid]) -> ND
     >>> round(float(chord_lengths_mm(geometry, [pin])[32, 32]), 9)
     3.2
     """
+    lengths = np.zeros((geometry.rows, geometry.columns))
     if not solids:
-        return np.zeros((geometry.rows, geometry.columns))
+        return lengths
     nothing = Attenuation(np.zeros((5, 5, 5), dtype=np.int16), Grid((5, 5, 5), np.ones(3), np.zeros(3), np.eye(3)), 0.0)
-    return metal_along_rays(nothing, geometry, [replace(s, mu_per_mm=1.0) for s in solids]).metal
+    found = metal_along_rays(nothing, geometry, [replace(s, mu_per_mm=1.0) for s in solids])
+    lengths[found.part] = found.metal
+    return lengths
 
 
 def pixel_rectangle(geometry: CArmGeometry, solid: MetalSolid) -> tuple[int, int, int, int]:
@@ -80,12 +83,13 @@ def pixel_rectangle(geometry: CArmGeometry, solid: MetalSolid) -> tuple[int, int
 
 
 class AlongRays(NamedTuple):
-    """What metal brings along the ray to every pixel, and what it replaces, each (rows, columns).
+    """What metal brings along the ray to every pixel of one `part` of the image, and what it replaces there.
 
-    `metal` and `tissue` are line integrals, `lengths_mm` (2, rows, columns) those of titanium and of steel in mm, and
+    `metal` and `tissue` are line integrals, `lengths_mm` (2, ...) those of titanium and of steel in mm, and
     `dense` is the integral of what of the tissue's values lies above a threshold.
     """
 
+    part: tuple[slice, slice]
     metal: NDArray[np.float64]
     lengths_mm: NDArray[np.float64]
     tissue: NDArray[np.float64]
@@ -96,8 +100,11 @@ def metal_along_rays(
     attenuation: Attenuation, geometry: CArmGeometry, solids: Sequence[MetalSolid], above: float = np.inf
 ) -> AlongRays:
     """Metal along the ray to every pixel and the tissue in its place; of that, what lies `above` on its own too."""
-    shape = geometry.rows, geometry.columns
-    found = AlongRays(np.zeros(shape), np.zeros((2, *shape)), np.zeros(shape), np.zeros(shape))
+    rectangles = np.array([pixel_rectangle(geometry, s) for s in solids], dtype=np.int64).reshape(-1, 4)
+    row0, column0 = (int(rectangles[:, n].min(initial=end)) for n, end in ((0, geometry.rows), (2, geometry.columns)))
+    shape = tuple(max(int(rectangles[:, n].max(initial=0)) - first, 0) for n, first in ((1, row0), (3, column0)))
+    part = slice(row0, row0 + shape[0]), slice(column0, column0 + shape[1])
+    found = AlongRays(part, np.zeros(shape), np.zeros((2, *shape)), np.zeros(shape), np.zeros(shape))
     if not solids:
         return found
     rays_mm = np.stack(
@@ -110,10 +117,9 @@ def metal_along_rays(
     )
     source_ijk, rays_ijk = index_rays(attenuation.grid, geometry)
     step_mm = _STEP_VOXELS * float(attenuation.grid.spacing_mm.min())
-    rectangles = np.array([pixel_rectangle(geometry, s) for s in solids], dtype=np.int64)
     packed = np.stack([s.packed() for s in solids])
     mu = float(attenuation.mu_per_value)
-    _fill(attenuation.values, source_ijk, rays_ijk, mu, above, step_mm, rays_mm, packed, rectangles, *found)
+    _fill(attenuation.values, source_ijk, rays_ijk, mu, above, step_mm, rays_mm, packed, rectangles, *found[1:])
     return found
 
 
@@ -133,46 +139,69 @@ def _fill(
     tissue: Any,
     dense: Any,
 ) -> None:
-    """Write what `AlongRays` holds for every pixel that a rectangle covers."""
+    """Write what `AlongRays` holds for every pixel that a rectangle covers; the arrays begin with the first one."""
     n = packed.shape[0]
     row0, row1 = rectangles[:, 0].min(), rectangles[:, 1].max()
+    column0, column1 = rectangles[:, 2].min(), rectangles[:, 3].max()
+    starts, ways = np.empty((n, 3)), np.empty((n, 3, 3))
+    for k in range(n):
+        _in_own_axes(packed[k], rays_mm, starts[k], ways[k])
     for row in prange(row0, row1):
-        spans, sums = np.zeros((n, 4)), np.zeros(5)
-        for column in range(rectangles[:, 2].min(), rectangles[:, 3].max()):
-            ray = rays_mm[1] + column * rays_mm[2] + row * rays_mm[3]
+        spans, sums, ray, way = np.zeros((n, 4)), np.zeros(5), np.zeros(3), np.zeros(3)
+        for column in range(column0, column1):
             found = 0
             for k in range(n):
-                box = rectangles[k]
-                if not (box[0] <= row < box[1] and box[2] <= column < box[3]):
+                if not (rectangles[k, 0] <= row < rectangles[k, 1] and rectangles[k, 2] <= column < rectangles[k, 3]):
                     continue
-                t0, t1 = chord(packed[k], rays_mm[0], ray)
+                for axis in range(3):
+                    way[axis] = ways[k, 0, axis] + column * ways[k, 1, axis] + row * ways[k, 2, axis]
+                t0, t1 = _own_chord(packed[k], starts[k], way)
                 if t1 > t0:
                     spans[found, 0], spans[found, 1] = t0, t1
                     spans[found, 2], spans[found, 3] = packed[k, 14], packed[k, 39]
                     found += 1
             if found:
-                length = math.sqrt(ray[0] ** 2 + ray[1] ** 2 + ray[2] ** 2)
-                voxel_ray = rays_ijk[0] + column * rays_ijk[1] + row * rays_ijk[2]
-                _merge(spans, found, volume, above, source_ijk, voxel_ray, step_mm / length, sums)
-                metal[row, column] = sums[0] * length
-                lengths[0, row, column], lengths[1, row, column] = sums[1] * length, sums[2] * length
-                tissue[row, column] = sums[3] * length * mu_per_value
-                dense[row, column] = sums[4] * length * mu_per_value
+                squared = 0.0
+                for axis in range(3):
+                    squared += (rays_mm[1, axis] + column * rays_mm[2, axis] + row * rays_mm[3, axis]) ** 2
+                    ray[axis] = rays_ijk[0, axis] + column * rays_ijk[1, axis] + row * rays_ijk[2, axis]
+                length = math.sqrt(squared)
+                _merge(spans, found, volume, above, source_ijk, ray, step_mm / length, sums)
+                i, j = row - row0, column - column0
+                metal[i, j] = sums[0] * length
+                lengths[0, i, j], lengths[1, i, j] = sums[1] * length, sums[2] * length
+                tissue[i, j], dense[i, j] = sums[3] * length * mu_per_value, sums[4] * length * mu_per_value
+
+
+@njit(cache=True, fastmath=False, error_model="numpy")
+def _in_own_axes(solid: Any, rays_mm: Any, start: Any, ways: Any) -> None:
+    """The tube in a packed solid's own axes, and there the ray to pixel (0, 0) and the steps of columns and rows."""
+    for axis in range(3):
+        start[axis] = 0.0
+        for x in range(3):
+            start[axis] += solid[3 + 3 * axis + x] * (rays_mm[0, x] - solid[x])
+        for n in range(3):
+            ways[n, axis] = 0.0
+            for x in range(3):
+                ways[n, axis] += solid[3 + 3 * axis + x] * rays_mm[1 + n, x]
 
 
 @njit(cache=True, fastmath=False, error_model="numpy")
 def chord(solid: Any, source: Any, ray: Any) -> Any:
-    """Interval of t in [0, 1] in which source + t * ray lies inside a packed solid; empty where t1 < t0.
+    """Interval of t in [0, 1] in which source + t * ray lies inside a packed solid; empty where t1 < t0."""
+    rays, start, ways = np.zeros((4, 3)), np.empty(3), np.empty((3, 3))
+    rays[0], rays[1] = source, ray
+    _in_own_axes(solid, rays, start, ways)
+    return _own_chord(solid, start, ways[0])
+
+
+@njit(cache=True, fastmath=False, error_model="numpy")
+def _own_chord(solid: Any, s: Any, d: Any) -> Any:
+    """As `chord`, of a ray in the solid's own axes.
 
     The section is convex and made up of three discs and one polygon, so its interval is the hull of theirs.
     """
-    t0, t1 = 0.0, 1.0
-    s, d = np.zeros(3), np.zeros(3)
-    for axis in range(3):
-        for x in range(3):
-            s[axis] += solid[3 + 3 * axis + x] * (source[x] - solid[x])
-            d[axis] += solid[3 + 3 * axis + x] * ray[x]
-    t0, t1 = clip_slab(t0, t1, s[2], d[2], 0.0, solid[12])
+    t0, t1 = clip_slab(0.0, 1.0, s[2], d[2], 0.0, solid[12])
     if t1 <= t0:
         return 1.0, 0.0
     first, last = np.inf, -np.inf
@@ -248,7 +277,7 @@ def _march(volume: Any, above: float, s: Any, d: Any, a: float, b: float, step: 
     h = (b - a) / count
     flat, kj, ki = volume.reshape(-1), n[2], n[1] * n[2]
     least, total, dense = np.float32(above), np.float32(0.0), np.float32(0.0)
-    nothing = np.float32(0.0)
+    nothing, asked = np.float32(0.0), above < np.inf
     for m in range(count):
         t = a + (m + 0.5) * h
         x, y, z = s[0] + t * d[0], s[1] + t * d[1], s[2] + t * d[2]
@@ -256,11 +285,18 @@ def _march(volume: Any, above: float, s: Any, d: Any, a: float, b: float, step: 
         fx, fy, fz = np.float32(x - i), np.float32(y - j), np.float32(z - k)
         gx, gy, gz = np.float32(1.0) - fx, np.float32(1.0) - fy, np.float32(1.0) - fz
         at = i * ki + j * kj + k
-        for di in range(2):
-            for dj in range(2):
-                w = (fx if di else gx) * (fy if dj else gy)
-                o = at + di * ki + dj * kj
-                p, q = np.float32(flat[o]), np.float32(flat[o + 1])
-                total += w * (gz * p + fz * q)
-                dense += w * (gz * max(p - least, nothing) + fz * max(q - least, nothing))
+        # four neighbours across, each with the one behind it: written out, for a loop costs as much as the sum
+        w00, w01, w10, w11 = gx * gy, gx * fy, fx * gy, fx * fy
+        near = w00 * np.float32(flat[at]) + w01 * np.float32(flat[at + kj])
+        near += w10 * np.float32(flat[at + ki]) + w11 * np.float32(flat[at + ki + kj])
+        far = w00 * np.float32(flat[at + 1]) + w01 * np.float32(flat[at + kj + 1])
+        far += w10 * np.float32(flat[at + ki + 1]) + w11 * np.float32(flat[at + ki + kj + 1])
+        total += gz * near + fz * far
+        if asked:
+            for di in range(2):
+                for dj in range(2):
+                    w = (fx if di else gx) * (fy if dj else gy)
+                    o = at + di * ki + dj * kj
+                    p, q = np.float32(flat[o]), np.float32(flat[o + 1])
+                    dense += w * (gz * max(p - least, nothing) + fz * max(q - least, nothing))
     return total * h, dense * h

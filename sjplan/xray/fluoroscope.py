@@ -133,8 +133,10 @@ class Fluoroscope:
         lengths = np.zeros((2, geometry.rows, geometry.columns), np.float32)
         if solids:
             found = metal_along_rays(projector.attenuation, geometry, solids, SOFT_VALUE)
-            total, dense = total - found.tissue.astype(np.float32), dense - found.dense.astype(np.float32)
-            lengths = found.lengths_mm.astype(np.float32)
+            total, dense = total.copy(), dense.copy()
+            total[found.part] -= found.tissue.astype(np.float32)
+            dense[found.part] -= found.dense.astype(np.float32)
+            lengths[:, *found.part] = found.lengths_mm
         bone = dense * np.float32(1000.0 / (MU_WATER_PER_MM * (BONE_VALUE - SOFT_VALUE)))
         water = total * np.float32(1.0 / MU_WATER_PER_MM) - bone * np.float32(BONE_VALUE / 1000.0)
         return Paths(water, bone, lengths[0], lengths[1])
