@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Final
 
 from sjplan.anatomy.build import anatomy_from_labels
-from sjplan.cli.patient_views import views_of_anatomy
 from sjplan.io.presets import read_preset
 from sjplan.io.volumes import read_labels
 from sjplan.phantom.build import build_phantom
@@ -27,6 +26,7 @@ from sjplan.render.montage import montage
 from sjplan.render.png import compact_png, save_picture
 from sjplan.render.sheet import anatomy_picture
 from sjplan.views.landmarks import landmark_lines, lines_seen
+from sjplan.views.patient import views_of_anatomy
 from sjplan.xray.carm import carm_angles, carm_rotation
 from sjplan.xray.density import assumed_ct
 from sjplan.xray.fluoroscope import Fluoroscope

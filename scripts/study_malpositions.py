@@ -16,7 +16,6 @@ from validate_planning import cases
 
 from sjplan.anatomy.build import anatomy_from_labels
 from sjplan.cli.explain import ASKED, sight_document
-from sjplan.cli.patient_views import views_of_anatomy
 from sjplan.core.plan import Side
 from sjplan.io.limits import read_limits
 from sjplan.io.results import read_rows, write_rows
@@ -24,6 +23,7 @@ from sjplan.io.volumes import read_labels
 from sjplan.planning.corridors import find_corridors
 from sjplan.testing.malpositions import RECIPES, SCREW, malpositions
 from sjplan.views.hides import REVEALED_MM, STANDARD, Sight, Viewer, extra_view
+from sjplan.views.patient import views_of_anatomy
 
 SEED = 0
 SETTINGS = {

@@ -15,9 +15,9 @@ from pathlib import Path
 from validate_planning import cases
 
 from sjplan.anatomy.build import anatomy_from_labels
-from sjplan.cli.patient_views import views_of_anatomy
 from sjplan.io.volumes import read_labels
 from sjplan.views.landmarks import landmark_lines
+from sjplan.views.patient import views_of_anatomy
 from sjplan.views.quality import inlet_offset_mm, lateral_quality, outlet_offset_mm
 
 TILTS = ("ap", "inlet", "inlet-canal", "outlet", "outlet-s1")

@@ -37,22 +37,6 @@ class PatientViews:
     notes: list[str] = field(default_factory=list)
 
 
-def views_of_anatomy(anatomy: Anatomy, source_mm: float | None = None) -> dict[str, CArm]:
-    """The standard views of a pelvis whose anatomy is known, from a tube so far from the isocentre."""
-    from sjplan.views.fronts import front_points
-    from sjplan.views.landmarks import landmark_lines
-    from sjplan.views.standard import SOURCE_TO_ISOCENTRE_MM, standard_views
-
-    mouths = [f.ventral.centre_lps_mm for f in anatomy.foramina if f.level == "S2" and f.ventral is not None]
-    return standard_views(
-        anatomy.frame,
-        {**anatomy.landmarks, **front_points(anatomy)},
-        s2_foramina_lps_mm=np.array(mouths) if len(mouths) == 2 else None,
-        lines=landmark_lines(anatomy),
-        source_to_isocentre_mm=source_mm or SOURCE_TO_ISOCENTRE_MM,
-    )
-
-
 def patient_views(case: Case, report: Report, source_mm: float | None = None) -> PatientViews:
     """The standard views of a case, from a tube so far from the isocentre (the usual distance if not given).
 
@@ -82,6 +66,8 @@ def patient_views(case: Case, report: Report, source_mm: float | None = None) ->
         anatomy = anatomy_from_labels(case.labels, progress=report)
     except AnatomyError as error:
         return _from_landmarks(case.labels, report, f"views from landmarks alone: {error}", source_mm)
+    from sjplan.views.patient import views_of_anatomy
+
     return PatientViews(views_of_anatomy(anatomy, source_mm), anatomy.frame, anatomy)
 
 

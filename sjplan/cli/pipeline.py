@@ -99,10 +99,10 @@ def run_plan(request: PlanRequest, report: Report) -> PlanRun:
     SjplanError
         For bad input, and where no side that was asked for can be planned.
     """
-    from sjplan.cli.patient_views import views_of_anatomy
     from sjplan.io.cases import require_labels
     from sjplan.io.catalogue import read_implants
     from sjplan.io.limits import read_limits
+    from sjplan.views.patient import views_of_anatomy
 
     # Whatever can be wrong with the words is found out before any volume is read.
     catalogue, limits = read_implants(request.catalogue), read_limits(request.limits)

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sjplan.cli.patient_views import views_of_anatomy
 from sjplan.core.frames import SIDE_SIGN
 from sjplan.io.limits import read_limits
 from sjplan.planning.corridors import find_corridors
@@ -14,6 +13,7 @@ from sjplan.safety.surfaces import measuring_surfaces
 from sjplan.testing.malpositions import RECIPES, malpositions
 from sjplan.testing.problems import phantom_anatomy
 from sjplan.views.hides import REVEALED_MM, STANDARD, Sight, Viewer, explain, extra_view
+from sjplan.views.patient import views_of_anatomy
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sjplan.cli.patient_views import views_of_anatomy
 from sjplan.core.frames import SIDE_SIGN
 from sjplan.geometry.surface import LabelledSurface
 from sjplan.testing.problems import phantom_anatomy
 from sjplan.views.landmarks import iliac_density, landmark_lines, lines_seen
+from sjplan.views.patient import views_of_anatomy
 from sjplan.views.quality import inlet_offset_mm, outlet_offset_mm
 
 

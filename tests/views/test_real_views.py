@@ -9,7 +9,6 @@ import SimpleITK as sitk
 
 from sjplan.anatomy.build import anatomy_from_labels
 from sjplan.anatomy.pelvis import pelvic_frame
-from sjplan.cli.patient_views import views_of_anatomy
 from sjplan.core.frames import AnatomicalFrame
 from sjplan.core.grid import Grid
 from sjplan.core.labels import LabelMap
@@ -19,6 +18,7 @@ from sjplan.planning.corridors import find_corridors
 from sjplan.testing.malpositions import malpositions
 from sjplan.views.hides import Viewer
 from sjplan.views.landmarks import landmark_lines
+from sjplan.views.patient import views_of_anatomy
 from sjplan.views.quality import INLET_MM, OUTLET_MM, inlet_offset_mm, lateral_quality, outlet_offset_mm
 from sjplan.views.standard import standard_views
 from sjplan.views.true_lateral import DENSITY_MM, NEEDED, NOTCH_MM
