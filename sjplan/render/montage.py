@@ -25,7 +25,7 @@ def montage(pictures: Sequence[bytes], columns: int, background: str = "black", 
     >>> from sjplan.render.png import encode_png
     >>> grey = encode_png(np.full((10, 20, 3), 128, np.uint8))
     >>> Image.open(BytesIO(montage([grey] * 3, columns=2))).size
-    (44, 24)
+    (48, 28)
     """
     if not pictures or columns < 1:
         raise GeometryError("montage", found=f"{len(pictures)} pictures, {columns} columns", wanted="1 or more of both")
