@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 from cyclopts import Parameter
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sjplan.core.volume import CtVolume
     from sjplan.io.cases import Case as CaseData
     from sjplan.xray.frame import FrameMaker
-    from sjplan.xray.types import Radiograph
+    from sjplan.xray.types import CArm, Radiograph
 
 Mode = Literal["fluoroscopy", "single-shot"]
 
@@ -69,40 +69,28 @@ def fluoro(
     A label map without a CT gets assumed densities, and the picture says so. Without --device the picture shows line
     integrals at one energy: no scatter, no noise.
     """
-    import numpy as np
-
     from sjplan.cli.patient_views import patient_views
-    from sjplan.core.errors import InputError
     from sjplan.render.carm_scene import carm_picture
     from sjplan.render.montage import montage
     from sjplan.views.standard import parse_view
-    from sjplan.xray.fluoroscope import Fluoroscope
 
     require_png(out, "--out")
     require_plan(explain, plan)
-    maker = _frame_maker(device, carms, kvp)
-    if maker is None:
+    if device is None:
         _require_device(
             {"--mode": mode, "--kvp": kvp, "--seed": seed, "--signal": signal, "--carms": carms, "--field": field}
         )
-    size = _field_size(field)
-    if seed is not None and seed < 0:
-        raise InputError("--seed", found=str(seed), wanted="0 or more")
+    frame = None if device is None else _frame_asked(device, carms, mode, kvp, field, seed)
     require_opengl()
     with progress("xray", intake=0.6) as reporter:
         implants = planned_implants(plan, catalogue)
         data = read_case(CaseArguments(case, labels, names, series, untrusted), part_of(reporter, 0.0, 0.3))
-        source_mm = None if maker is None else maker.device.source_to_isocentre_mm
+        source_mm = None if frame is None else frame.maker.device.source_to_isocentre_mm
         found = patient_views(data, part_of(reporter, 0.3, 0.6), source_mm)
         carm = parse_view(view, found.views)
         reporter("taking the radiograph", 0.6)
-        ct, metal = ct_of(data), tuple(implants.values())
-        scope = Fluoroscope(ct)
-        if maker is None:
-            radiograph = scope.take(carm, trajectories=metal)
-        else:
-            pose, rng = maker.device.pose(carm), np.random.default_rng(seed or 0)
-            radiograph = scope.shoot(pose, maker, metal, rng=rng, mode=mode or "single-shot", kvp=kvp, field_mm=size)
+        ct = ct_of(data)
+        radiograph = _taken(ct, carm, tuple(implants.values()), frame)
         sights = explained(found, plan, catalogue) if explain and plan is not None else ()
         reporter("drawing the picture", 0.9)
         picture = _drawn(radiograph, found, implants, view, overlays=overlays, landmarks=landmarks, inverted=inverted)
@@ -111,16 +99,13 @@ def fluoro(
             picture = montage([room, picture], columns=2)
         _write(out, picture, [(npy, radiograph.line_integral), (signal, radiograph.signal)])
     notes = [*found.notes, *(["densities are assumed: the case has no CT"] if radiograph.assumed_density else [])]
-    notes += _no_room(ct, radiograph) if maker is not None else []
+    notes += _no_room(ct, radiograph) if frame is not None else []
     if json:
-        document: dict[str, object] = {
-            "view": view, "carm": carm_numbers(radiograph.carm), "out": str(out), "notes": notes,
-        }  # fmt: skip
-        given = asdict(radiograph.exposure) if radiograph.exposure is not None else None
-        exposure = {name: round(value, 4) for name, value in given.items()} if given else None
-        document |= {"device": device, "exposure": exposure, "signal": str(signal) if signal else None}
-        document["explain"] = [sight_document(s) for s in sights] if explain else None
-        print_json(document | {"assumed_density": radiograph.assumed_density, "npy": str(npy) if npy else None})
+        written = {"out": out, "npy": npy, "signal": signal}
+        asked: dict[str, object] = {"view": view, "device": device, "notes": notes}
+        asked |= {name: None if file is None else str(file) for name, file in written.items()}
+        asked["explain"] = [sight_document(s) for s in sights] if explain else None
+        print_json(asked | _document(radiograph))
         return 0
     out_console().print(str(out), markup=False)
     if explain:
@@ -128,6 +113,60 @@ def fluoro(
     for note in notes:
         note_line(note)
     return 0
+
+
+class _FrameAsked(NamedTuple):
+    """A frame of a device, as the options ask for it."""
+
+    maker: FrameMaker
+    mode: Mode
+    kvp: float | None
+    field_mm: tuple[float, float] | None
+    seed: int
+
+
+def _frame_asked(
+    device: str, own: Path | None, mode: Mode | None, kvp: float | None, field: str | None, seed: int | None
+) -> _FrameAsked:
+    """The frame that the options ask for; they are checked against what the device can give."""
+    from sjplan.core.errors import InputError, unknown_name
+    from sjplan.io.carms import read_carms
+    from sjplan.io.physics import read_physics
+    from sjplan.xray.frame import FrameMaker
+
+    carms = read_carms(own)
+    if device not in carms:
+        raise unknown_name("--device", device, carms)
+    low, high = carms[device].kvp_min, carms[device].kvp_max
+    if kvp is not None and not low <= kvp <= high:
+        raise InputError("--kvp", found=f"{kvp:g}", wanted=f"{low:g} to {high:g} kV, as {device} gives")
+    if seed is not None and seed < 0:
+        raise InputError("--seed", found=str(seed), wanted="0 or more")
+    maker = FrameMaker(read_physics(), carms[device])
+    return _FrameAsked(maker, mode or "single-shot", kvp, _field_size(field), seed or 0)
+
+
+def _taken(ct: CtVolume, carm: CArm, metal: tuple[Trajectory, ...], frame: _FrameAsked | None) -> Radiograph:
+    """Line integrals at one energy, or the frame of a device."""
+    import numpy as np
+
+    from sjplan.xray.fluoroscope import Fluoroscope
+
+    scope = Fluoroscope(ct)
+    if frame is None:
+        return scope.take(carm, trajectories=metal)
+    pose, rng = frame.maker.device.pose(carm), np.random.default_rng(frame.seed)
+    return scope.shoot(pose, frame.maker, metal, rng=rng, mode=frame.mode, kvp=frame.kvp, field_mm=frame.field_mm)
+
+
+def _document(radiograph: Radiograph) -> dict[str, object]:
+    """What a machine reads of a radiograph."""
+    given = asdict(radiograph.exposure) if radiograph.exposure is not None else None
+    return {
+        "carm": carm_numbers(radiograph.carm),
+        "exposure": {name: round(value, 4) for name, value in given.items()} if given else None,
+        "assumed_density": radiograph.assumed_density,
+    }
 
 
 def _drawn(
@@ -189,30 +228,12 @@ def require_png(out: Path, option: str) -> None:
         raise InputError(str(out), found=found, wanted="a file name in a folder that exists")
 
 
-def _frame_maker(device: str | None, own: Path | None, kvp: float | None) -> FrameMaker | None:
-    """What makes frames of a device; None where none is asked for."""
-    from sjplan.core.errors import InputError, unknown_name
-    from sjplan.io.carms import read_carms
-    from sjplan.io.physics import read_physics
-    from sjplan.xray.frame import FrameMaker
-
-    if device is None:
-        return None
-    carms = read_carms(own)
-    if device not in carms:
-        raise unknown_name("--device", device, carms)
-    low, high = carms[device].kvp_min, carms[device].kvp_max
-    if kvp is not None and not low <= kvp <= high:
-        raise InputError("--kvp", found=f"{kvp:g}", wanted=f"{low:g} to {high:g} kV, as {device} gives")
-    return FrameMaker(read_physics(), carms[device])
-
-
 def _no_room(ct: CtVolume, radiograph: Radiograph) -> list[str]:
-    """A word for each end of the arm that would touch the patient or the table."""
+    """A word for each end of the arm that may touch the patient or the table."""
     from sjplan.xray.collision import room, surroundings
 
-    gaps = room(surroundings(ct), radiograph.carm, radiograph.detector)
-    return [f"the {r.part} would touch the {r.obstacle}: {-r.gap_mm:.0f} mm too near" for r in gaps if r.gap_mm < 0.0]
+    near = [r for r in room(surroundings(ct), radiograph.carm, radiograph.detector) if r.gap_mm < 0.0]
+    return [f"the {r.part} may touch the {r.obstacle}: up to {-r.gap_mm:.0f} mm too near" for r in near]
 
 
 def _field_size(text: str | None) -> tuple[float, float] | None:

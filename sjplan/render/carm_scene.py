@@ -14,7 +14,7 @@ from sjplan.render import offscreen
 from sjplan.render.overlay import draw_text
 from sjplan.render.png import encode_png
 from sjplan.render.style import BONE_COLOUR
-from sjplan.xray.carm import CArmGeometry, carm_rotation
+from sjplan.xray.carm import CArmGeometry, carm_axes
 from sjplan.xray.types import CArm, Detector
 
 _SKIN_HU, _BONE_HU = -300.0, 180.0
@@ -113,7 +113,7 @@ def _table(skin: pv.PolyData, carm: CArm) -> pv.PolyData:
 
 def _arm(geometry: CArmGeometry, carm: CArm) -> list[tuple[pv.PolyData, str, float]]:
     """Tube, arc, detector and beam, each with colour and opacity."""
-    column, ray, up = carm_rotation(carm.orbital_deg, carm.tilt_deg, carm.wig_wag_deg).T
+    column, ray, up = carm_axes(carm)
     source = geometry.source_lps_mm
     across, down = geometry.columns - 0.5, geometry.rows - 0.5
     corners = geometry.pixel_lps_mm([(-0.5, -0.5), (across, -0.5), (across, down), (-0.5, down)])

@@ -16,7 +16,8 @@ from sjplan.core.arrays import Array
 from sjplan.core.structures import SURFACE_ID
 from sjplan.geometry.hull import closed_hull
 from sjplan.geometry.surface import LabelledSurface
-from sjplan.xray.carm import carm_rotation
+from sjplan.views.plane import seen_mm
+from sjplan.xray.carm import carm_axes, ray_direction
 from sjplan.xray.types import CArm
 
 PIXEL_MM: Final = 0.5
@@ -31,6 +32,7 @@ WALL_LARGEST_DEG: Final = 25.0
 """A wall is seen as a line up to this angle between the ray and it; a default."""
 
 _RIM_DEPTH_MM: Final = 4.0
+_ROUND: Final = 16
 _WALL_NEAR_MM, _WALL_HALF_MM, _WALL_BESIDE_MM = 4.0, 10.0, 2.0
 
 BELOW_S2_MM: Final = 16.0
@@ -54,14 +56,6 @@ class Outline(NamedTuple):
         value = ndi.map_coordinates(self.distance_mm, cell.T, order=1, mode="nearest")
         nearest = tuple(np.clip(np.rint(cell).astype(int), 0, np.array(self.passage.shape) - 1).T)
         return np.asarray(np.where(self.passage[nearest], np.inf, value))
-
-
-def seen_mm(points_lps_mm: Array, carm: CArm) -> Array:
-    """Where a view shows points, (n, 2): along its columns and up, mm at the isocentre's scale."""
-    column, ray, up = carm_rotation(carm.orbital_deg, carm.tilt_deg, carm.wig_wag_deg).T
-    from_centre = points_lps_mm - carm.isocentre_lps_mm
-    scale = carm.source_to_isocentre_mm / (carm.source_to_isocentre_mm + from_centre @ ray)
-    return np.asarray(np.column_stack([from_centre @ column, from_centre @ up]) * scale[:, None])
 
 
 def outline(surface: LabelledSurface, carm: CArm, passages: tuple[str, ...]) -> Outline:
@@ -101,13 +95,20 @@ def outline(surface: LabelledSurface, carm: CArm, passages: tuple[str, ...]) -> 
     return Outline(low, distance, ~shadow & is_passage[tuple(nearest)])
 
 
-def rim(foramen: Foramen, carm: CArm) -> Array | None:
-    """The ventral mouth as a view shows it, a closed polygon (n, 2) mm; None where it is seen from the side."""
+def rim(foramen: Foramen, carm: CArm, spacing_mm: Array) -> Array | None:
+    """The ventral mouth as a view shows it, a closed polygon (n, 2) mm; None where it is seen from the side.
+
+    The lumen is known by the centres of its voxels: its edge lies half a voxel of `spacing_mm` farther out.
+    """
     mouth = foramen.ventral
     if mouth is None or not _faces(carm, mouth.normal):
         return None
     near = foramen.lumen_lps_mm[np.abs((foramen.lumen_lps_mm - mouth.centre_lps_mm) @ mouth.normal) <= _RIM_DEPTH_MM]
-    ring = closed_hull(seen_mm(near, carm)) if len(near) else near
+    if not len(near):
+        return None
+    angle = np.linspace(0.0, 2.0 * np.pi, _ROUND, endpoint=False)
+    round_each = 0.5 * float(spacing_mm.max()) * np.column_stack([np.cos(angle), np.sin(angle)])
+    ring = closed_hull((seen_mm(near, carm)[:, None] + round_each).reshape(-1, 2))
     return ring if len(ring) else None
 
 
@@ -115,10 +116,11 @@ def before_canal_mm(anatomy: Anatomy, skin_lps_mm: Array, carm: CArm) -> float:
     """How far points stay before the front wall of the canal, where a view looks along it; NaN where it does not.
 
     From the side that wall is the posterior body line. Only points that lie between the canal's walls are asked, for an
-    implant that stays lateral of the canal may well lie farther back than its front.
+    implant that stays lateral of the canal may well lie farther back than its front. The wall lies half a voxel before
+    the centres of the canal's voxels.
     """
     frame = anatomy.frame
-    column, ray, up = carm_rotation(carm.orbital_deg, carm.tilt_deg, carm.wig_wag_deg).T
+    column, ray, up = carm_axes(carm)
     if abs(float(ray @ frame.posterior)) > np.sin(np.deg2rad(WALL_LARGEST_DEG)):
         return float("nan")
     lumen, skin = frame.frame_from_lps(anatomy.canal.lumen_lps_mm), frame.frame_from_lps(skin_lps_mm)
@@ -136,7 +138,7 @@ def before_canal_mm(anatomy: Anatomy, skin_lps_mm: Array, carm: CArm) -> float:
         beside = edge[np.abs((edge - point) @ along) <= _WALL_BESIDE_MM]
         if len(beside):
             gaps.append(float((beside @ back).min() - point @ back))
-    return min(gaps) if gaps else float("nan")
+    return min(gaps) - 0.5 * float(anatomy.spacing_mm.max()) if gaps else float("nan")
 
 
 def upper_sacrum(anatomy: Anatomy) -> LabelledSurface:
@@ -156,8 +158,7 @@ def upper_sacrum(anatomy: Anatomy) -> LabelledSurface:
 
 
 def _faces(carm: CArm, direction: Array) -> bool:
-    ray = carm_rotation(carm.orbital_deg, carm.tilt_deg, carm.wig_wag_deg)[:, 1]
-    return bool(abs(ray @ direction) >= np.cos(np.deg2rad(RIM_LARGEST_DEG)))
+    return bool(abs(ray_direction(carm) @ direction) >= np.cos(np.deg2rad(RIM_LARGEST_DEG)))
 
 
 def convex_gap_mm(a: Array, b: Array) -> float:

@@ -7,6 +7,7 @@ as openings, of the canal. Each of these is measured here in each view, beside t
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -20,8 +21,9 @@ from sjplan.core.trajectory import Trajectory
 from sjplan.geometry.hull import closed_hull
 from sjplan.geometry.solids import Solid, cylinder, solid_mesh
 from sjplan.safety.types import Clearance
-from sjplan.views.edges import Outline, before_canal_mm, convex_gap_mm, outline, rim, seen_mm, upper_sacrum
-from sjplan.xray.carm import carm_angles, carm_rotation
+from sjplan.views.edges import Outline, before_canal_mm, convex_gap_mm, outline, rim, upper_sacrum
+from sjplan.views.plane import seen_mm
+from sjplan.xray.carm import carm_angles, carm_axes, carm_rotation
 from sjplan.xray.types import CArm
 
 STANDARD: Final = ("ap", "lateral", "inlet", "outlet")
@@ -40,6 +42,7 @@ _FROM_JOINT_MM: Final = 4.0
 _STEP_DEG, _FARTHEST_DEG = 5.0, 40.0
 _RING: Final = 24
 _POINTS_ALONG_MM: Final = 1.0
+_SHADOW_STEP_MM: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +164,7 @@ class Viewer:
     def _rim(self, structure: str, carm: CArm) -> Array | None:
         _, level, side = structure.split("_")
         foramen = self.anatomy.foramen(level, side)
-        return None if foramen is None else rim(foramen, carm)
+        return None if foramen is None else rim(foramen, carm, self.anatomy.spacing_mm)
 
 
 def explain(
@@ -220,7 +223,7 @@ def extra_view(
 def _turned(starts: Mapping[str, CArm], turn_deg: float) -> Iterator[tuple[str, CArm]]:
     """Each view with its arm turned on its own about the image's up (orbital) and right (tilt) directions."""
     for name, carm in starts.items():
-        rotation = carm_rotation(carm.orbital_deg, carm.tilt_deg, carm.wig_wag_deg)
+        rotation = carm_axes(carm).T
         for orbital, tilt in ((turn_deg, 0.0), (-turn_deg, 0.0), (0.0, turn_deg), (0.0, -turn_deg)):
             angles = carm_angles(rotation @ carm_rotation(orbital, tilt, 0.0))
             yield name, CArm(*angles, carm.isocentre_lps_mm, carm.source_to_isocentre_mm, carm.source_to_detector_mm)
@@ -246,18 +249,19 @@ def _part(trajectory: Trajectory, crossing_lps_mm: Array, *, medial: bool) -> So
 
 
 def _shadow(part: Solid, carm: CArm) -> Array:
-    """Closed outline of a part's shadow, a point every millimetre or so."""
+    """Closed outline of a part's shadow, a point every half millimetre, as fine as the outlines' raster."""
     ring = closed_hull(seen_mm(solid_mesh(part, _RING)[0], carm))
     pieces = [
-        np.linspace(a, b, max(int(np.linalg.norm(b - a)), 1), endpoint=False) for a, b in itertools.pairwise(ring)
+        np.linspace(a, b, math.ceil(float(np.linalg.norm(b - a)) / _SHADOW_STEP_MM), endpoint=False)
+        for a, b in itertools.pairwise(ring)
     ]
     return np.concatenate([*pieces, ring[-1:]])
 
 
 def _skin(part: Solid) -> tuple[Array, Array, Array]:
-    """Coordinates (along, u, v) all over the wall of a cylinder, and of its ends' rims."""
+    """Coordinates (along, u, v) all over the wall of a cylinder and its ends' rims, on a polygon about its circle."""
     angle = np.linspace(0.0, 2.0 * np.pi, _RING, endpoint=False)
     along = np.linspace(0.0, part.length_mm, max(int(part.length_mm / _POINTS_ALONG_MM), 2))
     a, w = (grid.ravel() for grid in np.meshgrid(along, angle))
-    radius = part.circumscribed_radius_mm
+    radius = part.circumscribed_radius_mm / np.cos(np.pi / _RING)
     return a, radius * np.cos(w), radius * np.sin(w)

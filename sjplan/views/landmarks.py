@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
+from sjplan.anatomy.canal_front import canal_front
 from sjplan.anatomy.types import Anatomy, Mouth
 from sjplan.core.arrays import Array
 from sjplan.core.frames import SIDE_SIGN, AnatomicalFrame
@@ -24,14 +25,14 @@ _DENSITY_BEHIND_MM: Final = (0.0, 36.0)
 """The iliac cortical density is followed from the notch's apex to so far behind it."""
 
 _DENSITY_ABOVE_MM: Final = (12.0, 60.0)
-"""It lies so far above the apex: 25 to 42 mm on the sixteen real pelves."""
+"""It lies so far above the apex; above the middle of the arch 27 to 47 mm on the sixteen real pelves."""
 
 _DENSITY_BLUR_MM: Final = (4.0, 1.0)
 _CORTEX_HALF_MM: Final = 1.0
 _OFF_LINE_MM: Final = 1.0
 _OFF_STEP_MM, _FOLLOWED = 2.0, 0.6
-"""A step that can be followed has this share of its places within 2 mm of one curve. On the sixteen real pelves it is
-0.74 or more, on hips without a step less than 0.4."""
+"""A step that can be followed has this share of its places within 2 mm of one curve: well above it on real hips, well
+below on the default phantom's, which have none (`tests/views/test_landmarks.py`)."""
 
 _DENSITY_REACH_MM: Final = 5.0
 _ARCH_HALF_MM: Final = 10.0
@@ -41,7 +42,7 @@ _ALA_LATERAL_MM: Final = (28.0, 40.0)
 _ALA_BELOW_MM: Final = 25.0
 """And it ends so far below the middle of the S1 endplate, above the first foramen."""
 
-_WALL_WINDOW_MM: Final = 4.0
+_WALL_WINDOW_MM: Final = 2.0
 _RIM_DEPTH_MM: Final = 4.0
 
 
@@ -163,16 +164,9 @@ def alar_line(anatomy: Anatomy, side: Side) -> Array:
 
 def posterior_body_line(anatomy: Anatomy) -> Array:
     """The backs of the bodies in the midline, which are the front wall of the canal, downwards, (n, 3) LPS mm."""
-    canal = anatomy.frame.frame_from_lps(anatomy.canal.lumen_lps_mm)
-    middle = canal[np.abs(canal[:, 0]) <= _WALL_WINDOW_MM]
-    if not len(middle):
-        return np.empty((0, 3))
-    found = []
-    for height in np.arange(middle[:, 2].max() - _WALL_WINDOW_MM, middle[:, 2].min() + _WALL_WINDOW_MM, -2.0):
-        level = middle[np.abs(middle[:, 2] - height) <= 2.0]
-        if len(level):
-            found.append((0.0, float(level[:, 1].min()), height))
-    return np.asarray(anatomy.frame.lps_from_frame(np.array(found).reshape(-1, 3)))
+    front = canal_front(anatomy, _WALL_WINDOW_MM)
+    front = front - (_half_voxel_mm(anatomy), 0.0)
+    return np.asarray(anatomy.frame.lps_from_frame(np.column_stack([np.zeros(len(front)), front])))
 
 
 def _endplate(anatomy: Anatomy) -> Array:
@@ -198,9 +192,14 @@ def _upper_rim(anatomy: Anatomy, lumen_lps_mm: Array, mouth: Mouth | None) -> Ar
     for middle in np.deg2rad(np.arange(-80.0, 81.0, 20.0)):
         inside = np.abs(angle - middle) <= np.deg2rad(12.0)
         if inside.any():
-            reach = float(radius[inside].max())
+            reach = float(radius[inside].max()) + _half_voxel_mm(anatomy)
             rim.append(mouth.centre_lps_mm + reach * (np.sin(middle) * axes[0] + np.cos(middle) * axes[1]))
     return np.array(rim).reshape(-1, 3)
+
+
+def _half_voxel_mm(anatomy: Anatomy) -> float:
+    """How far a wall may lie beyond the centres of the voxels that it bounds."""
+    return 0.5 * float(anatomy.spacing_mm.max())
 
 
 def _surface_points(corners: Array) -> Array:

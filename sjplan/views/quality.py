@@ -12,8 +12,9 @@ from sjplan.anatomy.types import Anatomy
 from sjplan.core.arrays import Array, unit
 from sjplan.core.frames import AnatomicalFrame
 from sjplan.views.fronts import front_points, midline_front
+from sjplan.views.plane import seen_mm
 from sjplan.views.true_lateral import DENSITY_MM, NEEDED, NOTCH_MM, offsets
-from sjplan.xray.carm import carm_rotation
+from sjplan.xray.carm import carm_axes
 from sjplan.xray.types import CArm
 
 INLET_MM: Final = 2.0
@@ -46,10 +47,10 @@ def lateral_quality(
     """
     if any(name not in lines for name in NEEDED):
         return None
-    ray = carm_rotation(carm.orbital_deg, carm.tilt_deg, carm.wig_wag_deg)[:, 1]
-    up = unit(frame.cranial - (frame.cranial @ ray) * ray)
-    axes = np.stack([ray, np.cross(up, ray), up])
-    found = offsets({name: _seen(lines[name], carm, parallel=parallel) @ axes.T for name in NEEDED})
+    column, ray, up = carm_axes(carm)
+    cranial = unit(frame.cranial - (frame.cranial @ ray) * ray)
+    towards = np.stack([np.zeros(2), *((column @ way, up @ way) for way in (np.cross(cranial, ray), cranial))])
+    found = offsets({name: seen_mm(lines[name], carm, parallel=parallel) @ towards.T for name in NEEDED})
     if found is None:
         return None
     return LateralQuality(float(np.hypot(*found.notch_mm)), abs(found.density_mm))
@@ -63,8 +64,7 @@ def inlet_offset_mm(anatomy: Anatomy, carm: CArm) -> float | None:
     top, bottom = (float(anatomy.frame.frame_from_lps(anatomy.landmarks[name])[2]) for name in names)
     outline = midline_front(anatomy, top, bottom - _S2_BELOW_MM)
     points = anatomy.frame.lps_from_frame(np.column_stack([np.zeros(len(outline)), outline]))
-    up = carm_rotation(carm.orbital_deg, carm.tilt_deg, carm.wig_wag_deg)[:, 2]
-    forward = _seen(points, carm) @ (up if up @ anatomy.frame.posterior < 0 else -up)
+    forward = seen_mm(points, carm)[:, 1] * (1.0 if carm_axes(carm)[2] @ anatomy.frame.posterior < 0 else -1.0)
     upper = outline[:, 1] >= 0.5 * (top + bottom)
     if upper.all() or not upper.any():
         return None
@@ -81,18 +81,6 @@ def outlet_offset_mm(anatomy: Anatomy, carm: CArm) -> float | None:
 
 
 def _apart(carm: CArm, a: ArrayLike, b: ArrayLike) -> float:
-    """How far apart two points lie along the image's rows' direction, mm at the isocentre's scale."""
-    up = carm_rotation(carm.orbital_deg, carm.tilt_deg, carm.wig_wag_deg)[:, 2]
-    first, second = _seen(np.stack([a, b]), carm) @ up
+    """How far apart two points lie up and down the image, mm at the isocentre's scale."""
+    first, second = seen_mm(np.stack([a, b]), carm)[:, 1]
     return abs(float(first - second))
-
-
-def _seen(points_lps_mm: Array, carm: CArm, *, parallel: bool = False) -> Array:
-    """Points moved along their rays into the plane through the isocentre, LPS mm relative to it."""
-    ray = carm_rotation(carm.orbital_deg, carm.tilt_deg, carm.wig_wag_deg)[:, 1]
-    from_centre = points_lps_mm - carm.isocentre_lps_mm
-    depth = from_centre @ ray
-    flat = from_centre - depth[:, None] * ray
-    if parallel:
-        return np.asarray(flat)
-    return np.asarray(flat * (carm.source_to_isocentre_mm / (carm.source_to_isocentre_mm + depth))[:, None])

@@ -72,9 +72,14 @@ def carm_angles(rotation: ArrayLike) -> tuple[float, float, float]:
     return float(np.rad2deg(orbital)), float(np.rad2deg(tilt)), float(np.rad2deg(wig_wag))
 
 
+def carm_axes(carm: CArm) -> Array:
+    """Unit vectors of a pose in LPS, (3, 3) rows: growing image columns, the central ray, the image's up."""
+    return np.asarray(carm_rotation(carm.orbital_deg, carm.tilt_deg, carm.wig_wag_deg).T)
+
+
 def ray_direction(carm: CArm) -> Array:
     """Unit vector of the central ray, tube to detector, in LPS."""
-    return np.asarray(carm_rotation(carm.orbital_deg, carm.tilt_deg, carm.wig_wag_deg)[:, 1])
+    return np.asarray(carm_axes(carm)[1])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,7 +126,7 @@ class CArmGeometry:
     @classmethod
     def of(cls, carm: CArm, detector: Detector) -> CArmGeometry:
         """Geometry of a pose: the central ray passes the isocentre and the middle of the detector."""
-        column, ray, up = carm_rotation(carm.orbital_deg, carm.tilt_deg, carm.wig_wag_deg).T
+        column, ray, up = carm_axes(carm)
         source = carm.isocentre_lps_mm - carm.source_to_isocentre_mm * ray
         centre = source + carm.source_to_detector_mm * ray
         du, dv = detector.pixel_mm * column, -detector.pixel_mm * up

@@ -1,10 +1,12 @@
 """Whether the arm's ends have room: tube housing and detector against the patient's skin and the table.
 
-Sizes of housings and table are defaults: what mobile C-arms and carbon tables have roughly.
+Sizes of housings and table are defaults: what mobile C-arms and carbon tables have roughly. Gaps are never too large:
+what is sampled counts as near as it can be between the samples.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -24,12 +26,13 @@ TABLE_HALF_WIDTH_MM, TABLE_THICK_MM = 260.0, 40.0
 """Table: under the belly, without an end towards head and feet."""
 
 _SKIN_HU: Final = -300.0
-_SKIN_STEP_MM: Final = 8.0
-_SAMPLES: Final = 9
+_STEP_MM: Final = 8.0
+_BETWEEN_MM: Final = math.sqrt(0.5) * _STEP_MM
+"""No point of a housing lies farther from the nearest sample of it."""
 
 
 class Room(NamedTuple):
-    """The least gap of one end of the arm from one obstacle, in mm; negative where it would be inside."""
+    """One end of the arm has at least this gap from one obstacle, in mm; negative where it may be inside."""
 
     part: str
     obstacle: str
@@ -37,25 +40,36 @@ class Room(NamedTuple):
 
 
 class Surroundings(NamedTuple):
-    """Points of the patient's skin, (n, 3) LPS mm, and the height of the table's top (posterior is up)."""
+    """Points of the patient, (n, 3) LPS mm, and the height of the table's top (posterior is up).
 
-    skin_lps_mm: Array
+    The whole patient lies within `within_mm` of these points, and the table's top within it of that height.
+    """
+
+    patient_lps_mm: Array
     table_top_mm: float
     table_middle_mm: float
+    within_mm: float = 0.0
 
 
 def surroundings(ct: CtVolume) -> Surroundings:
-    """Skin and table of a prone patient; no skin where the scan holds only air."""
-    step = np.maximum(np.rint(_SKIN_STEP_MM / ct.grid.spacing_mm).astype(int), 1)
-    index = np.argwhere(ct.hu[:: step[0], :: step[1], :: step[2]] > _SKIN_HU) * step
+    """A prone patient and the table; no points where the scan holds only air.
+
+    The points are the middles of blocks of about 8 mm with any tissue in them.
+    """
+    step = np.maximum(np.rint(_STEP_MM / ct.grid.spacing_mm).astype(int), 1)
+    tissue = ct.hu > _SKIN_HU
+    for axis in range(3):
+        tissue = np.logical_or.reduceat(tissue, np.arange(0, tissue.shape[axis], step[axis]), axis=axis)
+    index = np.argwhere(tissue)
     if not len(index):
         return Surroundings(np.empty((0, 3)), float("-inf"), 0.0)
-    points = ct.grid.lps_from_ijk(index)
-    return Surroundings(points, float(points[:, 1].min()), float(np.median(points[:, 0])))
+    points = ct.grid.lps_from_ijk(index * step + 0.5 * (step - 1))
+    within = 0.5 * float(np.linalg.norm(step * ct.grid.spacing_mm))
+    return Surroundings(points, float(points[:, 1].min()), float(np.median(points[:, 0])), within)
 
 
 def room(around: Surroundings, carm: CArm, detector: Detector) -> tuple[Room, ...]:
-    """Least gaps of tube and detector from patient and table, those with an obstacle only.
+    """What gap tube and detector have at least from patient and table, those with an obstacle only.
 
     Parameters
     ----------
@@ -68,7 +82,7 @@ def room(around: Surroundings, carm: CArm, detector: Detector) -> tuple[Room, ..
     --------
     >>> block = Surroundings(np.array([[0.0, 0.0, 0.0]]), -100.0, 0.0)
     >>> [(r.part, r.obstacle, round(r.gap_mm)) for r in room(block, CArm(0, 0, 0, (0, 0, 0), 650, 1020), Detector())]
-    [('tube', 'patient', 600), ('tube', 'table', 460), ('detector', 'patient', 370), ('detector', 'table', 470)]
+    [('tube', 'patient', 600), ('tube', 'table', 454), ('detector', 'patient', 370), ('detector', 'table', 464)]
     """
     geometry = CArmGeometry.of(carm, detector)
     column, row = (step / np.linalg.norm(step) for step in (geometry.column_step_lps_mm, geometry.row_step_lps_mm))
@@ -82,13 +96,14 @@ def room(around: Surroundings, carm: CArm, detector: Detector) -> tuple[Room, ..
     found = []
     parts = {"tube": (tube, None), "detector": (centre, plate)}
     for name, (middle, box) in parts.items():
-        if len(around.skin_lps_mm):
-            local = (around.skin_lps_mm - middle) @ axes.T
+        if len(around.patient_lps_mm):
+            local = (around.patient_lps_mm - middle) @ axes.T
             gaps = _to_cylinder(local, TUBE_RADIUS_MM, tube_half) if box is None else _to_box(local, box)
-            found.append(Room(name, "patient", float(gaps.min())))
+            found.append(Room(name, "patient", float(gaps.min()) - around.within_mm))
         if np.isfinite(around.table_top_mm):
             skin = _tube_skin(tube_half) if box is None else _box_skin(box)
-            found.append(Room(name, "table", _to_table(skin @ axes + middle, around)))
+            gap = _to_table(skin @ axes + middle, around)
+            found.append(Room(name, "table", gap - around.within_mm - _BETWEEN_MM))
     return tuple(found)
 
 
@@ -111,13 +126,19 @@ def _to_table(points: Array, around: Surroundings) -> float:
 
 
 def _tube_skin(half: float) -> Array:
-    angle = np.linspace(0.0, 2.0 * np.pi, 4 * _SAMPLES, endpoint=False)
-    along = np.linspace(-half, half, _SAMPLES)
+    """Points of the side of the tube housing, at most 8 mm apart either way."""
+    angle = np.linspace(0.0, 2.0 * np.pi, _count(2.0 * np.pi * TUBE_RADIUS_MM), endpoint=False)
+    along = np.linspace(-half, half, _count(2.0 * half))
     a, z = (grid.ravel() for grid in np.meshgrid(angle, along))
     return np.column_stack([TUBE_RADIUS_MM * np.cos(a), TUBE_RADIUS_MM * np.sin(a), z])
 
 
 def _box_skin(half: Array) -> Array:
-    across = [np.linspace(-h, h, _SAMPLES) for h in half]
+    """Points of the faces of a box, at most 8 mm apart either way."""
+    across = [np.linspace(-h, h, _count(2.0 * h)) for h in half]
     points = np.stack(np.meshgrid(*across, indexing="ij"), axis=-1).reshape(-1, 3)
     return np.asarray(points[(np.abs(points) >= half - 1e-9).any(axis=1)])
+
+
+def _count(length_mm: float) -> int:
+    return math.ceil(length_mm / _STEP_MM) + 1

@@ -109,12 +109,12 @@ def along(anatomy, ray):
 
 def test_a_rim_is_seen_from_before_it_only(anatomy):
     foramen = anatomy.foramen("S1", "left")
-    ring = rim(foramen, along(anatomy, -foramen.ventral.normal))
+    ring = rim(foramen, along(anatomy, -foramen.ventral.normal), anatomy.spacing_mm)
     size = np.ptp(ring, axis=0)
     assert 0.6 * foramen.ventral.minor_mm <= size.min()
     assert size.max() <= 1.8 * foramen.ventral.major_mm
     across = np.cross(foramen.ventral.normal, anatomy.frame.left)
-    assert rim(foramen, along(anatomy, across)) is None
+    assert rim(foramen, along(anatomy, across), anatomy.spacing_mm) is None
 
 
 def test_the_canals_front_from_the_side_and_along_it_but_not_from_the_front(anatomy):

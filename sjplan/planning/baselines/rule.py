@@ -25,6 +25,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from sjplan.anatomy.canal_front import canal_front
 from sjplan.anatomy.types import Anatomy
 from sjplan.core.arrays import Array
 from sjplan.core.plan import Outcome, Reason, Side
@@ -106,24 +107,15 @@ def lateral_view(anatomy: Anatomy, side: Side) -> LateralView:
     joint = frame.side_from_lps(anatomy.joints[side].iliac_lps_mm)
     backs = np.arange(joint[:, 1].min() + _ICD_WINDOW_MM, joint[:, 1].max() - _ICD_WINDOW_MM + 1e-9, 1.0)
     icd = [(y, joint[np.abs(joint[:, 1] - y) <= _ICD_WINDOW_MM, 2].max()) for y in backs]
-    canal = frame.side_from_lps(anatomy.canal.lumen_lps_mm)
-    heights = np.arange(canal[:, 2].max() - _WALL_WINDOW_MM, canal[:, 2].min() + _WALL_WINDOW_MM, -1.0)
-    middle = np.abs(canal[:, 0]) <= _WALL_WINDOW_MM
-    wall = [(_front(canal[middle & (np.abs(canal[:, 2] - z) <= _WALL_WINDOW_MM), 1]), z) for z in heights]
     levels = (anatomy.foramen(level, side) for level in ("S1", "S2"))
     s1, s2 = (float("nan") if f is None else float(frame.side_from_lps(f.lumen_lps_mm)[:, 2].mean()) for f in levels)
     return LateralView(
         icd_mm=np.array(icd),
         promontory_mm=frame.side_from_lps(anatomy.landmarks["promontory"])[1:],
-        wall_mm=np.array([point for point in wall if np.isfinite(point[0])]),
+        wall_mm=canal_front(anatomy, _WALL_WINDOW_MM),
         foramina_mm=(s1, s2),
         joint_lateral_mm=float(np.median(joint[:, 0])),
     )
-
-
-def _front(posterior: Array) -> float:
-    """Most anterior of some points; not a number where there are none."""
-    return float(posterior.min()) if len(posterior) else float("nan")
 
 
 def entry_points(seen: LateralView) -> Array:
