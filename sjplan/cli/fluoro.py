@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
@@ -15,6 +15,7 @@ from sjplan.cli.options import AsJson, Case, CatalogueFile, FilePath, Labels, Na
 from sjplan.cli.output import note_line, out_console, print_json
 from sjplan.cli.progress import part_of, progress
 from sjplan.cli.views import carm_numbers
+from sjplan.core.errors import InputError, unknown_name
 
 if TYPE_CHECKING:
     from sjplan.cli.patient_views import PatientViews
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 Mode = Literal["fluoroscopy", "single-shot"]
 
 _SCENE_PX = (1024, 1024)
+_FARTHEST_MM = 5000.0
 
 
 def fluoro(
@@ -44,6 +46,16 @@ def fluoro(
         Parameter(negative="", help="Say which views show, and which hide, what the plan's implants come near to."),
     ] = False,
     npy: Annotated[FilePath | None, Parameter(help="Also write the line integrals, as a NumPy file.")] = None,
+    move: Annotated[
+        str | None,
+        Parameter(
+            help="ACROSS,LIFT,ALONG in mm: how far table and lift carry the picture's middle to left, up, to the head.",
+            allow_leading_hyphen=True,
+        ),
+    ] = None,
+    distances: Annotated[
+        str | None, Parameter(help="ISOCENTRE,DETECTOR in mm from the tube; a --device has its own.")
+    ] = None,
     device: Annotated[str | None, Parameter(help="C-arm whose frame it is: flat-panel or intensifier-12.")] = None,
     mode: Annotated[Mode | None, Parameter(help="What --device exposes for; single-shot if left out.")] = None,
     kvp: Annotated[float | None, Parameter(help="Voltage of --device; by brightness control if left out.")] = None,
@@ -80,6 +92,10 @@ def fluoro(
         _require_device(
             {"--mode": mode, "--kvp": kvp, "--seed": seed, "--signal": signal, "--carms": carms, "--field": field}
         )
+    elif distances is not None:
+        raise InputError("--distances", found="--device too", wanted="one of them", fix="leave out --distances")
+    travel_mm = _numbers("--move", move, "ACROSS,LIFT,ALONG", "0,20,-40") or (0.0, 0.0, 0.0)
+    apart_mm = _numbers("--distances", distances, "ISOCENTRE,DETECTOR", "650,1020")
     frame = None if device is None else _frame_asked(device, carms, mode, kvp, field, seed)
     require_opengl()
     with progress("xray", intake=0.6) as reporter:
@@ -87,7 +103,7 @@ def fluoro(
         data = read_case(CaseArguments(case, labels, names, series, untrusted), part_of(reporter, 0.0, 0.3))
         source_mm = None if frame is None else frame.maker.device.source_to_isocentre_mm
         found = patient_views(data, part_of(reporter, 0.3, 0.6), source_mm)
-        carm = parse_view(view, found.views)
+        carm = _standing(parse_view(view, found.views), travel_mm, apart_mm, frame)
         reporter("taking the radiograph", 0.6)
         ct = ct_of(data)
         radiograph = _taken(ct, carm, tuple(implants.values()), frame)
@@ -129,7 +145,6 @@ def _frame_asked(
     device: str, own: Path | None, mode: Mode | None, kvp: float | None, field: str | None, seed: int | None
 ) -> _FrameAsked:
     """The frame that the options ask for; they are checked against what the device can give."""
-    from sjplan.core.errors import InputError, unknown_name
     from sjplan.io.carms import read_carms
     from sjplan.io.physics import read_physics
     from sjplan.xray.frame import FrameMaker
@@ -143,7 +158,8 @@ def _frame_asked(
     if seed is not None and seed < 0:
         raise InputError("--seed", found=str(seed), wanted="0 or more")
     maker = FrameMaker(read_physics(), carms[device])
-    return _FrameAsked(maker, mode or "single-shot", kvp, _field_size(field), seed or 0)
+    size = _numbers("--field", field, "WIDTH,HEIGHT", "120,150")
+    return _FrameAsked(maker, mode or "single-shot", kvp, None if size is None else (size[0], size[1]), seed or 0)
 
 
 def _taken(ct: CtVolume, carm: CArm, metal: tuple[Trajectory, ...], frame: _FrameAsked | None) -> Radiograph:
@@ -155,8 +171,22 @@ def _taken(ct: CtVolume, carm: CArm, metal: tuple[Trajectory, ...], frame: _Fram
     scope = Fluoroscope(ct)
     if frame is None:
         return scope.take(carm, trajectories=metal)
-    pose, rng = frame.maker.device.pose(carm), np.random.default_rng(frame.seed)
-    return scope.shoot(pose, frame.maker, metal, rng=rng, mode=frame.mode, kvp=frame.kvp, field_mm=frame.field_mm)
+    rng = np.random.default_rng(frame.seed)
+    return scope.shoot(carm, frame.maker, metal, rng=rng, mode=frame.mode, kvp=frame.kvp, field_mm=frame.field_mm)
+
+
+def _standing(
+    carm: CArm, travel_mm: tuple[float, ...], apart_mm: tuple[float, ...] | None, frame: _FrameAsked | None
+) -> CArm:
+    """A view's pose after table and lift have travelled, with the device's or the given distances."""
+    from sjplan.xray.carm import moved
+
+    across, lift, along = travel_mm
+    if frame is not None:
+        return frame.maker.device.pose(carm, (across, lift, along))
+    if apart_mm is not None:
+        carm = replace(carm, source_to_isocentre_mm=apart_mm[0], source_to_detector_mm=apart_mm[1])
+    return moved(carm, (across, lift, along))
 
 
 def _document(radiograph: Radiograph) -> dict[str, object]:
@@ -219,8 +249,6 @@ def planned_implants(plan: Path | None, catalogue: Path | None) -> dict[int, Tra
 
 def require_png(out: Path, option: str) -> None:
     """Refuse a picture's file that is no PNG or has no folder to go to."""
-    from sjplan.core.errors import InputError
-
     if out.suffix.lower() != ".png":
         raise InputError(option, found=str(out), wanted="a file name that ends in .png")
     if out.is_dir() or not out.absolute().parent.is_dir():
@@ -236,23 +264,22 @@ def _no_room(ct: CtVolume, radiograph: Radiograph) -> list[str]:
     return [f"the {r.part} may touch the {r.obstacle}: up to {-r.gap_mm:.0f} mm too near" for r in near]
 
 
-def _field_size(text: str | None) -> tuple[float, float] | None:
-    """Width and height of a collimated field in mm."""
-    from sjplan.core.errors import InputError
-
+def _numbers(option: str, text: str | None, names: str, example: str) -> tuple[float, ...] | None:
+    """Lengths in mm, one for each of the names; None where the option is left out."""
     if text is None:
         return None
+    parts = text.split(",")
     try:
-        width, height = (float(part) for part in text.split(","))
+        found = tuple(float(part) for part in parts)
     except ValueError:
-        raise InputError("--field", found=repr(text), wanted="WIDTH,HEIGHT in mm, such as 120,150") from None
-    return width, height
+        found = ()
+    if len(found) != len(names.split(",")) or not all(abs(value) < _FARTHEST_MM for value in found):
+        raise InputError(option, found=repr(text), wanted=f"{names} in mm, such as {example}")
+    return found
 
 
 def _require_device(options: dict[str, object]) -> None:
     """Refuse options that mean nothing without a device."""
-    from sjplan.core.errors import InputError
-
     for name, value in options.items():
         if value is not None:
             wanted = "a device whose frame it is"

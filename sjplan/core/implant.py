@@ -11,6 +11,25 @@ Section = Literal["cylinder", "triangle"]
 
 
 @dataclass(frozen=True, slots=True)
+class Thread:
+    """The thread round a cylinder, for its picture: clearances are those of the full cylinder.
+
+    Parameters
+    ----------
+    pitch_mm : float
+        From one crest to the next.
+    core_radius_mm : float
+        Radius between the crests, and of the shaft where there is no thread.
+    length_mm : float or None
+        So far from the medial end the thread goes; None over the whole implant.
+    """
+
+    pitch_mm: float
+    core_radius_mm: float
+    length_mm: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ImplantModel:
     """One catalogue entry.
 
@@ -32,11 +51,13 @@ class ImplantModel:
         Source keys, one per statement.
     recalled : tuple of str
         Names of the fields whose values are recalled from literature, not read in a source.
+    thread : Thread, optional
+        Of a cylinder.
 
     Raises
     ------
     GeometryError
-        For a radius or length that is not positive, or a corner larger than the section.
+        For a radius or length that is not positive, a corner larger than the section, or a thread that does not fit.
 
     Examples
     --------
@@ -52,6 +73,7 @@ class ImplantModel:
     lengths_mm: tuple[float, ...]
     sources: tuple[str, ...] = ()
     recalled: tuple[str, ...] = ()
+    thread: Thread | None = None
 
     def __post_init__(self) -> None:
         r, rho = float(self.inscribed_radius_mm), float(self.corner_radius_mm)
@@ -66,9 +88,22 @@ class ImplantModel:
         lengths = tuple(float(v) for v in self.lengths_mm)
         if not lengths or sorted(set(lengths)) != list(lengths) or not 0 < lengths[0] <= lengths[-1] < 300:
             raise GeometryError(f"{self.id}.lengths_mm", found=f"{lengths}", wanted="ascending lengths, 0 to 300 mm")
+        if self.thread is not None:
+            self._check_thread(self.thread)
         object.__setattr__(self, "inscribed_radius_mm", r)
         object.__setattr__(self, "corner_radius_mm", rho)
         object.__setattr__(self, "lengths_mm", lengths)
+
+    def _check_thread(self, thread: Thread) -> None:
+        if self.section != "cylinder":
+            raise GeometryError(f"{self.id}.thread", found=f"section {self.section}", wanted="a cylinder")
+        if not 0.5 <= thread.pitch_mm <= 20:
+            raise GeometryError(f"{self.id}.thread.pitch_mm", found=f"{thread.pitch_mm:g}", wanted="0.5 to 20 mm")
+        wanted = f"above 0 and below the outer radius of {self.inscribed_radius_mm:g} mm"
+        if not 0 < thread.core_radius_mm < self.inscribed_radius_mm:
+            raise GeometryError(f"{self.id}.thread.core_radius_mm", found=f"{thread.core_radius_mm:g}", wanted=wanted)
+        if thread.length_mm is not None and not 0 < thread.length_mm < 300:
+            raise GeometryError(f"{self.id}.thread.length_mm", found=f"{thread.length_mm:g}", wanted="0 to 300 mm")
 
     @property
     def circumscribed_radius_mm(self) -> float:

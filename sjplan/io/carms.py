@@ -18,6 +18,8 @@ Share = Annotated[float, Field(ge=0, lt=0.5, allow_inf_nan=False)]
 
 Degrees = Annotated[float, Field(ge=-360, le=360, allow_inf_nan=False)]
 Range = tuple[Degrees, Degrees]
+Millimetres = Annotated[float, Field(ge=-2000, le=2000, allow_inf_nan=False)]
+Travel = tuple[Millimetres, Millimetres]
 
 
 class _Carm(BaseModel):
@@ -31,6 +33,9 @@ class _Carm(BaseModel):
     orbital_deg: Range
     tilt_deg: Range
     wig_wag_deg: Range
+    across_mm: Travel = (-100.0, 100.0)
+    lift_mm: Travel = (-215.0, 215.0)
+    along_mm: Travel = (-300.0, 300.0)
     focal_spot_mm: Positive
     kvp_min: Positive
     kvp_max: Positive

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from sjplan.core.errors import GeometryError, InputError
-from sjplan.core.implant import ImplantModel
+from sjplan.core.implant import ImplantModel, Thread
 from sjplan.io.tables import shipped_and_own
 
 Length = Annotated[float, Field(gt=0, lt=300, allow_inf_nan=False)]
@@ -38,11 +38,20 @@ class _Entry(BaseModel):
     recalled: list[str] = []
 
 
+class _Thread(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    pitch_mm: Annotated[float, Field(ge=0.5, le=20, allow_inf_nan=False)]
+    core_radius_mm: Radius
+    length_mm: Length | None = None
+
+
 class _Implant(_Entry):
     section: Literal["cylinder", "triangle"]
     inscribed_radius_mm: Radius
     corner_radius_mm: Annotated[float, Field(ge=0, lt=20, allow_inf_nan=False)] | None = None
     lengths_mm: Annotated[list[Length], Field(min_length=1)]
+    thread: _Thread | None = None
 
 
 class _Pin(_Entry):
@@ -63,7 +72,8 @@ def read_implants(extra: str | Path | None = None) -> dict[str, ImplantModel]:
     ----------
     extra : path, optional
         TOML file with `[implants.ID]` tables: summary, section ("cylinder" or "triangle"),
-        inscribed_radius_mm, corner_radius_mm (triangles), lengths_mm, and, if wanted, sources and recalled.
+        inscribed_radius_mm, corner_radius_mm (triangles), lengths_mm, and, if wanted, thread (cylinders: pitch_mm,
+        core_radius_mm, length_mm from the medial end), sources and recalled.
 
     Raises
     ------
@@ -110,10 +120,11 @@ def _implant(what: str, id_: str, entry: _Implant) -> ImplantModel:
         if name not in fields:
             raise InputError(f"{place}.recalled", found=repr(name), wanted="names of fields of this entry")
     corner = entry.inscribed_radius_mm if entry.corner_radius_mm is None else entry.corner_radius_mm
+    thread = None if entry.thread is None else Thread(**entry.thread.model_dump())
     try:
         return ImplantModel(
             id_, entry.summary, entry.section, entry.inscribed_radius_mm, corner, tuple(entry.lengths_mm),
-            tuple(entry.sources), tuple(entry.recalled),
+            tuple(entry.sources), tuple(entry.recalled), thread,
         )  # fmt: skip
     except GeometryError as error:
         field = error.what.removeprefix(f"{id_}.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -75,6 +75,25 @@ def carm_angles(rotation: ArrayLike) -> tuple[float, float, float]:
 def carm_axes(carm: CArm) -> Array:
     """Unit vectors of a pose in LPS, (3, 3) rows: growing image columns, the central ray, the image's up."""
     return np.asarray(carm_rotation(carm.orbital_deg, carm.tilt_deg, carm.wig_wag_deg).T)
+
+
+def moved(carm: CArm, travel_mm: tuple[float, float, float]) -> CArm:
+    """A pose after table and lift have travelled: the same angles about another point of the patient.
+
+    Parameters
+    ----------
+    carm : CArm
+        Before.
+    travel_mm : (across, lift, along)
+        How far the middle of the picture goes to the patient's left, up (towards the back of a prone patient) and to
+        the head.
+
+    Examples
+    --------
+    >>> moved(CArm(0, 0, 0, (1, 2, 3)), (0, 0, -40)).isocentre_lps_mm.tolist()
+    [1.0, 2.0, -37.0]
+    """
+    return replace(carm, isocentre_lps_mm=carm.isocentre_lps_mm + np.asarray(travel_mm, dtype=np.float64))
 
 
 def ray_direction(carm: CArm) -> Array:

@@ -9,6 +9,7 @@ from typing import Final, Literal
 import numpy as np
 
 from sjplan.core.errors import GeometryError
+from sjplan.xray.carm import moved
 from sjplan.xray.spectrum import KVP_RANGE
 from sjplan.xray.types import Blades, CArm, Detector
 
@@ -21,6 +22,10 @@ TARGET_NGY: Final[Mapping[Mode, float]] = {"fluoroscopy": 10.0, "single-shot": 1
 GRID_PRIMARY: Final = 0.70
 GRID_SCATTER: Final = 0.15
 """What an antiscatter grid lets through (CLINICAL.md 3.6)."""
+
+ANGLES: Final = ("orbital_deg", "tilt_deg", "wig_wag_deg")
+TRAVELS: Final = ("across_mm", "lift_mm", "along_mm")
+"""What has limits."""
 
 LEAST_FIELD_MM: Final = 20.0
 """Blades close no farther than this, at the isocentre; a default."""
@@ -40,6 +45,8 @@ class Device:
         Distances, and the side or diameter of the field.
     orbital_deg, tilt_deg, wig_wag_deg : (2,) float
         From where to where the arm goes.
+    across_mm, lift_mm, along_mm : (2,) float
+        From where to where table and column carry the middle of the picture: to the patient's left, up, to the head.
     focal_spot_mm : float
         Its width.
     kvp_min, kvp_max, ma_at_min, ma_at_max, frames_per_s : float
@@ -65,6 +72,9 @@ class Device:
     orbital_deg: tuple[float, float]
     tilt_deg: tuple[float, float]
     wig_wag_deg: tuple[float, float]
+    across_mm: tuple[float, float]
+    lift_mm: tuple[float, float]
+    along_mm: tuple[float, float]
     focal_spot_mm: float
     kvp_min: float
     kvp_max: float
@@ -88,12 +98,11 @@ class Device:
         if self.kind == "flat-panel" and (self.glare_share or self.pincushion):
             found = f"glare_share {self.glare_share:g}, pincushion {self.pincushion:g}"
             raise GeometryError(f"{self.id} flat panel", found=found, wanted="0 for both: an intensifier has them")
-        for name in ("orbital_deg", "tilt_deg", "wig_wag_deg"):
+        for name in (*ANGLES, *TRAVELS):
             first, last = getattr(self, name)
             if not first < last:
-                raise GeometryError(
-                    f"{self.id} {name}", found=f"{first:g} to {last:g}", wanted="a lower and a higher angle"
-                )
+                wanted = "a lower and a higher number"
+                raise GeometryError(f"{self.id} {name}", found=f"{first:g} to {last:g}", wanted=wanted)
         if not 0 < self.source_to_isocentre_mm < self.source_to_detector_mm:
             raise GeometryError(
                 f"{self.id} source_to_isocentre_mm",
@@ -122,22 +131,24 @@ class Device:
         left, top = (pixels - across) // 2, (pixels - down) // 2
         return Blades(top, top + down, left, left + across)
 
-    def pose(self, carm: CArm) -> CArm:
-        """The same pose with this device's distances.
+    def pose(self, carm: CArm, travel_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> CArm:
+        """The same pose with this device's distances, after table and lift have travelled (see `moved`).
 
         Raises
         ------
         GeometryError
-            Where the arm does not go there.
+            Where the arm, the table or the lift does not go there.
         """
-        for name in ("orbital_deg", "tilt_deg", "wig_wag_deg"):
-            (low, high), value = getattr(self, name), getattr(carm, name)
+        asked = [(name, getattr(carm, name), "degrees") for name in ANGLES]
+        asked += [(name, value, "mm") for name, value in zip(TRAVELS, travel_mm, strict=True)]
+        for name, value, unit in asked:
+            low, high = getattr(self, name)
             if not low <= value <= high:
-                wanted = f"{low:g} to {high:g} degrees, as far as {self.id} goes"
-                fix = "turn the patient, or take the picture without a device"
+                wanted = f"{low:g} to {high:g} {unit}, as far as {self.id} goes"
+                fix = "turn or shift the patient, or take the picture without a device"
                 raise GeometryError(name, found=f"{value:.1f}", wanted=wanted, fix=fix)
         return replace(
-            carm,
+            moved(carm, travel_mm),
             source_to_isocentre_mm=self.source_to_isocentre_mm,
             source_to_detector_mm=self.source_to_detector_mm,
         )

@@ -29,7 +29,7 @@ from sjplan.xray.chords import add_solids, metal_along_rays
 from sjplan.xray.device import Mode
 from sjplan.xray.frame import FrameMaker
 from sjplan.xray.shear_warp import SliceProjector
-from sjplan.xray.solids import PinLike, metal_solids
+from sjplan.xray.solids import PinLike, Tool, metal_solids
 from sjplan.xray.types import CArm, Detector, Paths, Radiograph
 
 _KEPT_BACKGROUNDS: Final = 16
@@ -90,6 +90,7 @@ class Fluoroscope:
         detector: Detector | None = None,
         trajectories: Sequence[Trajectory] = (),
         pins: Sequence[PinLike] = (),
+        tools: Sequence[Tool] = (),
         *,
         draft: bool = False,
     ) -> Radiograph:
@@ -105,13 +106,15 @@ class Fluoroscope:
             Implants in place, as titanium.
         pins : sequence of Pin, or of (entry_lps_mm, tip_lps_mm[, radius_mm])
             Guide pins, as steel.
+        tools : sequence of Tool
+            Drills and broaches, as steel.
         draft : bool
             While the arm moves: pixels and voxels twice as large, in a tenth of the time.
         """
         detector, projector = self._field(detector, draft=draft)
         geometry = CArmGeometry.of(carm, detector)
         image = self._background(projector, geometry)
-        solids = metal_solids(trajectories, pins)
+        solids = metal_solids(trajectories, pins, tools)
         if solids:
             image = add_solids(image, projector.attenuation, geometry, solids)
         return Radiograph(image, carm, detector, self.assumed_density)
@@ -122,6 +125,7 @@ class Fluoroscope:
         detector: Detector | None = None,
         trajectories: Sequence[Trajectory] = (),
         pins: Sequence[PinLike] = (),
+        tools: Sequence[Tool] = (),
         *,
         draft: bool = False,
     ) -> Paths:
@@ -129,7 +133,7 @@ class Fluoroscope:
         detector, projector = self._field(detector, draft=draft)
         geometry = CArmGeometry.of(carm, detector)
         total, dense = (self._background(projector, geometry, above) for above in (0.0, SOFT_VALUE))
-        solids = metal_solids(trajectories, pins)
+        solids = metal_solids(trajectories, pins, tools)
         lengths = np.zeros((2, geometry.rows, geometry.columns), np.float32)
         if solids:
             found = metal_along_rays(projector.attenuation, geometry, solids, SOFT_VALUE)
@@ -147,6 +151,7 @@ class Fluoroscope:
         maker: FrameMaker,
         trajectories: Sequence[Trajectory] = (),
         pins: Sequence[PinLike] = (),
+        tools: Sequence[Tool] = (),
         *,
         pixels: int = 512,
         rng: np.random.Generator | None = None,
@@ -159,7 +164,7 @@ class Fluoroscope:
 
         Parameters
         ----------
-        carm, trajectories, pins, draft
+        carm, trajectories, pins, tools, draft
             As in `take`; the pose's distances have to be the device's (see `Device.pose`).
         maker : FrameMaker
             Of the device.
@@ -181,7 +186,7 @@ class Fluoroscope:
             found, wanted = (f"{a:g} and {b:g} mm from tube to isocentre and detector" for a, b in (given, own))
             raise GeometryError("pose", found=found, wanted=wanted, fix=f"Device.pose of {maker.device.id}")
         detector = maker.device.detector(pixels)
-        paths = self.paths(carm, detector, trajectories, pins, draft=draft)
+        paths = self.paths(carm, detector, trajectories, pins, tools, draft=draft)
         detector = detector.halved() if draft else detector
         blades = None if field_mm is None else maker.device.blades(field_mm, detector.rows)
         signal, exposure = maker.make(paths, detector.pixel_mm, rng, mode, kvp, blades)
@@ -245,9 +250,10 @@ def take(
     detector: Detector | None = None,
     trajectories: Sequence[Trajectory] = (),
     pins: Sequence[PinLike] = (),
+    tools: Sequence[Tool] = (),
 ) -> Radiograph:
     """Take one radiograph of a CT; for several of the same CT keep a `Fluoroscope`, see its `take`."""
-    return Fluoroscope(ct).take(carm, detector, trajectories, pins)
+    return Fluoroscope(ct).take(carm, detector, trajectories, pins, tools)
 
 
 def compile_kernels() -> None:

@@ -254,6 +254,12 @@ def test_unknown_view_and_preset(sjplan: Sjplan, phantom: Path, tmp_path: Path) 
         (["--field", "100,100"], "--device"),
         (["--device", "flat-panel", "--field", "100"], "WIDTH,HEIGHT"),
         (["--device", "flat-panel", "--field", "5,100"], "20 to"),
+        (["--device", "flat-panel", "--move", "0,400,0"], "-215 to 215 mm"),
+        (["--device", "flat-panel", "--distances", "600,1000"], "--distances"),
+        (["--move", "0,nan,0"], "ACROSS,LIFT,ALONG"),
+        (["--move", "0,20"], "ACROSS,LIFT,ALONG"),
+        (["--distances", "650,400"], "0 to 400"),
+        (["--distances", "650"], "ISOCENTRE,DETECTOR"),
     ):
         refused(sjplan("fluoro", phantom, "--view", "ap", "--out", out, *more), out, said)
     refused(sjplan("fluoro", phantom, "--view", "ap", "--out", out, "--explain"), out, "--explain", "--plan")

@@ -381,6 +381,28 @@ def test_fluoro_of_a_device_says_how_it_was_exposed(sjplan: Sjplan, phantom: Pat
     assert all((signal > 0).all() for signal in signals)
 
 
+def test_table_and_lift_carry_the_picture(sjplan: Sjplan, phantom: Path, tmp_path: Path) -> None:
+    """40 mm towards the feet is 40 mm magnified on the detector; a device's arm that is lifted far meets the table."""
+    words = ("fluoro", phantom, "--view", "0,0", "--distances", "600,1000", "--json")
+    arrays, middles = [], []
+    for n, move in enumerate(("0,0,0", "-15,0,-40")):
+        npy = tmp_path / f"{n}.npy"
+        done = sjplan(*words, f"--move={move}", "--out", tmp_path / "a.png", "--npy", npy)
+        assert done.code == 0, done.err
+        assert (done.json["carm"]["source_to_isocentre_mm"], done.json["carm"]["source_to_detector_mm"]) == (600, 1000)
+        middles.append(done.json["carm"]["isocentre_lps_mm"])
+        arrays.append(np.load(npy))
+    assert np.subtract(*middles) == pytest.approx([15, 0, 40])
+    # what lies in the plane through the isocentre moves by so much; the pelvis is that thick only in the mean
+    across, down = (round(mm * 1000 / 600 / 0.58) for mm in (15, 40))
+    shifted = arrays[1][: 512 - down, across:]
+    similar = np.corrcoef(shifted.ravel(), arrays[0][down:, : 512 - across].ravel())[0, 1]
+    assert similar > 0.9 > np.corrcoef(arrays[0].ravel(), arrays[1].ravel())[0, 1]
+    low = sjplan("fluoro", phantom, "--view", "outlet", "--device", "flat-panel", "--move=0,215,0",
+                 "--out", tmp_path / "b.png", "--json")  # fmt: skip
+    assert any("may touch the table" in note for note in low.json["notes"])
+
+
 def test_a_collimated_frame_is_black_outside(sjplan: Sjplan, phantom: Path, tmp_path: Path) -> None:
     import matplotlib.image
 

@@ -39,9 +39,9 @@ def test_recalled_sizes_are_marked() -> None:
     recalled = {id_: set(m.recalled) for id_, m in read_implants().items()}
     assert recalled == {
         "tri-7": {"inscribed_radius_mm", "corner_radius_mm", "lengths_mm"},
-        "thread-10": {"inscribed_radius_mm", "lengths_mm"},
-        "thread-11.5": {"inscribed_radius_mm", "lengths_mm"},
-        "screw-7.3": {"lengths_mm"},
+        "thread-10": {"inscribed_radius_mm", "lengths_mm", "thread"},
+        "thread-11.5": {"inscribed_radius_mm", "lengths_mm", "thread"},
+        "screw-7.3": {"lengths_mm", "thread"},
     }
     assert read_pins()["pin-3.2"].recalled == ()
 
@@ -72,6 +72,9 @@ def test_a_user_adds_and_overrides(tmp_path: Path) -> None:
         ),
         (f"[implants.a]\n{ROD}".replace("cylinder", "triangle"), "implants.a.corner_radius_mm: found nothing"),
         (f"[implants.a]\n{ROD}corner_radius_mm = 5".replace("cylinder", "triangle"), "a.corner_radius_mm: found 5"),
+        (f"[implants.a]\n{ROD}thread = {{ pitch_mm = 3, core_radius_mm = 4 }}", "a.thread.core_radius_mm: found 4"),
+        (f"[implants.a]\n{ROD}thread = {{ pitch_mm = 3 }}", "implants.a.thread.core_radius_mm: found nothing"),
+        (f"[implants.a]\n{ROD}thread = {{ pitch_mm = 0, core_radius_mm = 3 }}", "a.thread.pitch_mm: found 0"),
         (f"[implants.a]\n{ROD}recalled = ['size']", "implants.a.recalled: found 'size'"),
         (f"[implants.'../a']\n{ROD}", "../a"),
         ("[screws.a]\n", "screws: found an unknown field"),
