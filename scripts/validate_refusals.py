@@ -3,7 +3,8 @@
     python scripts/validate_refusals.py [--quick] [--draws 5] [--out docs/results/refusals.json] [--fresh]
 
 Every draw is asked a second time with only the narrow thing widened (column `wide`): where that gives a plan, what made
-it infeasible is known, if not proved (`proved` says whether the planner proved it). Goes on where an interrupted run
+it infeasible is known, if not proved (`proved` says whether the planner proved it). And a third time with what the
+refusal names first out of the way (`first_away`): where that gives a plan, it did bind. Goes on where an interrupted run
 stopped; exit code 1 if any was not refused. The table in docs/planners.md is rendered by scripts/tabulate_planners.py.
 """
 
@@ -47,7 +48,10 @@ QUICK = {
 ENOUGH_MM = 0.3
 """Cap for the widened phantoms: that there is a plan is all that is asked."""
 
-THIN_MM = (9.0, 12.0)
+AWAY_MM = -20.0
+"""A structure that may be this deep in an implant is out of its way."""
+
+THIN_MM = (13.0, 15.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,7 @@ def wide_foramina(rng: np.random.Generator, wide: bool) -> Draw:
 
 
 def low_ala(rng: np.random.Generator, wide: bool) -> Draw:
-    size, height, scale = rng.uniform(0.80, 0.82), rng.uniform(8.0, 8.5), rng.uniform(0.65, 0.75)
+    size, height, scale = rng.uniform(0.80, 0.82), rng.uniform(8.0, 8.5), rng.uniform(0.88, 0.96)
     return Draw(PhantomParameters(size=size, ala_height_mm=20.0 if wide else height, foramen_scale=scale))
 
 
@@ -132,6 +136,16 @@ def structure_of(constraint: str) -> str:
     return "foramen" if kind in ("tip_lateral", "caudal_level") else limit_kind(what or kind)
 
 
+def without(problem: Problem, kind: str) -> Problem:
+    """The problem with one kind of structure, or the distance between crossings, out of the way."""
+    limits = problem.limits
+    if kind == "crossing_spacing":
+        return replace(problem, limits=replace(limits, crossing_spacing_min_mm=0.0))
+    clearance = {**limits.clearance_mm, kind: AWAY_MM}
+    bounds = tuple(name for name in limits.lower_bound_kinds if name != kind)
+    return replace(problem, limits=replace(limits, clearance_mm=clearance, lower_bound_kinds=bounds))
+
+
 def asked(problem: Problem, parameters: dict[str, float]) -> Outcome:
     planner = load("certified-v1", **parameters)
     return planner.plan(problem, rng=np.random.default_rng(SEED), budget=Budget())
@@ -147,6 +161,8 @@ def row(key: str, kind: str, number: int, parameters: dict[str, float]) -> dict[
     seconds = round(time.perf_counter() - started, 1)
     wide = asked(problem_of(law(np.random.default_rng(seed), True)), {**parameters, "slack_cap_mm": ENOUGH_MM})
     names = [r.constraint for r in outcome.reasons]
+    first = structure_of(names[0]) if names and names[0].startswith("binding:") else ""
+    away = asked(without(problem, first), {**parameters, "slack_cap_mm": ENOUGH_MM}).status if first else "not asked"
     broken = [name for name in names if not name.startswith(("binding:", "proof"))]
     return {
         "run": key,
@@ -155,6 +171,7 @@ def row(key: str, kind: str, number: int, parameters: dict[str, float]) -> dict[
         "status": outcome.status,
         "proved": "proof" in names,
         "wide": wide.status,
+        "first_away": away,
         "binding": [structure_of(n) for n in names if n.startswith("binding:")],
         "broken": list(dict.fromkeys(structure_of(n) for n in broken)),
         "binding_is_true": any(structure_of(n) in truth for n in names if n.startswith("binding:")),
@@ -186,7 +203,8 @@ def main() -> None:
                 verdict = (
                     "names it first" if found["first_is_true"] else f"first {[*found['binding'], *found['broken']][:1]}"
                 )
-                print(key, found["status"], verdict, f"wide: {found['wide']}", f"{found['seconds']} s", flush=True)
+                asked_too = f"wide: {found['wide']}, first away: {found['first_away']}"
+                print(key, found["status"], verdict, asked_too, f"{found['seconds']} s", flush=True)
     refused = [r for r in rows.values() if r["status"] == "infeasible"]
     first, among = (sum(r[name] for r in refused) for name in ("first_is_true", "binding_is_true"))
     print(f"{len(refused)} of {len(rows)} refused; {among} name what is narrow by construction, {first} name it first")
