@@ -4,8 +4,8 @@
 
 Every draw is asked a second time with only the narrow thing widened (column `wide`): where that gives a plan, what made
 it infeasible is known, if not proved (`proved` says whether the planner proved it). And a third time with what the
-refusal names first out of the way (`first_away`): where that gives a plan, it did bind. Goes on where an interrupted run
-stopped; exit code 1 if any was not refused. The table in docs/planners.md is rendered by scripts/tabulate_planners.py.
+refusal names first out of the way (`first_away`): where that gives a plan, it did bind. Goes on where an interrupted
+run stopped; exit code 1 if any was not refused. scripts/tabulate_planners.py renders the table of docs/planners.md.
 """
 
 from __future__ import annotations
