@@ -29,7 +29,7 @@ from sjplan.io.catalogue import read_implants
 from sjplan.io.limits import read_limits
 from sjplan.io.results import read_rows, write_rows
 from sjplan.phantom.build import build_phantom
-from sjplan.phantom.parameters import PhantomParameters
+from sjplan.phantom.parameters import RANGES, PhantomParameters
 from sjplan.planning.protocol import Budget, Problem
 from sjplan.planning.registry import load
 
@@ -48,6 +48,7 @@ QUICK = {
 ENOUGH_MM = 0.3
 """Cap for the widened phantoms: that there is a plan is all that is asked."""
 
+SMALL = RANGES["foramen_scale"][0]
 AWAY_MM = -20.0
 """A structure that may be this deep in an implant is out of its way."""
 
@@ -73,7 +74,7 @@ def wide_foramina(rng: np.random.Generator, wide: bool) -> Draw:
 
 
 def low_ala(rng: np.random.Generator, wide: bool) -> Draw:
-    size, height, scale = rng.uniform(0.80, 0.82), rng.uniform(8.0, 8.5), rng.uniform(0.88, 0.96)
+    size, height, scale = rng.uniform(0.80, 0.81), rng.uniform(8.0, 8.2), rng.uniform(0.95, 1.0)
     return Draw(PhantomParameters(size=size, ala_height_mm=20.0 if wide else height, foramen_scale=scale))
 
 
@@ -136,8 +137,13 @@ def structure_of(constraint: str) -> str:
     return "foramen" if kind in ("tip_lateral", "caudal_level") else limit_kind(what or kind)
 
 
-def without(problem: Problem, kind: str) -> Problem:
-    """The problem with one kind of structure, or the distance between crossings, out of the way."""
+def without(draw: Draw, problem: Problem, kind: str) -> Problem:
+    """The draw with one kind of structure, or the distance between crossings, out of the way.
+
+    Foramina as small as a phantom can have them, for tips have to stay lateral of them as well; else no limit on it.
+    """
+    if kind == "foramen":
+        return problem_of(replace(draw, phantom=replace(draw.phantom, foramen_scale=SMALL)))
     limits = problem.limits
     if kind == "crossing_spacing":
         return replace(problem, limits=replace(limits, crossing_spacing_min_mm=0.0))
@@ -162,7 +168,9 @@ def row(key: str, kind: str, number: int, parameters: dict[str, float]) -> dict[
     wide = asked(problem_of(law(np.random.default_rng(seed), True)), {**parameters, "slack_cap_mm": ENOUGH_MM})
     names = [r.constraint for r in outcome.reasons]
     first = structure_of(names[0]) if names and names[0].startswith("binding:") else ""
-    away = asked(without(problem, first), {**parameters, "slack_cap_mm": ENOUGH_MM}).status if first else "not asked"
+    away = (
+        asked(without(draw, problem, first), {**parameters, "slack_cap_mm": ENOUGH_MM}).status if first else "not asked"
+    )
     broken = [name for name in names if not name.startswith(("binding:", "proof"))]
     return {
         "run": key,
