@@ -173,14 +173,13 @@ def oracle() -> str:
 def refusals() -> str:
     """Whether refusals of phantoms that are too narrow in a known way name that way first."""
     head = ["narrow by construction", "draws", "refused", "widened: a plan", "named as binding", "named first"]
-    head += ["first named out of the way: a plan"]
+    head += ["worst broken limit is of it"]
     body: list[list[object]] = []
     found = rows("refusals")
     for kind in dict.fromkeys(r["kind"] for r in found):
         mine = [r for r in found if r["kind"] == kind]
         cells = [sum(r["status"] == "infeasible" for r in mine), sum(r["wide"] == "found" for r in mine)]
-        cells += [sum(r[name] for r in mine) for name in ("binding_is_true", "first_is_true")]
-        cells += [sum(r["first_away"] == "found" for r in mine)]
+        cells += [sum(r[name] for r in mine) for name in ("binding_is_true", "first_is_true", "worst_broken_is_true")]
         body.append([f"{kind} ({', '.join(mine[0]['narrow'])})", len(mine), *cells])
     return table(head, body)
 

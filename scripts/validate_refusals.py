@@ -3,8 +3,7 @@
     python scripts/validate_refusals.py [--quick] [--draws 5] [--out docs/results/refusals.json] [--fresh]
 
 Every draw is asked a second time with only the narrow thing widened (column `wide`): where that gives a plan, what made
-it infeasible is known, if not proved (`proved` says whether the planner proved it). And a third time with what the
-refusal names first out of the way (`first_away`): where that gives a plan, it did bind. Goes on where an interrupted
+it infeasible is known, if not proved (`proved` says whether the planner proved it). Goes on where an interrupted
 run stopped; exit code 1 if any was not refused. scripts/tabulate_planners.py renders the table of docs/planners.md.
 """
 
@@ -29,7 +28,7 @@ from sjplan.io.catalogue import read_implants
 from sjplan.io.limits import read_limits
 from sjplan.io.results import read_rows, write_rows
 from sjplan.phantom.build import build_phantom
-from sjplan.phantom.parameters import RANGES, PhantomParameters
+from sjplan.phantom.parameters import PhantomParameters
 from sjplan.planning.protocol import Budget, Problem
 from sjplan.planning.registry import load
 
@@ -48,20 +47,22 @@ QUICK = {
 ENOUGH_MM = 0.3
 """Cap for the widened phantoms: that there is a plan is all that is asked."""
 
-SMALL = RANGES["foramen_scale"][0]
-AWAY_MM = -20.0
-"""A structure that may be this deep in an implant is out of its way."""
-
 THIN_MM = (13.0, 15.0)
+FRONT_MM = (13.0, 15.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """One case: phantom, what is cut off the front of its sacrum in mm, distance between crossings in mm (or None)."""
+    """One case: phantom, what is cut off the front of its sacrum in mm, and limits in place of the default ones.
+
+    `spacing_mm` is that between crossings; `front_mm` that from the front of the sacrum, which then counts as so much
+    nearer, and nothing else changes.
+    """
 
     phantom: PhantomParameters
     shaved_mm: float = 0.0
     spacing_mm: float | None = None
+    front_mm: float | None = None
 
 
 Law = Callable[[np.random.Generator, bool], Draw]
@@ -94,11 +95,17 @@ def thin_sacrum(rng: np.random.Generator, wide: bool) -> Draw:
     return Draw(PhantomParameters(size=size), shaved_mm=0.0 if wide else shaved)
 
 
+def near_front(rng: np.random.Generator, wide: bool) -> Draw:
+    size, distance = rng.uniform(0.92, 0.95), rng.uniform(*FRONT_MM)
+    return Draw(PhantomParameters(size=size), front_mm=None if wide else distance)
+
+
 KINDS: dict[str, tuple[Law, tuple[str, ...]]] = {
     "wide foramina": (wide_foramina, ("foramen",)),
     "low ala": (low_ala, ("anterior", "superior")),
     "joint near the foramina": (near_foramina, ("foramen",)),
     "short joint": (short_joint, ("crossing_spacing",)),
+    "near front": (near_front, ("anterior",)),
     "thin sacrum": (thin_sacrum, ("anterior", "superior")),
 }
 """How each kind is drawn, and the structures that are narrow by construction.
@@ -122,6 +129,8 @@ def problem_of(draw: Draw) -> Problem:
     limits: Limits = read_limits()
     if draw.spacing_mm is not None:
         limits = replace(limits, crossing_spacing_min_mm=draw.spacing_mm)
+    if draw.front_mm is not None:
+        limits = replace(limits, clearance_mm={**limits.clearance_mm, "anterior": draw.front_mm})
     return Problem(anatomy, "left", (read_implants()["tri-7"],) * 3, limits)
 
 
@@ -135,21 +144,6 @@ def structure_of(constraint: str) -> str:
     """
     kind, _, what = constraint.partition(":")
     return "foramen" if kind in ("tip_lateral", "caudal_level") else limit_kind(what or kind)
-
-
-def without(draw: Draw, problem: Problem, kind: str) -> Problem:
-    """The draw with one kind of structure, or the distance between crossings, out of the way.
-
-    Foramina as small as a phantom can have them, for tips have to stay lateral of them as well; else no limit on it.
-    """
-    if kind == "foramen":
-        return problem_of(replace(draw, phantom=replace(draw.phantom, foramen_scale=SMALL)))
-    limits = problem.limits
-    if kind == "crossing_spacing":
-        return replace(problem, limits=replace(limits, crossing_spacing_min_mm=0.0))
-    clearance = {**limits.clearance_mm, kind: AWAY_MM}
-    bounds = tuple(name for name in limits.lower_bound_kinds if name != kind)
-    return replace(problem, limits=replace(limits, clearance_mm=clearance, lower_bound_kinds=bounds))
 
 
 def asked(problem: Problem, parameters: dict[str, float]) -> Outcome:
@@ -167,10 +161,6 @@ def row(key: str, kind: str, number: int, parameters: dict[str, float]) -> dict[
     seconds = round(time.perf_counter() - started, 1)
     wide = asked(problem_of(law(np.random.default_rng(seed), True)), {**parameters, "slack_cap_mm": ENOUGH_MM})
     names = [r.constraint for r in outcome.reasons]
-    first = structure_of(names[0]) if names and names[0].startswith("binding:") else ""
-    away = (
-        asked(without(draw, problem, first), {**parameters, "slack_cap_mm": ENOUGH_MM}).status if first else "not asked"
-    )
     broken = [name for name in names if not name.startswith(("binding:", "proof"))]
     return {
         "run": key,
@@ -179,7 +169,6 @@ def row(key: str, kind: str, number: int, parameters: dict[str, float]) -> dict[
         "status": outcome.status,
         "proved": "proof" in names,
         "wide": wide.status,
-        "first_away": away,
         "binding": [structure_of(n) for n in names if n.startswith("binding:")],
         "broken": list(dict.fromkeys(structure_of(n) for n in broken)),
         "binding_is_true": any(structure_of(n) in truth for n in names if n.startswith("binding:")),
@@ -211,8 +200,7 @@ def main() -> None:
                 verdict = (
                     "names it first" if found["first_is_true"] else f"first {[*found['binding'], *found['broken']][:1]}"
                 )
-                asked_too = f"wide: {found['wide']}, first away: {found['first_away']}"
-                print(key, found["status"], verdict, asked_too, f"{found['seconds']} s", flush=True)
+                print(key, found["status"], verdict, f"wide: {found['wide']}", f"{found['seconds']} s", flush=True)
     refused = [r for r in rows.values() if r["status"] == "infeasible"]
     first, among = (sum(r[name] for r in refused) for name in ("first_is_true", "binding_is_true"))
     print(f"{len(refused)} of {len(rows)} refused; {among} name what is narrow by construction, {first} name it first")
