@@ -22,6 +22,11 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+SPREAD_SHARE: Final = 0.15
+"""Standard deviation of a measure whose source gives none, as a share of its mean."""
+
+TARGETS: Final = "targets.toml"
+
 Three = tuple[float, float, float]
 _DEFAULT: Final = PhantomParameters()
 
@@ -115,6 +120,26 @@ class Cohort(_Strict):
         return self
 
 
+class Target(_Strict):
+    """What a table says of one measure: mean, spread and source."""
+
+    mean: float
+    sd: float = Field(default=0.0, ge=0)
+    source: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spread(cls, given: dict[str, object]) -> dict[str, object]:
+        mean = given.get("mean")
+        known = "sd" in given or not isinstance(mean, int | float)
+        return given if known else {**given, "sd": SPREAD_SHARE * abs(mean)}  # type: ignore[arg-type]
+
+
+class _Targets(_Strict):
+    format: Literal["sjplan.targets/1"] = Field(alias="schema")
+    targets: dict[str, Target]
+
+
 def phantoms_folder() -> Path:
     """The folder of presets that comes with sjplan: inside the wheel, or beside the package in a checkout."""
     packaged = Path(str(resources.files("sjplan.data"))) / "phantoms"
@@ -133,7 +158,7 @@ def list_presets() -> dict[str, str]:
     >>> next(iter(list_presets()))
     'default'
     """
-    found = {path.stem: _preset(path).summary for path in sorted(phantoms_folder().glob("*.toml"))}
+    found = {path.stem: _preset(path).summary for path in _presets()}
     return dict(sorted(found.items(), key=lambda item: (item[0] != "default", item[0])))
 
 
@@ -153,6 +178,17 @@ def read_preset(name_or_path: str | Path) -> PhantomParameters:
     1.0
     """
     return _preset(_path_of("preset", str(name_or_path), phantoms_folder())).phantom()
+
+
+def read_targets() -> dict[str, Target]:
+    """What published tables say of adult pelves, by measure.
+
+    Examples
+    --------
+    >>> read_targets()["sacral_width_mm"].mean
+    103.6
+    """
+    return _validated(_Targets, phantoms_folder() / TARGETS).targets
 
 
 def read_cohort(name_or_path: str | Path) -> Cohort:
@@ -188,12 +224,16 @@ def draw(cohort: Cohort, index: int, seed: int = 0) -> PhantomParameters:
     return replace(PhantomParameters(offset_lps_mm=offset, rotation_deg=rotation), **drawn)  # type: ignore[arg-type]
 
 
+def _presets() -> list[Path]:
+    return [path for path in sorted(phantoms_folder().glob("*.toml")) if path.name != TARGETS]
+
+
 def _three(law: Distribution | None, rng: np.random.Generator) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     return np.array([law.draw(rng) if law else 0.0 for _ in range(3)])
 
 
 def _path_of(what: str, name: str, folder: Path) -> Path:
-    known = {path.stem: path for path in folder.glob("*.toml")}
+    known = {path.stem: path for path in folder.glob("*.toml") if path.name != TARGETS}
     if name in known:
         return known[name]
     path = Path(name)
