@@ -12,7 +12,10 @@ from sjplan.cli.output import out_console
 from sjplan.cli.views import carm_numbers
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sjplan.cli.patient_views import PatientViews
+    from sjplan.core.plan import Plan
     from sjplan.views.hides import Sight
 
 ASKED = ("ap", "lateral", "inlet", "inlet-canal", "outlet", "outlet-s1")
@@ -29,8 +32,8 @@ def require_plan(explain: bool, plan: Path | None) -> None:
         raise InputError("--explain", found="no --plan", wanted="implants to explain", fix="add --plan FILE")
 
 
-def explained(found: PatientViews, plan: Path, catalogue: Path | None) -> tuple[Sight, ...]:
-    """What the standard views show of every implant of a plan file, numbered over all its sides.
+def explained(found: PatientViews, sides: Sequence[Plan]) -> tuple[Sight, ...]:
+    """What the standard views show of every implant of the plans of all sides, numbered over them.
 
     Raises
     ------
@@ -38,21 +41,17 @@ def explained(found: PatientViews, plan: Path, catalogue: Path | None) -> tuple[
         If the case has no anatomy to measure on.
     """
     from sjplan.core.errors import InputError
-    from sjplan.io.catalogue import read_implants
     from sjplan.io.limits import read_limits
-    from sjplan.io.planfile import plan_from_entry, read_plan
     from sjplan.safety.judge import judge
     from sjplan.views.hides import explain
 
     if found.anatomy is None:
         wanted = "labels that are fine enough to plan on"
         raise InputError("--explain", found="a case without anatomy", wanted=wanted, fix="give --labels FILE")
-    models, limits = read_implants(catalogue), read_limits()
-    implants = []
-    for entry in read_plan(plan).sides:
-        if entry.implants:
-            report = judge(plan_from_entry(entry, models), found.anatomy, limits)
-            implants += [(i.trajectory, i.crossing_lps_mm, i.clearances) for i in report.implants]
+    limits, implants = read_limits(), []
+    for plan in sides:
+        report = judge(plan, found.anatomy, limits)
+        implants += [(i.trajectory, i.crossing_lps_mm, i.clearances) for i in report.implants]
     views = {name: found.views[name] for name in ASKED if name in found.views}
     return explain(found.anatomy, implants, views)
 

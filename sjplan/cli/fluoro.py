@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 from cyclopts import Parameter
 
+from sjplan.cli.evaluate import case_notes
 from sjplan.cli.explain import explained, print_sights, require_plan, sight_document
 from sjplan.cli.intake import CaseArguments, read_case
 from sjplan.cli.opengl import require_opengl
@@ -19,9 +20,11 @@ from sjplan.core.errors import InputError, unknown_name
 
 if TYPE_CHECKING:
     from sjplan.cli.patient_views import PatientViews
+    from sjplan.core.plan import Plan
     from sjplan.core.trajectory import Trajectory
     from sjplan.core.volume import CtVolume
     from sjplan.io.cases import Case as CaseData
+    from sjplan.io.planfile import PlanFile
     from sjplan.xray.frame import FrameMaker
     from sjplan.xray.types import CArm, Radiograph
 
@@ -87,6 +90,7 @@ def fluoro(
     from sjplan.views.standard import parse_view
 
     require_png(out, "--out")
+    _require_apart({"--out": out, "--npy": npy, "--signal": signal})
     require_plan(explain, plan)
     if device is None:
         _require_device(
@@ -99,7 +103,8 @@ def fluoro(
     frame = None if device is None else _frame_asked(device, carms, mode, kvp, field, seed)
     require_opengl()
     with progress("xray", intake=0.6) as reporter:
-        implants = planned_implants(plan, catalogue)
+        planned = None if plan is None else planned_sides(plan, catalogue)
+        implants = {} if planned is None else planned.implants
         data = read_case(CaseArguments(case, labels, names, series, untrusted), part_of(reporter, 0.0, 0.3))
         source_mm = None if frame is None else frame.maker.device.source_to_isocentre_mm
         found = patient_views(data, part_of(reporter, 0.3, 0.6), source_mm)
@@ -107,7 +112,7 @@ def fluoro(
         reporter("taking the radiograph", 0.6)
         ct = ct_of(data)
         radiograph = _taken(ct, carm, tuple(implants.values()), frame)
-        sights = explained(found, plan, catalogue) if explain and plan is not None else ()
+        sights = explained(found, planned.sides) if explain and planned is not None else ()
         reporter("drawing the picture", 0.9)
         picture = _drawn(radiograph, found, implants, view, overlays=overlays, landmarks=landmarks, inverted=inverted)
         if scene:
@@ -115,6 +120,7 @@ def fluoro(
             picture = montage([room, picture], columns=2)
         _write(out, picture, [(npy, radiograph.line_integral), (signal, radiograph.signal)])
     notes = [*found.notes, *(["densities are assumed: the case has no CT"] if radiograph.assumed_density else [])]
+    notes += [] if planned is None else case_notes(planned.file, data)
     notes += _no_room(ct, radiograph) if frame is not None else []
     if json:
         written = {"out": out, "npy": npy, "signal": signal}
@@ -235,16 +241,25 @@ def ct_of(case: CaseData) -> CtVolume:
     return assumed_ct(case.labels)
 
 
-def planned_implants(plan: Path | None, catalogue: Path | None) -> dict[int, Trajectory]:
-    """Every implant of a plan file, numbered from 1 over all its sides."""
-    if plan is None:
-        return {}
+class PlannedSides(NamedTuple):
+    """A plan file, and the plan of every side that has implants."""
+
+    file: PlanFile
+    sides: tuple[Plan, ...]
+
+    @property
+    def implants(self) -> dict[int, Trajectory]:
+        """Every implant, numbered from 1 over all sides."""
+        return dict(enumerate((t for side in self.sides for t in side.trajectories), 1))
+
+
+def planned_sides(plan: Path, catalogue: Path | None) -> PlannedSides:
+    """What a plan file holds, its implants by the models of the catalogue."""
     from sjplan.io.catalogue import read_implants
     from sjplan.io.planfile import plan_from_entry, read_plan
 
-    models = read_implants(catalogue)
-    sides = [plan_from_entry(entry, models) for entry in read_plan(plan).sides if entry.implants]
-    return dict(enumerate((t for side in sides for t in side.trajectories), 1))
+    models, file = read_implants(catalogue), read_plan(plan)
+    return PlannedSides(file, tuple(plan_from_entry(entry, models) for entry in file.sides if entry.implants))
 
 
 def require_png(out: Path, option: str) -> None:
@@ -261,7 +276,7 @@ def _no_room(ct: CtVolume, radiograph: Radiograph) -> list[str]:
     from sjplan.xray.collision import room, surroundings
 
     near = [r for r in room(surroundings(ct), radiograph.carm, radiograph.detector) if r.gap_mm < 0.0]
-    return [f"the {r.part} may touch the {r.obstacle}: up to {-r.gap_mm:.0f} mm too near" for r in near]
+    return [f"the {r.part} may touch the {r.obstacle}" for r in near]
 
 
 def _numbers(option: str, text: str | None, names: str, example: str) -> tuple[float, ...] | None:
@@ -286,8 +301,23 @@ def _require_device(options: dict[str, object]) -> None:
             raise InputError(name, found="no --device", wanted=wanted, fix="add --device flat-panel")
 
 
+def _require_apart(files: dict[str, Path | None]) -> None:
+    """Refuse files that have no folder to go to, or that would be written over each other."""
+    taken: dict[Path, str] = {}
+    for option, file in files.items():
+        if file is None:
+            continue
+        whole = file.absolute()
+        if file.is_dir() or not whole.parent.is_dir():
+            found = "a folder" if file.is_dir() else f"no folder {file.parent}"
+            raise InputError(f"{option} {file}", found=found, wanted="a file name in a folder that exists")
+        if whole in taken:
+            raise InputError(option, found=f"the file of {taken[whole]}", wanted="a file of its own")
+        taken[whole] = option
+
+
 def _write(out: Path, picture: bytes, arrays: list[tuple[Path | None, object]]) -> None:
-    """All files, or none: the arrays are written first, so that the picture is the sign that all is done."""
+    """The arrays first, the picture last: it is the sign that all is done."""
     import io
 
     import numpy as np

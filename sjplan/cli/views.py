@@ -41,8 +41,12 @@ def views(
     The numbers are relative to the scan's coronal plane: orbital > 0 turns the detector to the patient's left,
     tilt > 0 to the head (outlet), tilt < 0 to the feet (inlet).
     """
+    from sjplan.cli.fluoro import require_png
     from sjplan.cli.patient_views import patient_views
 
+    if montage is not None:
+        require_png(montage, "--montage")
+        require_opengl()
     with progress("anatomy", intake=1.0) as reporter:
         data = read_case(CaseArguments(case, labels, names, series, untrusted), part_of(reporter, 0.0, 0.4))
         found = patient_views(data, part_of(reporter, 0.4, 1.0 if montage is None else 0.6))
@@ -63,14 +67,12 @@ def views(
 
 def write_montage(out: Path, case: CaseData, found: PatientViews, report: Report) -> None:
     """Every view's radiograph on one sheet, with its name and letters."""
-    from sjplan.cli.fluoro import ct_of, require_png
+    from sjplan.cli.fluoro import ct_of
     from sjplan.io.atomic import write_bytes
     from sjplan.render.fluoro import FluoroOverlays, fluoro_picture
     from sjplan.render.montage import montage
     from sjplan.xray.fluoroscope import Fluoroscope
 
-    require_png(out, "--montage")
-    require_opengl()
     scope, pictures = Fluoroscope(ct_of(case)), []
     for n, (name, carm) in enumerate(found.views.items()):
         report(name, n / len(found.views))

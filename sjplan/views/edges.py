@@ -13,7 +13,8 @@ from scipy import ndimage as ndi
 
 from sjplan.anatomy.types import Anatomy, Foramen
 from sjplan.core.arrays import Array
-from sjplan.core.structures import SURFACE_ID
+from sjplan.core.errors import GeometryError
+from sjplan.core.structures import PASSAGES, SURFACE_ID
 from sjplan.geometry.hull import closed_hull
 from sjplan.geometry.surface import LabelledSurface
 from sjplan.views.plane import seen_mm
@@ -34,6 +35,13 @@ WALL_LARGEST_DEG: Final = 25.0
 _RIM_DEPTH_MM: Final = 4.0
 _ROUND: Final = 16
 _WALL_NEAR_MM, _WALL_HALF_MM, _WALL_BESIDE_MM = 4.0, 10.0, 2.0
+_FROM_SIDE: Final = 0.7
+
+NO_WALLS: Final = (*PASSAGES, "scan_edge")
+"""Surfaces whose edge says nothing: those that implants cross on purpose, and where a bone is cut off."""
+
+_LEAST_TO_TUBE_MM: Final = 50.0
+_CUT_MM: Final = 3.0
 
 BELOW_S2_MM: Final = 16.0
 """From the middle of the front of S2 to where the upper sacrum ends: half of S2 (29.7 mm high, PMCT) and a little."""
@@ -51,25 +59,36 @@ class Outline(NamedTuple):
     passage: NDArray[np.bool_]
 
     def at(self, points: Array) -> Array:
-        """Signed distance at points (n, 2); infinite where the nearest edge is a passage."""
-        cell = (points - self.low) / PIXEL_MM
+        """Signed distance at points (n, 2), beyond the raster never too large; infinite where a passage is nearest."""
+        asked = (points - self.low) / PIXEL_MM
+        cell = np.clip(asked, 0.0, np.array(self.passage.shape) - 1.0)
         value = ndi.map_coordinates(self.distance_mm, cell.T, order=1, mode="nearest")
-        nearest = tuple(np.clip(np.rint(cell).astype(int), 0, np.array(self.passage.shape) - 1).T)
+        value = value - np.linalg.norm(asked - cell, axis=1) * PIXEL_MM
+        nearest = tuple(np.rint(cell).astype(int).T)
         return np.asarray(np.where(self.passage[nearest], np.inf, value))
 
 
-def outline(surface: LabelledSurface, carm: CArm, passages: tuple[str, ...]) -> Outline:
+def outline(surface: LabelledSurface, carm: CArm, passages: tuple[str, ...] = NO_WALLS) -> Outline:
     """The shadow of a bone in a view, holes filled.
 
     Parameters
     ----------
     surface : LabelledSurface
-        The bone.
+        The bone, all of it in front of the tube.
     carm : CArm
         The view.
     passages : tuple of str
         Surfaces whose edge is no wall.
+
+    Raises
+    ------
+    GeometryError
+        Where the tube stands in or beside the bone.
     """
+    depth = (surface.vertices_lps_mm - carm.isocentre_lps_mm) @ ray_direction(carm)
+    if carm.source_to_isocentre_mm + float(depth.min()) < _LEAST_TO_TUBE_MM:
+        found = f"{carm.source_to_isocentre_mm:g} mm from the isocentre, beside the bone"
+        raise GeometryError("tube", found=found, wanted=f"{_LEAST_TO_TUBE_MM:g} mm between tube and bone")
     corners = surface.corners_lps_mm()
     points = np.concatenate([corners.mean(axis=1), surface.vertices_lps_mm])
     open_face = np.isin(surface.label, [SURFACE_ID[name] for name in passages])
@@ -115,20 +134,21 @@ def rim(foramen: Foramen, carm: CArm, spacing_mm: Array) -> Array | None:
 def before_canal_mm(anatomy: Anatomy, skin_lps_mm: Array, carm: CArm) -> float:
     """How far points stay before the front wall of the canal, where a view looks along it; NaN where it does not.
 
-    From the side that wall is the posterior body line. Only points that lie between the canal's walls are asked, for an
-    implant that stays lateral of the canal may well lie farther back than its front. The wall lies half a voxel before
-    the centres of the canal's voxels.
+    From the side that wall is the posterior body line, near the midline; along the canal it is seen over its whole
+    width. Only points that lie between the canal's walls are asked, for an implant that stays lateral of the canal may
+    well lie farther back than its front. The wall lies half a voxel before the centres of the canal's voxels.
     """
     frame = anatomy.frame
     column, ray, up = carm_axes(carm)
     if abs(float(ray @ frame.posterior)) > np.sin(np.deg2rad(WALL_LARGEST_DEG)):
         return float("nan")
     lumen, skin = frame.frame_from_lps(anatomy.canal.lumen_lps_mm), frame.frame_from_lps(skin_lps_mm)
-    between = (skin[:, 0] >= lumen[:, 0].min()) & (skin[:, 0] <= lumen[:, 0].max())
+    between = _between_walls(lumen, skin)
     if not between.any():
         return float("nan")
     low, high = skin[between, 2].min() - _WALL_NEAR_MM, skin[between, 2].max() + _WALL_NEAR_MM
-    near = (lumen[:, 2] >= low) & (lumen[:, 2] <= high) & (np.abs(lumen[:, 0]) <= _WALL_HALF_MM)
+    half = _WALL_HALF_MM if abs(float(ray @ frame.left)) > _FROM_SIDE else np.inf
+    near = (lumen[:, 2] >= low) & (lumen[:, 2] <= high) & (np.abs(lumen[:, 0]) <= half)
     back = np.array([frame.posterior @ column, frame.posterior @ up])
     back = back / np.linalg.norm(back)
     along = np.array([-back[1], back[0]])
@@ -141,20 +161,33 @@ def before_canal_mm(anatomy: Anatomy, skin_lps_mm: Array, carm: CArm) -> float:
     return min(gaps) - 0.5 * float(anatomy.spacing_mm.max()) if gaps else float("nan")
 
 
+def _between_walls(lumen: Array, skin: Array) -> NDArray[np.bool_]:
+    """Which points (left, posterior, cranial) lie within the canal's width at their own height."""
+    found = np.zeros(len(skin), dtype=bool)
+    level = np.rint(skin[:, 2] / _WALL_NEAR_MM)
+    for height in np.unique(level):
+        x = lumen[np.abs(lumen[:, 2] - height * _WALL_NEAR_MM) <= _WALL_NEAR_MM, 0]
+        if len(x):
+            here = level == height
+            found[here] = (skin[here, 0] >= x.min()) & (skin[here, 0] <= x.max())
+    return found
+
+
 def upper_sacrum(anatomy: Anatomy) -> LabelledSurface:
     """The sacrum down to below S2; all of it where that level is not known.
 
-    Lower segments curve forward: in an inlet their shadow lies before the S1 body, whose own front is still seen.
+    Lower segments curve forward: in an inlet their shadow lies before the S1 body, whose own front is still seen. Where
+    it is cut its surface counts as `scan_edge`, for a picture shows no edge there.
     """
     surface, s2 = anatomy.sacrum, anatomy.landmarks.get("s2_anterior")
     if s2 is None:
         return surface
     heights = anatomy.frame.frame_from_lps(surface.corners_lps_mm().mean(axis=1))[:, 2]
-    kept = heights >= float(anatomy.frame.frame_from_lps(s2)[2]) - BELOW_S2_MM
+    end = float(anatomy.frame.frame_from_lps(s2)[2]) - BELOW_S2_MM
+    kept = heights >= end
     used, triangles = np.unique(surface.triangles[kept], return_inverse=True)
-    return LabelledSurface(
-        surface.vertices_lps_mm[used], triangles.reshape(-1, 3).astype(np.int32), surface.label[kept]
-    )
+    label = np.where(heights < end + _CUT_MM, SURFACE_ID["scan_edge"], surface.label).astype(surface.label.dtype)
+    return LabelledSurface(surface.vertices_lps_mm[used], triangles.reshape(-1, 3).astype(np.int32), label[kept])
 
 
 def _faces(carm: CArm, direction: Array) -> bool:

@@ -158,7 +158,7 @@ class Viewer:
         if key not in self._outlines:
             sacra = {"upper": self._upper, "sacrum": self.anatomy.sacrum}
             surface = sacra[bone] if bone in sacra else self.anatomy.ilium[bone]  # type: ignore[index]
-            self._outlines[key] = outline(surface, carm, ("joint_articular", "joint_ligamentous", "lateral"))
+            self._outlines[key] = outline(surface, carm)
         return self._outlines[key]
 
     def _rim(self, structure: str, carm: CArm) -> Array | None:

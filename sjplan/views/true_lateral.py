@@ -16,8 +16,11 @@ DENSITY_MM: Final = 2.0
 
 NEEDED: Final = ("notch_left", "notch_right", "iliac_density_left", "iliac_density_right")
 
-_LARGEST_SHIFT_MM: Final = 8.0
+_REACHES_MM: Final = (8.0, 16.0)
 _SHIFT_STEP_MM: Final = 0.25
+_LARGEST_SPREAD_MM: Final = 1.5
+"""Arches of one pelvis differ by less once they lie on each other: by 0.1 to 0.5 mm on the sixteen real ones."""
+
 _LEAST_SHARED_MM: Final = 8.0
 
 
@@ -84,9 +87,24 @@ def _shared(left: Array, right: Array) -> Array | None:
 
 
 def _shift(left: Array, right: Array) -> tuple[float, float] | None:
-    """The shift (posterior, cranial) from the left arch to the right one that leaves the least spread between them."""
+    """The shift (posterior, cranial) from the left arch to the right one that leaves the least spread between them.
+
+    Looked for within 8 mm, then within 16; None where the best lies at the end even of that, or arches still differ.
+    """
+    for reach in _REACHES_MM:
+        best = _best_shift(left, right, reach)
+        if best is None:
+            return None
+        spread, back, up = best
+        if abs(back) < reach - 0.5 * _SHIFT_STEP_MM and spread <= _LARGEST_SPREAD_MM:
+            return back, up
+    return None
+
+
+def _best_shift(left: Array, right: Array, reach_mm: float) -> tuple[float, float, float] | None:
+    """Spread, posterior and cranial shift of the best within reach; None where the sides share too little."""
     best: tuple[float, float, float] | None = None
-    for back in np.arange(-_LARGEST_SHIFT_MM, _LARGEST_SHIFT_MM + 0.01, _SHIFT_STEP_MM):
+    for back in np.arange(-reach_mm, reach_mm + 0.01, _SHIFT_STEP_MM):
         moved = right - (back, 0.0)
         shared = _shared(left, moved)
         if shared is None:
@@ -95,7 +113,7 @@ def _shift(left: Array, right: Array) -> tuple[float, float] | None:
         spread = float(up.std())
         if best is None or spread < best[0]:
             best = spread, float(back), float(up.mean())
-    return None if best is None else best[1:]
+    return best
 
 
 def _apart(left: Array, right: Array) -> float:

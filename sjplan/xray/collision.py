@@ -1,7 +1,8 @@
 """Whether the arm's ends have room: tube housing and detector against the patient's skin and the table.
 
 Sizes of housings and table are defaults: what mobile C-arms and carbon tables have roughly. Gaps are never too large:
-what is sampled counts as near as it can be between the samples.
+what is sampled counts as near as it can be between the samples, and beyond the scan's ends towards head and feet the
+body goes on as it is cut there.
 """
 
 from __future__ import annotations
@@ -28,11 +29,16 @@ TABLE_HALF_WIDTH_MM, TABLE_THICK_MM = 260.0, 40.0
 _SKIN_HU: Final = -300.0
 _STEP_MM: Final = 8.0
 _BETWEEN_MM: Final = math.sqrt(0.5) * _STEP_MM
-"""No point of a housing lies farther from the nearest sample of it."""
+"""No point of a sampled face lies farther from the nearest sample of it."""
+
+_BEYOND_SCAN_MM: Final = 900.0
 
 
 class Room(NamedTuple):
-    """One end of the arm has at least this gap from one obstacle, in mm; negative where it may be inside."""
+    """One end of the arm has at least this gap from one obstacle, in mm.
+
+    Negative where it may be inside; how deep is not said.
+    """
 
     part: str
     obstacle: str
@@ -42,7 +48,8 @@ class Room(NamedTuple):
 class Surroundings(NamedTuple):
     """Points of the patient, (n, 3) LPS mm, and the height of the table's top (posterior is up).
 
-    The whole patient lies within `within_mm` of these points, and the table's top within it of that height.
+    All that was scanned of the patient lies within `within_mm` of these points, and the table's top within it of that
+    height.
     """
 
     patient_lps_mm: Array
@@ -54,7 +61,8 @@ class Surroundings(NamedTuple):
 def surroundings(ct: CtVolume) -> Surroundings:
     """A prone patient and the table; no points where the scan holds only air.
 
-    The points are the middles of blocks of about 8 mm with any tissue in them.
+    The points are the middles of blocks of about 8 mm with any tissue in them; where the scan cuts the body towards
+    head or feet, these are set forth for 900 mm.
     """
     step = np.maximum(np.rint(_STEP_MM / ct.grid.spacing_mm).astype(int), 1)
     tissue = ct.hu > _SKIN_HU
@@ -63,7 +71,13 @@ def surroundings(ct: CtVolume) -> Surroundings:
     index = np.argwhere(tissue)
     if not len(index):
         return Surroundings(np.empty((0, 3)), float("-inf"), 0.0)
+    along = int(np.argmax(np.abs(ct.grid.direction[2])))
     points = ct.grid.lps_from_ijk(index * step + 0.5 * (step - 1))
+    farther = np.arange(_STEP_MM, _BEYOND_SCAN_MM, _STEP_MM)[:, None, None] * np.array([0.0, 0.0, 1.0])
+    ends = [points[index[:, along] == end] for end in (0, tissue.shape[along] - 1)]
+    cranial_first = ct.grid.direction[2, along] < 0
+    for end, way in zip(ends, (1.0, -1.0) if cranial_first else (-1.0, 1.0), strict=True):
+        points = np.concatenate([points, (end + way * farther).reshape(-1, 3)])
     within = 0.5 * float(np.linalg.norm(step * ct.grid.spacing_mm))
     return Surroundings(points, float(points[:, 1].min()), float(np.median(points[:, 0])), within)
 

@@ -27,6 +27,9 @@ ANGLES: Final = ("orbital_deg", "tilt_deg", "wig_wag_deg")
 TRAVELS: Final = ("across_mm", "lift_mm", "along_mm")
 """What has limits."""
 
+LEAST_TUBE_MM: Final = 300.0
+"""A tube that stands nearer to the isocentre would stand in the patient."""
+
 LEAST_FIELD_MM: Final = 20.0
 """Blades close no farther than this, at the isocentre; a default."""
 
@@ -103,11 +106,11 @@ class Device:
             if not first < last:
                 wanted = "a lower and a higher number"
                 raise GeometryError(f"{self.id} {name}", found=f"{first:g} to {last:g}", wanted=wanted)
-        if not 0 < self.source_to_isocentre_mm < self.source_to_detector_mm:
+        if not LEAST_TUBE_MM <= self.source_to_isocentre_mm < self.source_to_detector_mm:
             raise GeometryError(
                 f"{self.id} source_to_isocentre_mm",
                 found=f"{self.source_to_isocentre_mm:g}",
-                wanted=f"0 to {self.source_to_detector_mm:g} mm",
+                wanted=f"{LEAST_TUBE_MM:g} to {self.source_to_detector_mm:g} mm",
             )
 
     def detector(self, pixels: int = 512) -> Detector:

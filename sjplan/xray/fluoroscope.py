@@ -109,7 +109,7 @@ class Fluoroscope:
         tools : sequence of Tool
             Drills and broaches, as steel.
         draft : bool
-            While the arm moves: pixels and voxels twice as large, in a tenth of the time.
+            While the arm moves: pixels and voxels twice as large, in a quarter of the time.
         """
         detector, projector = self._field(detector, draft=draft)
         geometry = CArmGeometry.of(carm, detector)

@@ -260,6 +260,9 @@ def test_unknown_view_and_preset(sjplan: Sjplan, phantom: Path, tmp_path: Path) 
         (["--move", "0,20"], "ACROSS,LIFT,ALONG"),
         (["--distances", "650,400"], "0 to 400"),
         (["--distances", "650"], "ISOCENTRE,DETECTOR"),
+        (["--npy", tmp_path / "none" / "a.npy"], "no folder"),
+        (["--npy", out], "--out"),
+        (["--npy", tmp_path / "a.npy", "--device", "flat-panel", "--signal", tmp_path / "a.npy"], "--npy"),
     ):
         refused(sjplan("fluoro", phantom, "--view", "ap", "--out", out, *more), out, said)
     refused(sjplan("fluoro", phantom, "--view", "ap", "--out", out, "--explain"), out, "--explain", "--plan")

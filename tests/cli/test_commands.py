@@ -353,10 +353,15 @@ def test_fluoro_explains_what_views_show(sjplan: Sjplan, phantom: Path, plan_fol
     moved = tmp_path / "moved.json"
     moved.write_text(json.dumps(document), encoding="utf-8")
     done = sjplan(*words, "--plan", moved, "--json")
+    assert not any("another file" in note for note in done.json["notes"])
     rows = {row["structure"]: row for row in done.json["explain"] if row["implant"] == 1}
     assert rows["superior"]["envelope_mm"] < 0
     assert set(rows["superior"]["seen_mm"]) == {"ap", "lateral", "inlet", "inlet-canal", "outlet", "outlet-s1"}
     assert "inlet" in rows["superior"]["hidden_on"]
+    document["case"]["sha256"]["labels"] = "0" * 64
+    moved.write_text(json.dumps(document), encoding="utf-8")
+    other = sjplan(*words, "--plan", moved, "--json").json["notes"]
+    assert "the plan was made for another file: sha256 of the labels differs" in other
     said = sjplan(*words, "--plan", moved).out
     assert "implant 1, ala top, S1 endplate: out;" in said
     assert "hidden on" in said

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from sjplan.core.errors import GeometryError
 from sjplan.core.structures import SURFACE_ID
 from sjplan.geometry.hull import closed_hull
 from sjplan.geometry.surface import LabelledSurface
@@ -71,6 +72,11 @@ def test_the_outline_of_a_ball(pose):
         for angle in np.linspace(0.0, 2 * np.pi, 12):
             value = float(found.at(np.array([[radius * np.cos(angle), radius * np.sin(angle)]]))[0])
             assert value == pytest.approx(edge - radius, abs=PIXEL_MM)
+    for radius in (60.0, 120.0, 300.0):
+        for angle in np.linspace(0.0, 2 * np.pi, 12):
+            value = float(found.at(np.array([[radius * np.cos(angle), radius * np.sin(angle)]]))[0])
+            assert value <= edge - radius + PIXEL_MM, "beyond the raster never too large"
+            assert value == pytest.approx(edge - radius, rel=0.5)
 
 
 def test_an_edge_that_is_crossed_on_purpose_says_nothing():
@@ -81,6 +87,16 @@ def test_an_edge_that_is_crossed_on_purpose_says_nothing():
     assert found.at(np.array([[30.0, 0.0]])) == pytest.approx(np.hypot(30.0, RADIUS_MM), abs=2.5), "to the nearest wall"
 
 
+ANGLES = np.linspace(0.0, 2.0 * np.pi, 720, endpoint=False)
+AROUND = np.column_stack([np.cos(ANGLES), np.sin(ANGLES)])
+
+
+def _parting(a, b, depth):
+    """The shift of b by `depth` that parts it best from a."""
+    ways = depth * AROUND
+    return ways[int(np.argmax([convex_gap_mm(a, b + way) for way in ways]))]
+
+
 def test_convex_gap_against_sampled_polygons():
     rng = np.random.default_rng(3)
     for _ in range(20):
@@ -88,6 +104,10 @@ def test_convex_gap_against_sampled_polygons():
         b = closed_hull(rng.normal(size=(12, 2)) + rng.uniform(-6, 6, 2))
         gap = convex_gap_mm(a, b)
         assert gap == pytest.approx(convex_gap_mm(b, a), abs=1e-9)
+        if gap < 0:
+            pushed = b + _parting(a, b, -gap)
+            assert convex_gap_mm(a, pushed) == pytest.approx(0.0, abs=1e-3), "so far, and they just touch"
+            assert all(convex_gap_mm(a, b - 0.99 * gap * way) < 0.0 for way in AROUND), "not so far, whichever way"
         if gap > 0:
             dense = [np.concatenate([np.linspace(p, q, 200) for p, q in itertools.pairwise(r)]) for r in (a, b)]
             sampled = np.linalg.norm(dense[0][:, None] - dense[1][None], axis=2).min()
@@ -132,6 +152,63 @@ def test_the_canals_front_from_the_side_and_along_it_but_not_from_the_front(anat
     assert np.isnan(before_canal_mm(anatomy, point, along(anatomy, frame.posterior)))
     lateral = frame.lps_from_frame(np.array([[60.0, front + 4.0, height]]))
     assert np.isnan(before_canal_mm(anatomy, lateral, side)), "lateral of the canal its level says nothing"
+
+
+def straight_canal(anatomy, half_width=15.0):
+    """The anatomy with a canal that is a box along the pelvis's own axes: its front voxels' centres at 20 mm."""
+    step = float(anatomy.spacing_mm.max())
+    axes = np.arange(-half_width, half_width + 0.1, step), np.arange(20.0, 30.0, step), np.arange(-60.0, 0.1, step)
+    box = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+    return replace(anatomy, canal=replace(anatomy.canal, lumen_lps_mm=anatomy.frame.lps_from_frame(box)))
+
+
+@pytest.mark.parametrize("view", ["side", "inlet"])
+@pytest.mark.parametrize("x", [0.0, 6.0, 13.0, -14.0])
+def test_before_a_straight_canal_by_hand(anatomy, view, x):
+    """6 mm before the centres of its front voxels is that less half a voxel before its wall; 3 mm behind them is in."""
+    frame = anatomy.frame
+    changed = straight_canal(anatomy)
+    if view == "side":
+        rotation = np.column_stack([-frame.posterior, frame.left, frame.cranial])
+    else:
+        rotation = np.column_stack([frame.left, -frame.cranial, frame.posterior])
+    isocentre = frame.lps_from_frame(np.array([[x, 20.0, -30.0]]))[0]
+    carm = CArm(*carm_angles(rotation), isocentre, 1e5, 2e5)
+    half = 0.5 * float(anatomy.spacing_mm.max())
+    for back, wanted in ((14.0, 6.0 - half), (23.0, -3.0 - half)):
+        point = frame.lps_from_frame(np.array([[x, back, -30.0]]))
+        assert before_canal_mm(changed, point, carm) == pytest.approx(wanted, abs=0.1)
+
+
+def test_a_rim_is_as_wide_as_its_voxels_and_half_a_voxel_all_round(anatomy):
+    foramen = anatomy.foramen("S1", "left")
+    normal = foramen.ventral.normal
+    u = np.cross(normal, anatomy.frame.left)
+    u = u / np.linalg.norm(u)
+    v = np.cross(normal, u)
+    grid = np.stack(np.meshgrid(*[np.arange(-6.0, 6.1, 0.5)] * 2), axis=-1).reshape(-1, 2)
+    disc = grid[np.linalg.norm(grid, axis=1) <= 5.0]
+    lumen = foramen.ventral.centre_lps_mm + disc @ np.stack([u, v])
+    carm = along(anatomy, -normal)
+    carm = CArm(carm.orbital_deg, carm.tilt_deg, carm.wig_wag_deg, foramen.ventral.centre_lps_mm, 1e5, 2e5)
+    ring = rim(replace(foramen, lumen_lps_mm=lumen), carm, np.full(3, 1.2))
+    assert np.ptp(ring, axis=0) == pytest.approx([11.2, 11.2], abs=0.15)
+
+
+def test_where_the_sacrum_is_cut_its_shadow_says_nothing(anatomy):
+    """Below S2 the upper sacrum ends, the bone does not: from the front no wall is seen there."""
+    carm = along(anatomy, anatomy.frame.posterior)
+    frame, upper = anatomy.frame, upper_sacrum(anatomy)
+    end = frame.frame_from_lps(upper.vertices_lps_mm)[:, 2].min()
+    below = seen_mm(frame.lps_from_frame(np.array([[0.0, 10.0, end - 6.0]])), carm)
+    assert np.isinf(outline(upper, carm).at(below)).all()
+    whole = outline(anatomy.sacrum, carm).at(below)
+    assert whole[0] > 5.0
+
+
+def test_an_outline_is_refused_where_the_tube_stands_in_the_bone():
+    with pytest.raises(GeometryError, match="50 mm between tube and bone"):
+        outline(ball(), CArm(0, 0, 0, CENTRE, 60.0), ())
 
 
 def test_the_upper_sacrum_ends_below_s2(anatomy):

@@ -52,6 +52,15 @@ def test_offsets_are_the_shift_between_the_sides(shift):
     assert found.density_mm == pytest.approx(shift[1], abs=1e-9)
 
 
+@pytest.mark.parametrize("back", [9.0, -10.0])
+def test_a_large_shift_is_found_whole_or_not_at_all(back):
+    found = offsets(lines((back, 1.0), (0.0, 1.0)))
+    assert found is not None
+    assert found.notch_mm == pytest.approx((back, 1.0), abs=0.3)
+    beyond = offsets(lines((1.9 * back, 1.0), (0.0, 1.0)))
+    assert beyond is None or abs(beyond.notch_mm[0]) > 8.5, "never a little where it is much"
+
+
 @pytest.mark.parametrize("shift", [(0.0, 0.0), (2.0, 0.0), (0.0, -3.0), (-4.0, 2.5)])
 def test_the_ray_lays_both_sides_on_each_other(shift):
     where = frame(carm_rotation(10.0, -6.0, 4.0))

@@ -55,6 +55,50 @@ def test_what_would_touch_is_negative(patient):
     assert min(swept.values()) < 0.0
 
 
+def at_rest(point, carm=None, detector=None):
+    """Gaps from one exact point."""
+    around = Surroundings(np.array([point], float), float("-inf"), 0.0)
+    carm = carm or CArm(0, 0, 0, (0, 0, 0), 650.0, 1020.0)
+    return {r.part: r.gap_mm for r in room(around, carm, detector or Detector())}
+
+
+def test_housings_are_as_wide_as_they_are():
+    """Beside the tube's axis, and off a corner of a plate that is not square: by hand, the arm at rest."""
+    assert at_rest((100.0, -650.0, 0.0))["tube"] == pytest.approx(100.0 - 75.0)
+    assert at_rest((80.0, -650.0, 60.0))["tube"] == pytest.approx(100.0 - 75.0), "a round housing"
+    assert at_rest((95.0, -650.0 + 50.0 + 15.0, 0.0))["tube"] == pytest.approx(np.hypot(20.0, 15.0))
+    wide = Detector(rows=100, columns=300, pixel_mm=1.0)  # half 150 + 20 across, 50 + 20 along the patient
+    assert at_rest((170.0 + 3.0, 380.0, 70.0 + 4.0), detector=wide)["detector"] == pytest.approx(5.0)
+    assert at_rest((0.0, 370.0 - 12.0, 70.0 + 9.0), detector=wide)["detector"] == pytest.approx(15.0)
+    assert at_rest((165.0, 370.0 - 12.0, 0.0), detector=wide)["detector"] == pytest.approx(12.0)
+
+
+def test_a_part_beside_the_table_is_as_far_as_its_edge():
+    """The tube swung beside the table: sideways from its edge, less what lies between samples."""
+    around = Surroundings(np.empty((0, 3)), -100.0, 0.0)
+    carm = CArm(0, 0, 0, (600.0, 0.0, 0.0), 110.0, 480.0)
+    found = {r.part: r.gap_mm for r in room(around, carm, Detector())}
+    assert 600.0 - 75.0 - 260.0 - 12.0 <= found["tube"] <= 600.0 - 75.0 - 260.0
+
+
+@pytest.mark.parametrize("direction", [np.eye(3), np.diag([-1.0, -1.0, 1.0]), np.diag([1.0, -1.0, -1.0])])
+@pytest.mark.parametrize("tilt", [-60.0, 0.0, 45.0, 60.0, 75.0])
+def test_a_short_scan_has_no_more_room_than_the_whole_body(tilt, direction):
+    def body(half_mm):
+        n = (37, 25, int(2 * half_mm / 10) + 1)
+        shift = -direction @ (0.5 * 10.0 * (np.array(n) - 1))
+        x, y = np.meshgrid(np.arange(n[0]) * 10.0 - 180.0, np.arange(n[1]) * 10.0 - 120.0, indexing="ij")
+        flat = np.where((x / 180.0) ** 2 + (y / 120.0) ** 2 <= 1.0, 0, -1000)
+        return CtVolume(
+            Grid(n, (10.0,) * 3, shift, direction), np.repeat(flat[:, :, None], n[2], axis=2).astype(np.int16)
+        )
+
+    carm = CArm(0, tilt, 0, (0, 0, 0), 530.0, 1020.0)
+    short, long = (gaps(surroundings(body(half)), carm) for half in (120.0, 700.0))
+    for key, gap in long.items():
+        assert short[key] <= gap + 15.0, key
+
+
 def test_one_voxel_of_tissue_is_never_lost():
     """Whichever voxel of a fine scan holds it, the gap is at most the true one and the blocks' size less at least."""
     carm = CArm(0, 0, 0, (0, 0, 0), 650.0, 1020.0)

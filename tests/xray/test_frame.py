@@ -204,6 +204,10 @@ def test_a_users_carm_is_checked(tmp_path):
     file.write_text(f"[carms.mine]\n{text}\n")
     with pytest.raises(InputError, match=r"carms\.mine.*30 to 110.*40 to 150"):
         read_carms(file)
+    near = text.replace("30.0", "50.0").replace("500.0", "140.0")
+    file.write_text(f"[carms.mine]\n{near}\n")
+    with pytest.raises(InputError, match=r"source_to_isocentre_mm.*140.*300 to 900"):
+        read_carms(file)
     file.write_text(f"[carms.mine]\n{text.replace('30.0', '50.0')}\n")
     assert read_carms(file)["mine"].detector(400).pixel_mm == 0.5
 
