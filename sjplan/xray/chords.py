@@ -68,18 +68,22 @@ def chord_lengths_mm(geometry: CArmGeometry, solids: Sequence[MetalSolid]) -> ND
     return lengths
 
 
-def pixel_rectangle(geometry: CArmGeometry, solid: MetalSolid) -> tuple[int, int, int, int]:
-    """First and past-the-last row, first and past-the-last column of the image that a solid may cover.
+def pixel_rectangles(geometry: CArmGeometry, solids: Sequence[MetalSolid]) -> NDArray[np.int64]:
+    """First and past-the-last row, first and past-the-last column of the image that each solid may cover, (n, 4).
 
-    The whole image where part of the solid is not in front of the tube.
+    The whole image where part of a solid is not in front of the tube.
     """
-    pixels = geometry.project(solid.box_lps_mm())
-    if not np.isfinite(pixels).all():
-        return 0, geometry.rows, 0, geometry.columns
+    if not solids:
+        return np.empty((0, 4), dtype=np.int64)
+    pixels = geometry.project(np.concatenate([s.box_lps_mm() for s in solids])).reshape(len(solids), 8, 2)
+    unseen = ~np.isfinite(pixels).all(axis=(1, 2))
+    pixels[unseen] = 0.0
     size = np.array([geometry.columns, geometry.rows])
-    low = np.clip(np.floor(pixels.min(axis=0)), 0, size).astype(int)
-    high = np.clip(np.ceil(pixels.max(axis=0)) + 1, 0, size).astype(int)
-    return int(low[1]), int(high[1]), int(low[0]), int(high[0])
+    low = np.clip(np.floor(pixels.min(axis=1)), 0, size)
+    high = np.clip(np.ceil(pixels.max(axis=1)) + 1, 0, size)
+    found = np.stack([low[:, 1], high[:, 1], low[:, 0], high[:, 0]], axis=1).astype(np.int64)
+    found[unseen] = 0, geometry.rows, 0, geometry.columns
+    return found
 
 
 class AlongRays(NamedTuple):
@@ -100,7 +104,7 @@ def metal_along_rays(
     attenuation: Attenuation, geometry: CArmGeometry, solids: Sequence[MetalSolid], above: float = np.inf
 ) -> AlongRays:
     """Metal along the ray to every pixel and the tissue in its place; of that, what lies `above` on its own too."""
-    rectangles = np.array([pixel_rectangle(geometry, s) for s in solids], dtype=np.int64).reshape(-1, 4)
+    rectangles = pixel_rectangles(geometry, solids)
     row0, column0 = (int(rectangles[:, n].min(initial=end)) for n, end in ((0, geometry.rows), (2, geometry.columns)))
     shape = tuple(max(int(rectangles[:, n].max(initial=0)) - first, 0) for n, first in ((1, row0), (3, column0)))
     part = slice(row0, row0 + shape[0]), slice(column0, column0 + shape[1])
@@ -199,11 +203,15 @@ def chord(solid: Any, source: Any, ray: Any) -> Any:
 def _own_chord(solid: Any, s: Any, d: Any) -> Any:
     """As `chord`, of a ray in the solid's own axes.
 
-    The section is convex and made up of three discs and one polygon, so its interval is the hull of theirs.
+    The section is convex and made up of three discs and one polygon, so its interval is the hull of theirs. Most rays
+    miss the circle round it; a cylinder is that circle.
     """
     t0, t1 = clip_slab(0.0, 1.0, s[2], d[2], 0.0, solid[12])
     if t1 <= t0:
         return 1.0, 0.0
+    t0, t1 = _disc(s[0], s[1], d[0], d[1], solid[40], t0, t1)
+    if t1 <= t0 or solid[40] == solid[13]:
+        return t0, t1
     first, last = np.inf, -np.inf
     for k in range(3):
         a, b = _disc(s[0] - solid[15 + 2 * k], s[1] - solid[16 + 2 * k], d[0], d[1], solid[13], t0, t1)
@@ -241,6 +249,12 @@ def _merge(spans: Any, count: int, volume: Any, above: float, source: Any, ray: 
     They are the metal's attenuation, the length of each metal, the tissue that is replaced, and what of it is dense.
     """
     sums[:] = 0.0
+    if count == 1:
+        a, b = spans[0, 0], spans[0, 1]
+        sums[0] = spans[0, 2] * (b - a)
+        sums[1 + int(spans[0, 3])] = b - a
+        sums[3], sums[4] = _march(volume, above, source, ray, a, b, step)
+        return
     a = np.inf
     for k in range(count):
         a = min(a, spans[k, 0])

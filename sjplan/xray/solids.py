@@ -169,9 +169,10 @@ class MetalSolid:
         return np.concatenate([sides, cuts])
 
     def packed(self) -> NDArray[np.float64]:
-        """All numbers in one row of 40, in the order that the kernel of `sjplan.xray.chords` reads."""
+        """All numbers in one row of 41, in the order that the kernel of `sjplan.xray.chords` reads."""
         head = [*self.base_lps_mm, *self.axes.ravel(), self.length_mm, self.corner_radius_mm, self.mu_per_mm]
-        return np.array([*head, *self.centres_mm.ravel(), *self.half_planes().ravel(), self.metal])
+        round_mm = float(np.linalg.norm(self.centres_mm[0])) + self.corner_radius_mm
+        return np.array([*head, *self.centres_mm.ravel(), *self.half_planes().ravel(), self.metal, round_mm])
 
 
 def metal_solids(

@@ -223,7 +223,7 @@ def test_models_thicker_than_one_that_was_refused_are_not_tried() -> None:
     """Of three cylinders of the same lengths the slimmest is asked; one that has other lengths is asked too."""
     problem = phantom_problem()
     rod = problem.models[0]
-    thread = replace(read_implants()["thread-10"], lengths_mm=(40.0, 50.0))
+    thread = replace(read_implants()["thread-10"], lengths_mm=(40.0, 50.0), thread=None)
     models = [replace(thread, id=f"r{r:g}", inscribed_radius_mm=r) for r in (4.5, 4.0, 5.0)]
     short = replace(thread, id="short", inscribed_radius_mm=5.5, lengths_mm=(30.0,))
     tried: list[str] = []

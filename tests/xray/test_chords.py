@@ -7,7 +7,7 @@ from sjplan.core.implant import ImplantModel
 from sjplan.core.trajectory import Trajectory
 from sjplan.xray.attenuation import MU_STEEL_PER_MM, MU_TITANIUM_PER_MM, MU_WATER_PER_MM, Attenuation
 from sjplan.xray.carm import CArmGeometry
-from sjplan.xray.chords import add_solids, chord, chord_lengths_mm, pixel_rectangle
+from sjplan.xray.chords import add_solids, chord, chord_lengths_mm, pixel_rectangles
 from sjplan.xray.projector import project
 from sjplan.xray.solids import MetalSolid, Pin, metal_solids
 from sjplan.xray.types import CArm, Detector
@@ -126,7 +126,7 @@ def test_rectangle_holds_the_whole_shadow(rng):
                 ray = geometry.pixel_lps_mm([column, row]) - geometry.source_lps_mm
                 t0, t1 = chord(solid.packed(), geometry.source_lps_mm, ray)
                 shadow[row, column] = t1 > t0
-        r0, r1, c0, c1 = pixel_rectangle(geometry, solid)
+        r0, r1, c0, c1 = pixel_rectangles(geometry, [solid])[0]
         outside = shadow.copy()
         outside[r0:r1, c0:c1] = False
         assert not outside.any()
@@ -135,7 +135,8 @@ def test_rectangle_holds_the_whole_shadow(rng):
 
 def test_solid_beside_the_tube_takes_the_whole_image():
     geometry = CArmGeometry.of(CArm(0, 0, 0, (0, 0, 0)), Detector(60, 80, 3.0))
-    assert pixel_rectangle(geometry, MetalSolid.of_pin(((0, -700, 0), (0, 0, 0)))) == (0, 60, 0, 80)
+    behind = MetalSolid.of_pin(((0, -700, 0), (0, 0, 0)))
+    assert pixel_rectangles(geometry, [behind]).tolist() == [[0, 60, 0, 80]]
 
 
 def _water():
