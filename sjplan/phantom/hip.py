@@ -9,53 +9,10 @@ from scipy.interpolate import CubicSpline, RBFInterpolator
 from scipy.spatial import cKDTree
 
 from sjplan.core.arrays import Array
+from sjplan.phantom.hip_form import ADULT_HIP, REFERENCE_SLOPE_DEG, HipForm
 from sjplan.phantom.joint import ILIAC_OPENING, JointShape
 from sjplan.phantom.kernels import lookup
 from sjplan.phantom.shapes import ball, cone, smooth_max, smooth_min, smooth_step
-
-# Pelvic frame: x to this side, y posterior, z cranial as in a supine scan, origin at the centre of the S1 endplate; mm.
-# Positions are defaults, set by eye to published widths (ASIS to ASIS 238 mm, APP); they turn with the sacrum by the
-# weight in the last column, so that the back of the blade keeps to the joint at every sacral slope.
-
-REFERENCE_SLOPE_DEG: Final = 40.0
-"""Sacral slope at which the positions below are given (MACTH)."""
-
-HIP_CENTRE: Final = (88.0, -29.0, -96.0)
-HEAD_RADIUS_MM: Final = 23.5
-SOCKET_RADIUS_MM: Final = 26.0
-"""Centre and radius of the femoral head and of the socket (default)."""
-
-SYMPHYSIS_HALF_GAP_MM: Final = 2.2
-"""Half of the symphysis' gap (default)."""
-
-OUTLINE: Final = (
-    # y, z, weight: ASIS, crest from front to back, PSIS, PIIS, greater notch, back of the socket, front, AIIS
-    (-73.0, -33.0, 0.0), (-63.0, -15.0, 0.0), (-52.0, 11.0, 0.0), (-31.0, 32.0, 0.0), (0.0, 41.0, 0.1),
-    (25.0, 37.0, 0.3), (44.0, 27.0, 0.6), (59.0, 13.0, 0.9), (69.0, -3.0, 1.0), (64.0, -15.0, 1.0), (57.5, -28.0, 1.0),
-    (56.0, -43.0, 1.0), (54.5, -53.5, 1.0), (48.0, -53.0, 1.0), (38.0, -49.5, 0.9), (27.0, -54.0, 0.5),
-    (18.5, -66.0, 0.1),
-    (17.0, -84.0, 0.0), (16.0, -103.0, 0.0), (-10.0, -116.0, 0.0), (-30.0, -118.0, 0.0), (-48.0, -108.0, 0.0),
-    (-57.0, -90.0, 0.0), (-59.0, -72.0, 0.0), (-55.0, -61.0, 0.0), (-59.0, -51.0, 0.0), (-67.0, -42.0, 0.0),
-)  # fmt: skip
-"""Outline of ilium and socket in the side view."""
-
-NOTCH_CHORD: Final = ((69.0, -5.0, 1.0), (20.0, -150.0, 0.0))
-"""PSIS and back of the ischial tuberosity in the side view: the notch's apex lies deepest below the line between."""
-
-BLADE: Final = (
-    # y, z, x of the middle, half-thickness, weight
-    (-72.0, -33.0, 118.0, 5.5, 0.0), (-62.0, -14.0, 126.0, 6.0, 0.0), (-51.0, 10.0, 133.0, 7.0, 0.0),
-    (-31.0, 31.0, 133.0, 6.0, 0.0), (0.0, 40.0, 117.0, 5.5, 0.1), (25.0, 36.0, 93.0, 6.0, 0.3),
-    (46.0, 26.0, 72.0, 7.0, 0.6), (58.0, 12.0, 58.0, 8.0, 0.9), (67.0, -4.0, 48.0, 7.5, 1.0),
-    (58.0, -38.0, 47.0, 7.0, 1.0), (-48.0, -20.0, 119.0, 4.0, 0.0), (-25.0, 0.0, 115.0, 2.6, 0.0),
-    (-12.0, 15.0, 110.0, 2.8, 0.1), (-20.0, -25.0, 101.0, 4.5, 0.0), (14.0, 20.0, 86.0, 4.5, 0.3),
-    (-3.0, -6.0, 76.0, 7.0, 0.4), (-12.0, -12.0, 88.0, 5.0, 0.2), (-8.0, -50.0, 79.0, 10.0, 0.0),
-    (-35.0, -55.0, 97.0, 9.0, 0.0),
-    (-57.0, -70.0, 98.0, 7.5, 0.0), (-30.0, -75.0, 90.0, 12.0, 0.0), (5.0, -70.0, 75.0, 11.0, 0.1),
-    (20.0, -58.0, 66.0, 10.0, 0.5), (-5.0, -95.0, 78.0, 14.0, 0.0), (-40.0, -95.0, 84.0, 14.0, 0.0),
-    (-20.0, -115.0, 84.0, 12.0, 0.0),
-)  # fmt: skip
-"""Middle and half-thickness of the blade: thin in the fossa, thick along the crest, the brim and above the socket."""
 
 JOINT_SAMPLES: Final = tuple((y, z) for z in (-8.0, -20.0, -32.0, -44.0, -56.0) for y in (0.0, 10.0, 20.0, 32.0))
 """(y, z) in the sacral frame where the blade's middle is tied to the joint."""
@@ -79,14 +36,16 @@ class HipHalf:
         Joint of this side.
     sacral_slope_deg : float
         Slope of the S1 endplate in the pelvic frame.
+    form : HipForm
+        Its form at the reference slope.
     """
 
     STEP_MM = 0.75
     LOW = (-90.0, -135.0)
     HIGH = (95.0, 65.0)
 
-    def __init__(self, joint: JointShape, sacral_slope_deg: float) -> None:
-        self.joint, self._slope = joint, sacral_slope_deg
+    def __init__(self, joint: JointShape, sacral_slope_deg: float, form: HipForm = ADULT_HIP) -> None:
+        self.joint, self._slope, self.form = joint, sacral_slope_deg, form
         self._loop = self._outline()
         axes = [np.arange(lo, hi, self.STEP_MM) for lo, hi in zip(self.LOW, self.HIGH, strict=True)]
         y, z = np.meshgrid(*axes, indexing="ij")
@@ -108,39 +67,27 @@ class HipHalf:
         blade = smooth_max(smooth_max(inner, outer, 3.0), edge, 6.0)
         bone = smooth_min(blade, self._socket(p), 10.0)
         bone = smooth_min(bone, self._ischium_and_pubis(p), 8.0)
-        bone = np.maximum(bone, SOCKET_RADIUS_MM - np.linalg.norm(p - HIP_CENTRE, axis=1))
+        bone = np.maximum(bone, self.form.socket_radius_mm - np.linalg.norm(p - self.form.centre_mm, axis=1))
         bone = np.maximum(bone, (joint_face - p[:, 0]) / joint_stretch - release)
-        return smooth_max(bone, SYMPHYSIS_HALF_GAP_MM - p[:, 0], 3.0)
+        return smooth_max(bone, self.form.symphysis_half_gap_mm - p[:, 0], 3.0)
 
-    @staticmethod
-    def _socket(p: Array) -> Array:
+    def _socket(self, p: Array) -> Array:
         opening = np.array((0.72, -0.32, -0.61)) / np.linalg.norm((0.72, -0.32, -0.61))
-        depth = (p - HIP_CENTRE) @ opening
-        cup = smooth_max(ball(p, HIP_CENTRE, 32.5), depth - 4.0, 4.0)
+        depth = (p - self.form.centre_mm) @ opening
+        cup = smooth_max(ball(p, self.form.centre_mm, 32.5), depth - 4.0, 4.0)
         return cup
 
-    @staticmethod
-    def _ischium_and_pubis(p: Array) -> Array:
-        parts = (
-            ((76.0, 4.0, -88.0), (76.0, 4.0, -118.0), 12.0, 14.0),
-            ((76.0, 4.0, -118.0), (67.0, 6.0, -150.0), 14.0, 14.0),
-            ((67.0, 6.0, -150.0), (58.0, -10.0, -170.0), 14.0, 11.5),
-            ((58.0, -12.0, -170.0), (36.0, -38.0, -163.0), 8.5, 6.0),
-            ((36.0, -38.0, -163.0), (14.0, -55.0, -146.0), 6.0, 7.5),
-            ((74.0, 12.0, -90.0), (54.0, 35.0, -98.0), 10.0, 2.6),
-            ((80.0, -48.0, -90.0), (56.0, -60.0, -106.0), 12.0, 8.0),
-            ((56.0, -60.0, -106.0), (24.0, -64.0, -126.0), 8.0, 8.0),
-            ((24.0, -64.0, -126.0), (9.0, -63.0, -130.0), 8.0, 9.0),
-            ((9.0, -63.0, -129.0), (9.0, -54.0, -150.0), 9.0, 8.0),
-        )
-        whole = cone(p, *parts[0])
-        for part in parts[1:]:
-            whole = smooth_min(whole, cone(p, *part), 6.0)
-        return whole
+    def _ischium_and_pubis(self, p: Array) -> Array:
+        whole: Array | None = None
+        for limb in self.form.limbs:
+            for n in range(len(limb.points_mm) - 1):
+                part = cone(p, limb.points_mm[n], limb.points_mm[n + 1], limb.radii_mm[n], limb.radii_mm[n + 1])
+                whole = part if whole is None else smooth_min(whole, part, 6.0)
+        return whole if whole is not None else np.full(len(p), np.inf)
 
     def notch_apex(self) -> tuple[float, float]:
         """(y, z) of the deepest point of the greater sciatic notch on the outline, in the side view."""
-        ends = np.array(NOTCH_CHORD)
+        ends = np.array(self.form.notch_chord)
         (ay, by), (az, bz) = self._turned(ends[:, 0], ends[:, 1], ends[:, 2])
         y, z = self._loop.T
         depth = ((y - ay) * (bz - az) - (z - az) * (by - ay)) / np.hypot(by - ay, bz - az)
@@ -165,7 +112,7 @@ class HipHalf:
         return turn(y, z, weight * (self._slope - REFERENCE_SLOPE_DEG))
 
     def _outline(self) -> Array:
-        rows = np.array(OUTLINE)
+        rows = np.array(self.form.outline)
         loop = np.column_stack(self._turned(rows[:, 0], rows[:, 1], rows[:, 2]))
         loop = np.vstack([loop, loop[:1]])
         arc = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(loop, axis=0), axis=1))])
@@ -176,7 +123,7 @@ class HipHalf:
         return np.asarray(np.where(_inside(self._loop[::5], y, z), -distance, distance))
 
     def _face_tables(self, y: Array, z: Array) -> tuple[Array, Array]:
-        rows = np.array(BLADE)
+        rows = np.array(self.form.blade)
         cy, cz = self._turned(rows[:, 0], rows[:, 1], rows[:, 4])
         js = np.array([at for at in JOINT_SAMPLES if self.joint.outline(*map(np.array, at)) < 6.0])
         half_joint = np.interp(js[:, 1], *THICKNESS_AT_JOINT) / 2.0

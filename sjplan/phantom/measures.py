@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike
 from sjplan.core.arrays import Array, unit
 from sjplan.core.frames import SIDE_SIGN, SIDES
 from sjplan.core.structures import LEVELS
-from sjplan.phantom.hip import HIP_CENTRE
 from sjplan.phantom.joint import ANGLE_DEG
 from sjplan.phantom.truth import PhantomTruth
 
@@ -171,7 +170,8 @@ def _joints(truth: PhantomTruth) -> dict[str, float]:
 def _pelvis(truth: PhantomTruth) -> dict[str, float]:
     """Pelvic incidence, sacral slope, and the anterior pelvic plane."""
     pelvis, marks = truth.pelvis, truth.landmarks
-    hips = pelvis.lps_from_pelvic([HIP_CENTRE * np.array([SIDE_SIGN[side], 1.0, 1.0]) for side in SIDES]).mean(axis=0)
+    centres = [pelvis.hip[side].form.centre_mm * np.array([SIDE_SIGN[side], 1.0, 1.0]) for side in SIDES]
+    hips = pelvis.lps_from_pelvic(centres).mean(axis=0)
     plate = -truth.sacral_frame.cranial
     incidence = np.degrees(np.arccos(np.clip(unit(hips - marks["s1_endplate_centre"]) @ plate, -1.0, 1.0)))
     spines = marks["asis_left"], marks["asis_right"]

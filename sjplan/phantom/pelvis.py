@@ -14,7 +14,7 @@ from sjplan.phantom.hip import HipHalf, turn
 from sjplan.phantom.joint import JointShape
 from sjplan.phantom.kernels import affine
 from sjplan.phantom.parameters import PhantomParameters
-from sjplan.phantom.sacrum import SacrumHalf, canal_mm
+from sjplan.phantom.sacrum import SacrumHalf
 from sjplan.phantom.spine import femur_mm, vertebra_mm
 
 BONES: Final = ("sacrum", "hip_left", "hip_right", "vertebrae_L5", "vertebrae_L4", "femur_left", "femur_right")
@@ -100,7 +100,7 @@ class Pelvis:
             return vertebra_mm(bone[-2:], _unsigned(self.sacral_mm(points_lps_mm))) * self.parameters.size
         kind, side = bone.split("_")
         q = self.pelvic_mm(points_lps_mm) * (SIDE_SIGN[side], 1.0, 1.0)
-        distance = femur_mm(q) if kind == "femur" else self.hip[side].bone_mm(q)
+        distance = femur_mm(q, self.hip[side].form) if kind == "femur" else self.hip[side].bone_mm(q)
         return np.asarray(distance * self.parameters.size)
 
     def solid_sacrum_mm(self, points_lps_mm: ArrayLike) -> Array:
@@ -122,7 +122,8 @@ class Pelvis:
     def canal_mm(self, points_lps_mm: ArrayLike) -> Array:
         """Signed distance to the canal's wall, positive outside the lumen."""
         q = self.sacral_mm(points_lps_mm)
-        return canal_mm(np.abs(q[:, 0]), q[:, 1], q[:, 2]) * self.parameters.size
+        distance = self.sacrum["left"].curves.canal_mm(np.abs(q[:, 0]), q[:, 1], q[:, 2])
+        return np.asarray(distance * self.parameters.size)
 
     def articular(self, side: str, y: Array, z: Array) -> NDArray[np.bool_]:
         """Where, at sacral (y, z) of size 1, both articular faces stand: within the outline, bone behind each face."""

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from sjplan.core.arrays import Array
-from sjplan.phantom.hip import HEAD_RADIUS_MM, HIP_CENTRE
+from sjplan.phantom.hip_form import HipForm
 from sjplan.phantom.shapes import ball, cone, ellipse, slab, smooth_max, smooth_min
 
 DISC_MM: Final = 9.0
@@ -49,13 +49,13 @@ def vertebra_mm(level: str, p: Array) -> Array:
     return smooth_min(body, arch, 4.0)
 
 
-def femur_mm(p: Array) -> Array:
-    """First-order signed distance to the proximal femur, points in the pelvic frame, x to this side."""
-    x, y, z = HIP_CENTRE
+def femur_mm(p: Array, hip: HipForm) -> Array:
+    """First-order signed distance to the femur in a hip's socket, points in the pelvic frame, x to this side."""
+    x, y, z = hip.centre_mm
     bone = smooth_min(
         cone(p, (x + 6.0, y + 1.0, z - 4.0), (x + 34.0, y + 5.0, z - 26.0), 16.0, 15.0),
         cone(p, (x + 46.0, y + 12.0, z - 10.0), (x + 46.0, y + 10.0, z - 34.0), 12.0, 16.0),
         8.0,
     )
     bone = smooth_min(bone, cone(p, (x + 42.0, y + 8.0, z - 40.0), (x + 34.0, y + 4.0, z - 120.0), 18.0, 14.5), 8.0)
-    return smooth_min(bone, ball(p, HIP_CENTRE, HEAD_RADIUS_MM), 3.0)
+    return smooth_min(bone, ball(p, hip.centre_mm, hip.head_radius_mm), 3.0)

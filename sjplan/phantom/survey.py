@@ -12,10 +12,10 @@ from sjplan.core.arrays import Array, unit
 from sjplan.core.frames import SIDE_SIGN, SIDES
 from sjplan.core.plan import check_side
 from sjplan.core.structures import LEVELS
-from sjplan.phantom.hip import REFERENCE_SLOPE_DEG, turn
+from sjplan.phantom.hip import turn
+from sjplan.phantom.hip_form import REFERENCE_SLOPE_DEG
 from sjplan.phantom.joint import CAUDAL_END, CORNER, CRANIAL_END, LIMB_HALF_WIDTH_MM
 from sjplan.phantom.pelvis import Pelvis
-from sjplan.phantom.sacrum import BODY_DEPTH, CANAL_HALF_WIDTH, CANAL_HEIGHT, canal_y
 from sjplan.phantom.shapes import Tube
 from sjplan.phantom.truth import CanalTruth, ForamenTruth, JointTruth, PhantomTruth
 
@@ -87,11 +87,11 @@ def _mouth(tube: Tube, solid_mm: Callable[[Array], Array]) -> tuple[Array, float
 
 
 def _canal(pelvis: Pelvis) -> CanalTruth:
-    z = np.arange(0.0, -103.0, -1.0)
-    axis = np.column_stack([np.zeros_like(z), canal_y(z), z])
+    z, curves = np.arange(0.0, -103.0, -1.0), pelvis.sacrum["left"].curves
+    axis = np.column_stack([np.zeros_like(z), curves.canal_y(z), z])
     size = pelvis.parameters.size
     return CanalTruth(
-        pelvis, pelvis.lps_from_sacral(axis), CANAL_HALF_WIDTH(z) * size, CANAL_HEIGHT(z) * size
+        pelvis, pelvis.lps_from_sacral(axis), curves.canal_half_width(z) * size, curves.canal_height(z) * size
     )  # fmt: skip
 
 
@@ -119,7 +119,13 @@ def landmarks(pelvis: Pelvis) -> dict[str, Array]:
         return np.asarray(start + reach * direction)
 
     back, up = np.array((0.0, 1.0, 0.0)), np.array((0.0, 0.0, 1.0))
-    s2_body = np.array((0.0, float(canal_y(np.array(S2_MIDDLE_Z))) - 0.6 * BODY_DEPTH.at(S2_MIDDLE_Z), S2_MIDDLE_Z))
+    s2_body = np.array(
+        (
+            0.0,
+            float(half.curves.canal_y(np.array(S2_MIDDLE_Z))) - 0.6 * half.curves.body_depth.at(S2_MIDDLE_Z),
+            S2_MIDDLE_Z,
+        )
+    )
     found = {
         "s1_endplate_centre": pelvis.lps_from_sacral(on_sacrum(np.array((0.0, 0.0, -15.0)), up)),
         "promontory": pelvis.lps_from_sacral(_promontory(half.solid_mm, on_sacrum)),

@@ -67,6 +67,9 @@ _GUTTER_PX: Final = 138
 _INK, _PAPER, _LEADER = "#f0f0f0", "black", "#00aee8"
 _LETTERS: Final = "#ffd84d"
 
+_BETWEEN: Final = 0.7
+"""A second direction of the body is named where it is at least so strong: from 35 degrees between two axes on."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FluoroOverlays:
@@ -316,8 +319,9 @@ def _draw_letters(
 
 
 def edge_letters(radiograph: Radiograph, geometry: CArmGeometry, frame: AnatomicalFrame | None) -> dict[str, str]:
-    """Which direction of the body each edge of the picture looks to, as one letter.
+    """Which direction of the body each edge of the picture looks to: one letter, or two where it lies between.
 
+    The stronger one first, as on other displays: the top of a steep outlet looks to head and front, HA.
     Left is the pelvis's own where there is a frame. The head's direction stays the scan's: a pelvic frame leans with
     the sacrum, by half a right angle in many people, and would call the top of an AP view the back.
     """
@@ -332,10 +336,12 @@ def edge_letters(radiograph: Radiograph, geometry: CArmGeometry, frame: Anatomic
         for sign, letter in ((10.0, plus), (-10.0, minus)):
             moves[letter] = geometry.project(centre + sign * axis) - middle
     looks = {"left": (-1, 0), "right": (1, 0), "top": (0, -1), "bottom": (0, 1)}
-    return {
-        edge: max(moves, key=lambda letter: float(moves[letter] @ np.asarray(look, dtype=np.float64)))
-        for edge, look in looks.items()
-    }
+    found = {}
+    for edge, look in looks.items():
+        share = {letter: float(move @ np.asarray(look, dtype=np.float64)) for letter, move in moves.items()}
+        first, second = sorted(share, key=lambda letter: -share[letter])[:2]
+        found[edge] = first + second if share[second] >= _BETWEEN * share[first] else first
+    return found
 
 
 def _draw_caption(window: pv.Plotter, radiograph: Radiograph, over: FluoroOverlays, gutter: int, height: int) -> None:

@@ -147,6 +147,9 @@ def test_flat_and_empty_images_are_shown_without_warning():
     [
         ((0, 0, 0), {"left": "R", "right": "L", "top": "H", "bottom": "F"}),
         ((0, -30, 0), {"left": "R", "right": "L", "top": "H", "bottom": "F"}),
+        ((0, 44, 0), {"left": "R", "right": "L", "top": "HA", "bottom": "FP"}),
+        ((0, 68, 0), {"left": "R", "right": "L", "top": "A", "bottom": "P"}),
+        ((0, -46, 0), {"left": "R", "right": "L", "top": "PH", "bottom": "AF"}),
         ((180, 0, 0), {"left": "L", "right": "R", "top": "H", "bottom": "F"}),
         ((90, 0, 0), {"left": "P", "right": "A", "top": "H", "bottom": "F"}),
         ((-90, 0, 0), {"left": "A", "right": "P", "top": "H", "bottom": "F"}),
