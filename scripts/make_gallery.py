@@ -1,8 +1,11 @@
-"""Make the pictures of the documentation: `python scripts/make_gallery.py [--demo FOLDER | --pelves | --carm]`.
+"""Make the pictures of the documentation.
+
+    python scripts/make_gallery.py [--demo FOLDER | --pelves | --carm | --phantoms]
 
 Without arguments: runs `sjplan demo` (default phantom, seed 0) and keeps a choice of its pictures in docs/pictures;
 with --demo FOLDER it takes them from a demo that was run before.
 With --carm: how the arm's numbers turn it, on the default phantom, and a lateral that is not true beside one that is.
+With --phantoms: AP, inlet, outlet and lateral of four phantoms beside two real pelves.
 With --pelves: one anatomy picture of each real pelvis (SJPLAN_REAL_DATA, else ../shared/data) in docs/pictures/pelves.
 """
 
@@ -46,6 +49,13 @@ DEMO: Final = (
     "left-3d-cranial",
 )
 """Pictures of the demo that the documentation shows."""
+
+PHANTOMS: Final = ("default", "male", "elderly-osteoporotic", "dysmorphic")
+BESIDE: Final = ("13", "41")
+"""Presets, and JHU pelves beside them (density assumed from their label maps)."""
+
+PHANTOM_VIEWS: Final = ("ap", "inlet", "outlet", "lateral")
+PHANTOMS_WIDTH_PX: Final = 2000
 
 WIDTH_PX: Final = 1000
 PELVIS_WIDTH_PX: Final = 1500
@@ -106,9 +116,29 @@ def carm() -> None:
     keep("carm-lateral", montage(pictures, 2))
 
 
-def keep(name: str, picture: bytes) -> None:
+def phantoms() -> None:
+    """One row a view, one column a pelvis: phantoms first, then real ones."""
+    cases = []
+    for name in PHANTOMS:
+        built = build_phantom(read_preset(name), spacing_mm=1.0)
+        cases.append((name, built.ct, built.labels))
+    for name in BESIDE:
+        labels = read_labels(data_folder() / "jhu_pelvis_atlas" / "labelmaps_1mm" / f"{name}_labels.nii.gz")
+        cases.append((f"real pelvis JHU {name}", assumed_ct(labels), labels))
+    rows: dict[str, list[bytes]] = {view: [] for view in PHANTOM_VIEWS}
+    for title, ct, labels in cases:
+        anatomy, scope = anatomy_from_labels(labels), Fluoroscope(ct)
+        poses = views_of_anatomy(anatomy)
+        for view in PHANTOM_VIEWS:
+            over = FluoroOverlays(frame=anatomy.frame, title=f"{title}: {view}")
+            rows[view].append(fluoro_picture(scope.take(poses[view]), over, zoom=1))
+    pictures = [picture for view in PHANTOM_VIEWS for picture in rows[view]]
+    keep("phantom-radiographs", montage(pictures, len(cases)), PHANTOMS_WIDTH_PX)
+
+
+def keep(name: str, picture: bytes, width_px: int = WIDTH_PX) -> None:
     PICTURES.mkdir(parents=True, exist_ok=True)
-    small = compact_png(picture, WIDTH_PX)
+    small = compact_png(picture, width_px)
     print(save_picture(small, PICTURES / f"{name}.png").relative_to(ROOT), len(small))
 
 
@@ -122,9 +152,12 @@ def main() -> None:
     parser.add_argument("--demo", type=Path, help="folder that `sjplan demo` wrote; a new one is made without it")
     parser.add_argument("--pelves", action="store_true", help="one anatomy picture of each real pelvis instead")
     parser.add_argument("--carm", action="store_true", help="the C-arm's numbers and a true lateral instead")
+    parser.add_argument("--phantoms", action="store_true", help="radiographs of phantoms beside real pelves instead")
     chosen = parser.parse_args()
     if chosen.carm:
         carm()
+    elif chosen.phantoms:
+        phantoms()
     elif chosen.pelves:
         pelves()
     elif chosen.demo is not None:

@@ -27,7 +27,7 @@ from sjplan.io.catalogue import read_implants
 from sjplan.io.limits import read_limits
 from sjplan.io.presets import draw, read_cohort
 from sjplan.io.results import read_rows, write_rows
-from sjplan.phantom.build import build_phantom
+from sjplan.phantom.build import build_labels
 from sjplan.planning.field import SideFrame
 from sjplan.planning.protocol import Budget, Problem
 from sjplan.planning.registry import load
@@ -102,7 +102,7 @@ def finite(value: float) -> float | None:
 
 
 def row(key: str, index: int, side: Side) -> dict[str, Any]:
-    anatomy = anatomy_from_labels(build_phantom(draw(read_cohort(COHORT), index, SEED), spacing_mm=SPACING_MM).labels)
+    anatomy = anatomy_from_labels(build_labels(draw(read_cohort(COHORT), index, SEED), spacing_mm=SPACING_MM)[0])
     problem = Problem(anatomy, side, (read_implants()["tri-7"],) * 3, read_limits())
     started = time.perf_counter()
     oracle = ask_oracle(problem, COARSE)

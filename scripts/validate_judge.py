@@ -39,7 +39,7 @@ from sjplan.io.catalogue import read_implants
 from sjplan.io.limits import read_limits
 from sjplan.io.presets import read_preset
 from sjplan.io.volumes import read_labels
-from sjplan.phantom.build import build_phantom
+from sjplan.phantom.build import build_labels
 from sjplan.planning.protocol import Budget, Problem
 from sjplan.planning.raster import RasterPlanner
 from sjplan.safety.judge import judge
@@ -249,9 +249,7 @@ def main() -> None:
     seed = chosen.seed
     parts: dict[str, Callable[[], Any]] = {}
     if chosen.poses:
-        parts["phantom"] = lambda: _poses(
-            build_phantom(read_preset("default")).labels, models, limits, chosen.poses, seed
-        )
+        parts["phantom"] = lambda: _poses(build_labels(read_preset("default"))[0], models, limits, chosen.poses, seed)
     if data.is_dir() and chosen.pelvis_poses:
         z001 = data / "labelmaps_1mm" / "z001_labels.nii.gz"
         parts["z001"] = lambda: _poses(read_labels(z001), models, limits, chosen.pelvis_poses, seed)

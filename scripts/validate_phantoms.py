@@ -12,7 +12,8 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from sjplan.io.presets import draw, read_cohort, read_targets
+from sjplan.io.cohorts import draw, read_cohort
+from sjplan.io.presets import read_targets
 from sjplan.io.results import read_rows, write_rows
 from sjplan.phantom.measures import pelvic_measures
 from sjplan.phantom.pelvis import Pelvis

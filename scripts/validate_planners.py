@@ -28,7 +28,7 @@ from sjplan.io.limits import read_limits
 from sjplan.io.presets import draw, read_cohort
 from sjplan.io.results import read_rows, write_rows
 from sjplan.io.volumes import read_labels
-from sjplan.phantom.build import build_phantom
+from sjplan.phantom.build import build_labels
 from sjplan.phantom.parameters import PhantomParameters
 from sjplan.planning.protocol import Budget, Problem
 from sjplan.planning.registry import load, planners
@@ -76,7 +76,7 @@ def sources(arguments: argparse.Namespace) -> Iterator[tuple[str, tuple[Side, ..
 
 
 def phantom_anatomy(parameters: PhantomParameters) -> Anatomy:
-    return anatomy_from_labels(build_phantom(parameters, spacing_mm=PHANTOM_SPACING_MM).labels)
+    return anatomy_from_labels(build_labels(parameters, spacing_mm=PHANTOM_SPACING_MM)[0])
 
 
 def plain(value: Any) -> Any:

@@ -27,7 +27,7 @@ from sjplan.core.structures import limit_kind
 from sjplan.io.catalogue import read_implants
 from sjplan.io.limits import read_limits
 from sjplan.io.results import read_rows, write_rows
-from sjplan.phantom.build import build_phantom
+from sjplan.phantom.build import build_labels
 from sjplan.phantom.parameters import PhantomParameters
 from sjplan.planning.protocol import Budget, Problem
 from sjplan.planning.registry import load
@@ -124,7 +124,7 @@ def shaved(labels: LabelMap, depth_mm: float) -> LabelMap:
 
 
 def problem_of(draw: Draw) -> Problem:
-    labels = build_phantom(draw.phantom, spacing_mm=SPACING_MM).labels
+    labels = build_labels(draw.phantom, spacing_mm=SPACING_MM)[0]
     anatomy = anatomy_from_labels(shaved(labels, draw.shaved_mm) if draw.shaved_mm else labels)
     limits: Limits = read_limits()
     if draw.spacing_mm is not None:

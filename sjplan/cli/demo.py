@@ -11,7 +11,7 @@ from sjplan.cli.intake import CaseArguments
 from sjplan.cli.opengl import require_opengl
 from sjplan.cli.options import AsJson, OutFolder
 from sjplan.cli.output import note_line, print_json
-from sjplan.cli.phantom import write_phantom
+from sjplan.cli.phantom_runs import build_into
 from sjplan.cli.pipeline import PlanRequest
 from sjplan.cli.plan import KERNEL_ROOMS, plan_into, print_summary
 from sjplan.cli.progress import part_of, progress
@@ -38,7 +38,7 @@ def demo(
     case = out / CASE_FOLDER
     with progress("phantom", *KERNEL_ROOMS, "xray") as reporter:
         with output_folder(case) as folder:
-            write_phantom(presets.read_preset(PRESET), folder, 0, spacing, part_of(reporter, 0.0, PHANTOM_SHARE))
+            build_into(presets.read_spec(PRESET, 0, spacing), folder, part_of(reporter, 0.0, PHANTOM_SHARE))
         rest = part_of(reporter, PHANTOM_SHARE, 1.0)
         run = plan_into(PlanRequest(CaseArguments(str(case))), out, rest, pictures=True)
     if json:

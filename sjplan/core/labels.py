@@ -18,12 +18,31 @@ TOTALSEGMENTATOR_V2: Final[Mapping[int, str]] = {
     26: "vertebrae_S1",
     27: "vertebrae_L5",
     28: "vertebrae_L4",
+    65: "iliac_artery_left",
+    66: "iliac_artery_right",
+    67: "iliac_vena_left",
+    68: "iliac_vena_right",
     75: "femur_left",
     76: "femur_right",
     77: "hip_left",
     78: "hip_right",
 }
 """TotalSegmentator v2 names of the ids that sjplan reads; ids change between versions, names do not."""
+
+SJPLAN_OWN: Final[Mapping[int, str]] = {
+    200: "disc_L5_S1",
+    201: "disc_L4_L5",
+    202: "dural_sac",
+    203: "nerve_root_L5_left",
+    204: "nerve_root_L5_right",
+    205: "nerve_root_S1_left",
+    206: "nerve_root_S1_right",
+    207: "nerve_root_S2_left",
+    208: "nerve_root_S2_right",
+    209: "superior_gluteal_artery_left",
+    210: "superior_gluteal_artery_right",
+}
+"""Ids of sjplan's own for what TotalSegmentator's main task does not name; from 200 on, where that task has none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

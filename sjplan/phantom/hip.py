@@ -11,14 +11,11 @@ from scipy.spatial import cKDTree
 from sjplan.core.arrays import Array
 from sjplan.phantom.hip_form import ADULT_HIP, REFERENCE_SLOPE_DEG, HipForm
 from sjplan.phantom.joint import ILIAC_OPENING, JointShape
-from sjplan.phantom.kernels import lookup
+from sjplan.phantom.kernels import inside_polygon, lookup_at
 from sjplan.phantom.shapes import ball, cone, smooth_max, smooth_min, smooth_step
 
 JOINT_SAMPLES: Final = tuple((y, z) for z in (-8.0, -20.0, -32.0, -44.0, -56.0) for y in (0.0, 10.0, 20.0, 32.0))
 """(y, z) in the sacral frame where the blade's middle is tied to the joint."""
-
-THICKNESS_AT_JOINT: Final = ((-60.0, -35.0, -12.0), (15.0, 16.5, 19.0))
-"""Sacral z and thickness of the ilium behind its articular face: about 20 mm at S1, 15 at S2 (CLINICAL 4.4)."""
 
 
 def turn(y: Array, z: Array, angle_deg: Array | float) -> tuple[Array, Array]:
@@ -41,8 +38,8 @@ class HipHalf:
     """
 
     STEP_MM = 0.75
-    LOW = (-90.0, -135.0)
-    HIGH = (95.0, 65.0)
+    LOW = (-130.0, -160.0)
+    HIGH = (115.0, 95.0)
 
     def __init__(self, joint: JointShape, sacral_slope_deg: float, form: HipForm = ADULT_HIP) -> None:
         self.joint, self._slope, self.form = joint, sacral_slope_deg, form
@@ -58,7 +55,7 @@ class HipHalf:
         )
 
     def _at(self, p: Array) -> Array:
-        return np.asarray(lookup(self._tables, self.LOW[0], self.LOW[1], self.STEP_MM, np.ascontiguousarray(p)))
+        return np.asarray(lookup_at(self._tables, *self.LOW, self.STEP_MM, p[:, 1], p[:, 2]))
 
     def bone_mm(self, p: Array) -> Array:
         """First-order signed distance to the whole hip bone, (n, 3) -> (n,), positive outside."""
@@ -95,6 +92,18 @@ class HipHalf:
         deepest = int(np.argmax(np.where(behind, depth, -np.inf)))
         return float(y[deepest]), float(z[deepest])
 
+    def asis_place(self) -> tuple[float, float]:
+        """(y, z) of the first place of the outline, the ASIS."""
+        return self._place(self.form.outline[0])
+
+    def psis_place(self) -> tuple[float, float]:
+        """(y, z) of the outline's place that is the PSIS."""
+        return self._place(self.form.notch_chord[0])
+
+    def _place(self, row: tuple[float, float, float]) -> tuple[float, float]:
+        y, z = self._turned(*(np.array(v) for v in row))
+        return float(y), float(z)
+
     def middle_x(self, y: float, z: float) -> float:
         """Middle of the blade at one place of the side view."""
         medial, lateral = self._at(np.array([[0.0, y, z]]))[:2, 0]
@@ -120,13 +129,13 @@ class HipHalf:
 
     def _outline_table(self, y: Array, z: Array) -> Array:
         distance, _ = cKDTree(self._loop).query(np.column_stack([y, z]))
-        return np.asarray(np.where(_inside(self._loop[::5], y, z), -distance, distance))
+        return np.asarray(np.where(inside_polygon(self._loop[::5], y, z), -distance, distance))
 
     def _face_tables(self, y: Array, z: Array) -> tuple[Array, Array]:
         rows = np.array(self.form.blade)
         cy, cz = self._turned(rows[:, 0], rows[:, 1], rows[:, 4])
         js = np.array([at for at in JOINT_SAMPLES if self.joint.outline(*map(np.array, at)) < 6.0])
-        half_joint = np.interp(js[:, 1], *THICKNESS_AT_JOINT) / 2.0
+        half_joint = np.interp(js[:, 1], *self.form.thickness_at_joint) / 2.0
         stretch = self.joint.stretch(js[:, 0], js[:, 1])
         # The joint's own ridge is left out of the smooth blade: it is put back where the blade meets the joint.
         middle = self.joint.mid_x(js[:, 0], js[:, 1]) + (self.joint.gap_mm / 2.0 + half_joint) * stretch
@@ -161,14 +170,3 @@ class HipHalf:
     def _stretch(self, table: Array) -> Array:
         dy, dz = np.gradient(table, self.STEP_MM)
         return np.asarray(np.sqrt(1.0 + dy * dy + dz * dz))
-
-
-def _inside(polygon: Array, y: Array, z: Array) -> Array:
-    """Even-odd rule for points against a closed polygon, (m, 2)."""
-    inside = np.zeros(y.shape, dtype=bool)
-    for (ay, az), (by, bz) in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
-        if az == bz:
-            continue
-        crosses = (az > z) != (bz > z)
-        inside ^= crosses & (y < (by - ay) * (z - az) / (bz - az) + ay)
-    return inside

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sjplan.core.arrays import Array
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def swept_ball_mm(points: NDArray[Any], line: NDArray[Any], radius: NDArray[Any]) -> NDArray[Any]:
     """Signed distance (n,) of points (n, 3) to the union of round cones along a polyline (m, 3) with radii (m,).
 
@@ -47,17 +47,19 @@ def swept_ball_reference_mm(points: Array, line: Array, radius: Array, steps: in
     return np.array([float((np.linalg.norm(centres - p, axis=1) - radii).min()) for p in points])
 
 
-@njit(cache=True)
-def lookup(tables: NDArray[Any], low_y: float, low_z: float, step: float, points: NDArray[Any]) -> NDArray[Any]:
-    """Bilinear values of tables (t, ny, nz) at the (y, z) of points (n, 3), held at the border; returns (t, n).
+@njit(cache=True, nogil=True)
+def lookup_at(
+    tables: NDArray[Any], low_a: float, low_b: float, step: float, a: NDArray[Any], b: NDArray[Any]
+) -> NDArray[Any]:
+    """Bilinear values of tables (t, na, nb) at coordinates a and b (n,), held at the border; returns (t, n).
 
     Agrees with scipy's `map_coordinates` of order 1 to rounding.
     """
-    count, ny, nz = tables.shape
-    out = np.zeros((count, len(points)))
-    for n in range(len(points)):
-        v = min(max((points[n, 1] - low_y) / step, 0.0), ny - 1.000001)
-        w = min(max((points[n, 2] - low_z) / step, 0.0), nz - 1.000001)
+    count, na, nb = tables.shape
+    out = np.zeros((count, len(a)))
+    for n in range(len(a)):
+        v = min(max((a[n] - low_a) / step, 0.0), na - 1.000001)
+        w = min(max((b[n] - low_b) / step, 0.0), nb - 1.000001)
         j, k = int(v), int(w)
         v -= j
         w -= k
@@ -68,7 +70,7 @@ def lookup(tables: NDArray[Any], low_y: float, low_z: float, step: float, points
     return out
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def affine(points: NDArray[Any], matrix: NDArray[Any], offset: NDArray[Any]) -> NDArray[Any]:
     """`points @ matrix.T + offset` for (n, 3) points, without the threads that a small matrix product starts."""
     out = np.zeros((len(points), 3))
@@ -77,3 +79,20 @@ def affine(points: NDArray[Any], matrix: NDArray[Any], offset: NDArray[Any]) -> 
         for a in range(3):
             out[n, a] = matrix[a, 0] * x + matrix[a, 1] * y + matrix[a, 2] * z + offset[a]
     return out
+
+
+@njit(cache=True, nogil=True)
+def inside_polygon(polygon: NDArray[Any], a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+    """Even-odd rule for points with coordinates a and b (n,) against a closed polygon (m, 2)."""
+    inside = np.zeros(len(a), dtype=np.bool_)
+    last = len(polygon) - 1
+    for n in range(len(a)):
+        p, q = last, 0
+        while q <= last:
+            above, below = polygon[p, 1], polygon[q, 1]
+            if (above > b[n]) != (below > b[n]):
+                at = polygon[p, 0] + (polygon[q, 0] - polygon[p, 0]) * (b[n] - above) / (below - above)
+                if a[n] < at:
+                    inside[n] = not inside[n]
+            p, q = q, q + 1
+    return inside

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from sjplan.core.arrays import Array, unit
 from sjplan.core.frames import SIDE_SIGN, SIDES
 from sjplan.core.structures import LEVELS
-from sjplan.phantom.joint import ANGLE_DEG
+from sjplan.phantom.joint import ANGLE_LEVELS_MM
 from sjplan.phantom.truth import PhantomTruth
 
 _STEP_MM: Final = 1.0
@@ -21,6 +21,13 @@ _COCCYX_BESIDE_MM: Final = 6.5
 """S5 is wider than the coccyx by this on either side of the midline: its tip is looked for beside it."""
 
 _BELOW_PLATE_MM: Final = 5.0
+_PLATE_SHARES: Final = (0.15, 0.2, 0.25, 0.3, 0.35)
+"""Depths of the body, from front to canal, at which its width is looked for: farther back the ala is as high."""
+
+_FINE_MM: Final = 0.05
+_PLATE_RIM_MM: Final = 3.5
+_ALA_JOINS_MM: Final = 4.0
+"""A body that grows so much wider from one depth to the next has met the ala."""
 _ALA_X_MM: Final = (22.0, 36.0)
 _LEVEL_HALF_MM: Final = 6.0
 _PUBIS_X_MM: Final = 9.0
@@ -75,8 +82,7 @@ def _sacrum(truth: PhantomTruth) -> dict[str, float]:
         inward = np.array([-sign, 0.0, 0.0])
         starts = np.column_stack([np.full_like(y, sign * _OUTSIDE_MM), y, z])
         half_widths.append(_OUTSIDE_MM - np.nanmin(first_met_mm(solid, starts, inward, _OUTSIDE_MM)))
-        middle = (sign * _OUTSIDE_MM, 0.5 * (front + canal), level + 2.0)
-        half_plates.append(_OUTSIDE_MM - _first(solid, middle, inward))
+        half_plates.append(_plate_half_width_mm(solid, sign, front, canal - front, level + _PLATE_RIM_MM))
         below = np.array([(sign * _COCCYX_BESIDE_MM, back, -140.0) for back in np.arange(-25.0, 20.0, 1.0)])
         rise = first_met_mm(solid, below, np.array([0.0, 0.0, 1.0]), _OUTSIDE_MM)
         apex.append(below[int(np.nanargmin(rise))] + (0.0, 0.0, np.nanmin(rise)))
@@ -89,6 +95,19 @@ def _sacrum(truth: PhantomTruth) -> dict[str, float]:
         "canal_s1_width_mm": 2.0 * float(truth.canal.half_width_mm[0]),
         "canal_s1_height_mm": float(truth.canal.height_mm[0]),
     }
+
+
+def _plate_half_width_mm(solid: Sdf, sign: float, front: float, depth: float, level: float) -> float:
+    """From the midline outwards to where the body ends, at its widest before the ala joins it."""
+    x = np.arange(0.0, _OUTSIDE_MM / 2.0, _FINE_MM)
+    widest = 0.0
+    for share in _PLATE_SHARES:
+        p = np.column_stack([sign * x, np.full_like(x, front + share * depth), np.full_like(x, level)])
+        half_width = float(x[np.argmax(solid(p) >= 0)])
+        if widest and half_width > widest + _ALA_JOINS_MM:
+            break
+        widest = max(widest, half_width)
+    return widest
 
 
 def _first(inside_mm: Sdf, start: tuple[float, float, float], direction: ArrayLike) -> float:
@@ -105,7 +124,7 @@ def _foramina(truth: PhantomTruth) -> dict[str, float]:
             continue
         ventral = [truth.pelvis.sacral_frame.frame_from_lps(f.ventral_mouth_lps_mm) for f in both]
         dorsal = [truth.pelvis.sacral_frame.frame_from_lps(f.dorsal_mouth_lps_mm) for f in both]
-        mouths[level, "ventral"] = np.mean(np.abs(ventral), axis=0)
+        mouths[level, "ventral"] = np.mean(ventral * np.array([[SIDE_SIGN[side], 1.0, 1.0] for side in SIDES]), axis=0)
         key = level.lower()
         found[f"ventral_{key}_mm"] = 2.0 * float(np.mean([f.ventral_mouth_radius_mm for f in both]))
         found[f"dorsal_{key}_mm"] = 2.0 * float(np.mean([f.dorsal_mouth_radius_mm for f in both]))
@@ -155,7 +174,7 @@ def _joints(truth: PhantomTruth) -> dict[str, float]:
         "joint_gap_mm": float(np.mean([j.gap_mm for j in truth.joints.values()])),
     }
     axes = truth.sacral_frame.axes
-    for name, level in zip(("caudal", "middle", "cranial"), ANGLE_DEG[0], strict=True):
+    for name, level in zip(("caudal", "middle", "cranial"), ANGLE_LEVELS_MM, strict=True):
         angles = []
         for joint in truth.joints.values():
             z = truth.pelvis.sacral_mm(joint.points_lps_mm)[:, 2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -10,12 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from sjplan.core.arrays import Array
 from sjplan.core.frames import SIDE_SIGN, SIDES, AnatomicalFrame
+from sjplan.phantom.femur import femur_mm
 from sjplan.phantom.hip import HipHalf, turn
 from sjplan.phantom.joint import JointShape
 from sjplan.phantom.kernels import affine
 from sjplan.phantom.parameters import PhantomParameters
+from sjplan.phantom.proportions import forms_of
 from sjplan.phantom.sacrum import SacrumHalf
-from sjplan.phantom.spine import femur_mm, vertebra_mm
+from sjplan.phantom.spine import Spine
 
 BONES: Final = ("sacrum", "hip_left", "hip_right", "vertebrae_L5", "vertebrae_L4", "femur_left", "femur_right")
 """Bones of the phantom, by TotalSegmentator's names."""
@@ -54,26 +57,40 @@ class Pelvis:
 
     def __init__(self, parameters: PhantomParameters) -> None:
         self.parameters = parameters
+        self.forms = forms_of(parameters)
         rotation = rotation_matrix(parameters.rotation_deg)
-        slope = np.deg2rad(parameters.sacral_slope_deg)
-        sacral = np.array([[1, 0, 0], [0, np.cos(slope), np.sin(slope)], [0, -np.sin(slope), np.cos(slope)]])
-        self.pelvic_frame = AnatomicalFrame(parameters.offset_lps_mm, rotation.T)
-        self.sacral_frame = AnatomicalFrame(parameters.offset_lps_mm, sacral @ rotation.T)
+        # The hips' form is given with the hip centres ahead by some angle: the pelvis is tipped until that is the tilt.
+        self.hip_slope_deg = parameters.pelvic_incidence_deg - self.forms.hips_ahead_deg
+        tipped = _about_x(parameters.sacral_slope_deg - self.hip_slope_deg)
+        self.pelvic_frame = AnatomicalFrame(parameters.offset_lps_mm, tipped @ rotation.T)
+        self.sacral_frame = AnatomicalFrame(
+            parameters.offset_lps_mm, _about_x(parameters.sacral_slope_deg) @ rotation.T
+        )
         self.sacrum: dict[str, SacrumHalf] = {}
         self.hip: dict[str, HipHalf] = {}
         for side in SIDES:
             sign = SIDE_SIGN[side]
-            joint = JointShape(parameters.joint_gap_mm / parameters.size, sign * parameters.asymmetry_mm / 2.0)
+            gap = parameters.joint_gap_mm + sign * parameters.variants.gap_difference_mm / 2.0
+            joint = JointShape(gap / parameters.size, sign * parameters.asymmetry_mm / 2.0, self.forms.joint)
             closed = tuple(name[:2] for name in parameters.closed_foramina if name.endswith(side))
-            self.sacrum[side] = SacrumHalf(
-                joint,
-                parameters.ala_height_mm,
-                parameters.foramen_scale,
-                sign * parameters.asymmetry_mm / 4.0,
-                closed,
-            )
-            even = side == "right" and parameters.asymmetry_mm == 0.0
-            self.hip[side] = self.hip["left"] if even else HipHalf(joint, parameters.sacral_slope_deg)
+            spur = getattr(parameters.variants, f"osteophyte_{side}_mm")
+            form = replace(self.forms.sacrum, osteophyte_mm=spur)
+            self.sacrum[side] = SacrumHalf(joint, form, sign * parameters.asymmetry_mm / 4.0, closed)
+            even = side == "right" and joint == self.hip["left"].joint
+            self.hip[side] = self.hip["left"] if even else HipHalf(joint, self.hip_slope_deg, self.forms.hip)
+        self.spine = Spine(
+            parameters.s1_body_width_mm,
+            parameters.s1_body_depth_mm,
+            parameters.variants.scoliosis_deg,
+            parameters.variants.transitional,
+            self._beside_spine_mm,
+        )
+
+    def _beside_spine_mm(self, q: Array) -> Array:
+        """Distance at size 1 of sacral points to sacrum and hips: what L5 keeps off."""
+        lps = self.lps_from_sacral(q)
+        bones = [self.bone_mm(bone, lps) for bone in ("sacrum", "hip_left", "hip_right")]
+        return np.asarray(np.min(bones, axis=0) / self.parameters.size)
 
     def sacral_mm(self, points_lps_mm: ArrayLike) -> Array:
         """Coordinates in the sacral frame at size 1: left, posterior, cranial along the S1 endplate's normal."""
@@ -97,11 +114,17 @@ class Pelvis:
             q = self.sacral_mm(points_lps_mm)
             return self._by_side(q, lambda half, p: half.bone_mm(p)) * self.parameters.size
         if bone.startswith("vertebrae"):
-            return vertebra_mm(bone[-2:], _unsigned(self.sacral_mm(points_lps_mm))) * self.parameters.size
+            return self.spine.vertebra_mm(bone[-2:], self.sacral_mm(points_lps_mm)) * self.parameters.size
         kind, side = bone.split("_")
         q = self.pelvic_mm(points_lps_mm) * (SIDE_SIGN[side], 1.0, 1.0)
-        distance = femur_mm(q, self.hip[side].form) if kind == "femur" else self.hip[side].bone_mm(q)
+        distance = self.hip[side].bone_mm(q)
+        if kind == "femur":
+            distance = femur_mm(q, self.hip[side].form, distance)
         return np.asarray(distance * self.parameters.size)
+
+    def disc_mm(self, disc: str, points_lps_mm: ArrayLike) -> Array:
+        """Signed distance (n,) to one disc, L5S1 or L4L5, positive outside."""
+        return np.asarray(self.spine.disc_mm(disc, self.sacral_mm(points_lps_mm)) * self.parameters.size)
 
     def solid_sacrum_mm(self, points_lps_mm: ArrayLike) -> Array:
         """Signed distance to the sacrum with canal and foramina filled in."""
@@ -133,7 +156,7 @@ class Pelvis:
         depth = shape.gap_mm / 2.0 + FACE_DEPTH_MM
         sacral = self.sacrum[side].solid_mm(p + depth * normal) < 0
         q = p - depth * normal
-        iliac = np.column_stack([q[:, 0], *turn(q[:, 1], q[:, 2], self.parameters.sacral_slope_deg)])
+        iliac = np.column_stack([q[:, 0], *turn(q[:, 1], q[:, 2], self.hip_slope_deg)])
         return np.asarray((shape.outline(y, z) < 0) & sacral & (self.hip[side].bone_mm(iliac) < 0))
 
     def _by_side(self, q: Array, measure: Callable[[SacrumHalf, Array], Array]) -> Array:
@@ -143,6 +166,12 @@ class Pelvis:
             if mine.any():
                 out[mine] = measure(self.sacrum[side], _unsigned(q[mine]))
         return out
+
+
+def _about_x(angle_deg: float) -> Array:
+    """Axes of a frame turned about x so that its cranial axis leans forward, rows as in `AnatomicalFrame`."""
+    a = np.deg2rad(angle_deg)
+    return np.array([[1, 0, 0], [0, np.cos(a), np.sin(a)], [0, -np.sin(a), np.cos(a)]])
 
 
 def _scaled(frame: AnatomicalFrame, points_lps_mm: ArrayLike, size: float) -> Array:

@@ -12,25 +12,17 @@ from sjplan.core.arrays import Array, unit
 from sjplan.core.frames import SIDE_SIGN, SIDES
 from sjplan.core.plan import check_side
 from sjplan.core.structures import LEVELS
-from sjplan.phantom.hip import turn
-from sjplan.phantom.hip_form import REFERENCE_SLOPE_DEG
-from sjplan.phantom.joint import CAUDAL_END, CORNER, CRANIAL_END, LIMB_HALF_WIDTH_MM
+from sjplan.phantom.hip import HipHalf
 from sjplan.phantom.pelvis import Pelvis
 from sjplan.phantom.shapes import Tube
 from sjplan.phantom.truth import CanalTruth, ForamenTruth, JointTruth, PhantomTruth
 
-S2_MIDDLE_Z: Final = -46.5
-"""Middle of the S2 body in the sacral frame at size 1 (mm)."""
-
-SYMPHYSIS: Final = (0.0, -60.0, -139.0)
-"""Middle of the symphysis in the pelvic frame at size 1 (mm)."""
-
-PSIS_NEAR: Final = (66.0, -12.0, 1.0)
 PSIS_BOX_MM: Final = (14.0, 14.0, 32.0)
-"""Where the PSIS is looked for: y, z and weight of the turn, as on the outline, and half of the box round it."""
+ASIS_BOX_MM: Final = (16.0, 16.0, 16.0)
+"""Half of the box in which a spine is looked for, round its place on the outline."""
 
-ASIS_NEAR: Final = (118.0, -70.0, -33.0)
-"""Where the ASIS is looked for, in the pelvic frame at size 1 (mm)."""
+HIATUS_ABOVE_APEX_MM: Final = 10.0
+"""The canal's axis is given down to the hiatus, so far above the tip of S5."""
 
 JOINT_STEP_MM: Final = 1.0
 """Step of the joint's sampled mid-surface."""
@@ -87,7 +79,8 @@ def _mouth(tube: Tube, solid_mm: Callable[[Array], Array]) -> tuple[Array, float
 
 
 def _canal(pelvis: Pelvis) -> CanalTruth:
-    z, curves = np.arange(0.0, -103.0, -1.0), pelvis.sacrum["left"].curves
+    form, curves = pelvis.forms.sacrum, pelvis.sacrum["left"].curves
+    z = np.arange(0.0, form.apex_z_mm + HIATUS_ABOVE_APEX_MM, -1.0)
     axis = np.column_stack([np.zeros_like(z), curves.canal_y(z), z])
     size = pelvis.parameters.size
     return CanalTruth(
@@ -97,8 +90,7 @@ def _canal(pelvis: Pelvis) -> CanalTruth:
 
 def _joint(pelvis: Pelvis, side: str) -> JointTruth:
     shape, size, step = pelvis.sacrum[side].joint, pelvis.parameters.size, JOINT_STEP_MM
-    ends = np.array((CORNER, CRANIAL_END, CAUDAL_END))
-    (y0, z0), (y1, z1) = ends.min(axis=0) - LIMB_HALF_WIDTH_MM, ends.max(axis=0) + LIMB_HALF_WIDTH_MM
+    (y0, z0), (y1, z1) = shape.box()
     y, z = (a.ravel() for a in np.meshgrid(np.arange(y0, y1, step), np.arange(z0, z1, step), indexing="ij"))
     keep = pelvis.articular(side, y, z)
     y, z = y[keep], z[keep]
@@ -106,7 +98,7 @@ def _joint(pelvis: Pelvis, side: str) -> JointTruth:
     normals = (shape.normal(y, z) * mirror) @ pelvis.sacral_frame.axes
     points = pelvis.lps_from_sacral(np.column_stack([shape.mid_x(y, z), y, z]) * mirror)
     area = float(shape.stretch(y, z).sum()) * (step * size) ** 2
-    gap = pelvis.parameters.joint_gap_mm
+    gap = shape.gap_mm * size
     return JointTruth(pelvis, check_side(side), gap, points, normals, unit(normals.mean(axis=0)), area)
 
 
@@ -119,36 +111,28 @@ def landmarks(pelvis: Pelvis) -> dict[str, Array]:
         return np.asarray(start + reach * direction)
 
     back, up = np.array((0.0, 1.0, 0.0)), np.array((0.0, 0.0, 1.0))
-    s2_body = np.array(
-        (
-            0.0,
-            float(half.curves.canal_y(np.array(S2_MIDDLE_Z))) - 0.6 * half.curves.body_depth.at(S2_MIDDLE_Z),
-            S2_MIDDLE_Z,
-        )
-    )
+    s2_z = 0.5 * sum(pelvis.forms.sacrum.foramen_z_mm[:2])
+    s2_y = float(half.curves.canal_y(np.array(s2_z))) - 0.6 * half.curves.body_depth.at(s2_z)
     found = {
         "s1_endplate_centre": pelvis.lps_from_sacral(on_sacrum(np.array((0.0, 0.0, -15.0)), up)),
         "promontory": pelvis.lps_from_sacral(_promontory(half.solid_mm, on_sacrum)),
-        "s2_anterior": pelvis.lps_from_sacral(on_sacrum(s2_body, -back)),
-        "symphysis": pelvis.lps_from_pelvic(SYMPHYSIS),
+        "s2_anterior": pelvis.lps_from_sacral(on_sacrum(np.array((0.0, s2_y, s2_z)), -back)),
+        "symphysis": pelvis.lps_from_pelvic(pelvis.hip["left"].form.symphysis_mm),
     }
     for side in SIDES:
         mirror = np.array((SIDE_SIGN[side], 1.0, 1.0))
         hip = pelvis.hip[side]
-        turn_deg = pelvis.parameters.sacral_slope_deg - REFERENCE_SLOPE_DEG
-        psis_y, psis_z = _turned(PSIS_NEAR, turn_deg)
         notch_y, notch_z = hip.notch_apex()
-        psis = _extreme(hip.bone_mm, (hip.middle_x(psis_y, psis_z), psis_y, psis_z), back, PSIS_BOX_MM)
-        asis = _extreme(hip.bone_mm, ASIS_NEAR, -back)
+        psis = _extreme(hip.bone_mm, _on_blade(hip, *hip.psis_place()), back, PSIS_BOX_MM)
+        asis = _extreme(hip.bone_mm, _on_blade(hip, *hip.asis_place()), -back, ASIS_BOX_MM)
         notch = np.array((hip.middle_x(notch_y, notch_z), notch_y, notch_z))
         for name, point in (("psis", psis), ("asis", asis), ("notch", notch)):
             found[f"{name}_{side}"] = pelvis.lps_from_pelvic(point * mirror)
     return found
 
 
-def _turned(place: tuple[float, float, float], turn_deg: float) -> tuple[float, float]:
-    y, z = turn(np.array(place[0]), np.array(place[1]), place[2] * turn_deg)
-    return float(y), float(z)
+def _on_blade(hip: HipHalf, y: float, z: float) -> tuple[float, float, float]:
+    return hip.middle_x(y, z), y, z
 
 
 def _promontory(solid_mm: Callable[[Array], Array], on_sacrum: Callable[[Array, Array], Array]) -> Array:

@@ -20,9 +20,10 @@ _BUNCH = 16
 
 
 class JointSamples(NamedTuple):
-    """Middle of the joint, unit normal (ilium to sacrum) and articular flag, in the side frame.
+    """Middle of the joint, normal (ilium to sacrum) and articular flag, in the side frame.
 
-    Samples lie in bunches of sixteen neighbours, the last one perhaps smaller; `bunch` holds the middle of each and
+    A normal is as long as the number of the joint's samples that it stands for, so that sums over a footprint weigh
+    every one of them alike, as the judge does. Samples lie in bunches of sixteen neighbours, the last one perhaps smaller; `bunch` holds the middle of each and
     the radius of the ball round it that holds its samples, (m, 4).
     """
 
@@ -55,7 +56,7 @@ def bunched(point: Array, normal: Array, articular: NDArray[np.bool_]) -> JointS
 
 
 def joint_samples(joint: Joint, frame: SideFrame) -> JointSamples:
-    """Thin one joint to a sample per cell; a cell's normal is the mean, its part that of the majority."""
+    """Thin one joint to a sample per cell; a cell's normal is the mean times their number, its part of the majority."""
     middle = frame.side_from_lps(0.5 * (joint.sacral_lps_mm + joint.iliac_lps_mm))
     cell = np.floor(middle / _THIN_MM).astype(int)
     _, which, count = np.unique(cell, axis=0, return_inverse=True, return_counts=True)
@@ -67,7 +68,7 @@ def joint_samples(joint: Joint, frame: SideFrame) -> JointSamples:
         return np.asarray(total / count[:, None])
 
     normal = mean(frame.side_from_vector(joint.normal))
-    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
+    normal *= (count / np.maximum(np.linalg.norm(normal, axis=1), 1e-9))[:, None]
     return bunched(mean(middle), normal, mean(joint.articular[:, None].astype(float))[:, 0] >= 0.5)
 
 

@@ -25,7 +25,7 @@ from sjplan.core.tolerances import DIRECTION_TOL
 from sjplan.io.catalogue import read_implants
 from sjplan.io.limits import read_limits
 from sjplan.io.presets import read_preset
-from sjplan.phantom.build import build_phantom
+from sjplan.phantom.build import build_labels
 from sjplan.planning.protocol import Problem
 from sjplan.safety.judge import judge
 
@@ -147,7 +147,7 @@ MOTIONS: Mapping[str, Motion] = {
 @lru_cache(maxsize=1)
 def phantom_labels() -> LabelMap:
     """Label map of the default phantom at 2 mm."""
-    return build_phantom(read_preset("default"), spacing_mm=SPACING_MM).labels
+    return build_labels(read_preset("default"), spacing_mm=SPACING_MM)[0]
 
 
 @lru_cache(maxsize=len(CASES))

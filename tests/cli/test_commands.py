@@ -433,41 +433,6 @@ def test_fluoro_of_labels_alone_is_marked_as_assumed(sjplan: Sjplan, phantom: Pa
     assert out.is_file()
 
 
-def test_phantom_build_is_reproducible(sjplan: Sjplan, tmp_path: Path) -> None:
-    for name in ("one", "two"):
-        words = ("phantom", "build", "small", "--out", tmp_path / name, "--spacing", "4", "--seed", "5")
-        assert sjplan(*words).code == 0
-    from sjplan.io.cases import read_case
-
-    one, two = (read_case(tmp_path / name) for name in ("one", "two"))
-    assert one.ct is not None
-    assert two.ct is not None
-    assert np.array_equal(one.ct.hu, two.ct.hu)
-    truth = json.loads((tmp_path / "one" / "truth.json").read_text())
-    assert len(truth["foramina"]) == 8
-    assert truth["seed"] == 5
-
-
-def test_cohort_goes_on_where_it_stopped(sjplan: Sjplan, tmp_path: Path) -> None:
-    words = ("phantom", "cohort", "adults", "--out", tmp_path, "--spacing", "4", "--json")
-    assert sjplan(*words, "--count", "1").json["built"] == 1
-    first = (tmp_path / "adults-00000" / "ct.nii.gz").read_bytes()
-    again = sjplan(*words, "--count", "2").json
-    assert (again["built"], again["kept"]) == (1, 1)
-    assert (tmp_path / "adults-00000" / "ct.nii.gz").read_bytes() == first
-    assert (tmp_path / "adults-00001" / "truth.json").is_file()
-
-
-@pytest.mark.slow
-def test_cohort_is_the_same_with_two_workers(sjplan: Sjplan, tmp_path: Path) -> None:
-    for workers in ("1", "2"):
-        words = ("phantom", "cohort", "adults", "--out", tmp_path / workers, "--spacing", "4", "--count", "2")
-        assert sjplan(*words, "--workers", workers).code == 0
-    for member in ("adults-00000", "adults-00001"):
-        for file in ("truth.json", "labels.nii.gz"):
-            assert (tmp_path / "1" / member / file).read_bytes() == (tmp_path / "2" / member / file).read_bytes()
-
-
 def test_a_preset_is_a_case(sjplan: Sjplan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from sjplan.phantom import build
 

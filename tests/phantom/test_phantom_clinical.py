@@ -25,7 +25,7 @@ def _sacral(truth: PhantomTruth, point: np.ndarray) -> np.ndarray:
 def test_sacrum_is_as_wide_and_long_as_published(truth: PhantomTruth) -> None:
     p = np.random.default_rng(0).uniform((-70, -30, -112.5), (70, 60, 5), (150_000, 3))
     inside = p[truth.bone_mm("sacrum", truth.pelvis.lps_from_sacral(p)) < 0]
-    assert 2 * np.abs(inside[:, 0]).max() == pytest.approx(105, abs=7)  # DRY30 103.6 +- 6.8, SPACE12 107 +- 7.5
+    assert 2 * np.abs(inside[:, 0]).max() == pytest.approx(108.7, abs=11.0)  # MAHATO
     assert -inside[np.abs(inside[:, 0]) > 6.0][:, 2].min() == pytest.approx(107, abs=10)  # DRY30, without coccyx
 
 
@@ -75,8 +75,11 @@ def test_landmarks_lie_on_the_bones(truth: PhantomTruth) -> None:
     assert max(between) < 4.0
 
 
-CORRIDORS = (((18.0, -15.0), 15.0), ((8.0, -30.0), 12.0), ((11.0, -46.5), 12.0))
+CORRIDORS = (((17.3, -12.3), 19.0), ((5.5, -23.0), 11.5), ((10.7, -43.8), 11.5))
 """Crossing (y, z) in the sacral frame and length beyond the joint of three implants placed by hand."""
+
+DIRECTION = (-0.75, -0.62, 0.2)
+"""About along the joint's normal: medial, forward and a little up."""
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
@@ -86,7 +89,7 @@ def test_three_implants_fit_with_room_to_spare(truth: PhantomTruth, side: str) -
     crossings = []
     for (y, z), depth in CORRIDORS:
         x = float(pelvis.sacrum[side].joint.mid_x(np.array(y), np.array(z)))
-        direction = np.array([-np.cos(0.2), -np.sin(0.2), 0.0])
+        direction = np.array(DIRECTION) / np.linalg.norm(DIRECTION)
         along = np.arange(-30.0, depth, 0.5)
         axis = np.array([x, y, z]) + along[:, None] * direction
         envelope = _cylinder(axis, direction)
@@ -98,7 +101,7 @@ def test_three_implants_fit_with_room_to_spare(truth: PhantomTruth, side: str) -
         deep = (envelope - axis[0]) @ direction > 30.0 + 8.0
         assert pelvis.solid_sacrum_mm(lps[deep]).max() < -1.0
         ilium = truth.bone_mm(f"hip_{side}", pelvis.lps_from_sacral(axis * (sign, 1.0, 1.0))) < 0
-        assert 12.0 <= 0.5 * ilium.sum() <= 22.0  # CLINICAL 4.4: about 20 at S1, 15 at S2
+        assert 11.0 <= 0.5 * ilium.sum() <= 24.0  # suggested: 20 +- 4 at S1, 15 +- 4 at S2
         assert depth - 1.0 >= 10.0
         crossings.append(np.array([x, y, z]))
         assert truth.joints[side].is_articular(pelvis.lps_from_sacral(crossings[-1][None] * (sign, 1.0, 1.0))).all()

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import map_coordinates
 
 from sjplan.core.arrays import Array
-from sjplan.phantom.kernels import affine, lookup, swept_ball_mm, swept_ball_reference_mm
+from sjplan.phantom.kernels import affine, inside_polygon, lookup_at, swept_ball_mm, swept_ball_reference_mm
 from sjplan.phantom.shapes import (
     Curve,
     Tube,
@@ -120,7 +120,7 @@ def test_table_lookup_agrees_with_scipy() -> None:
     rng = np.random.default_rng(3)
     tables = rng.standard_normal((3, 20, 30))
     points = rng.uniform(-10, 30, (500, 3))
-    found = lookup(tables, -2.0, 1.0, 0.75, points)
+    found = lookup_at(tables, -2.0, 1.0, 0.75, points[:, 1], points[:, 2])
     at = ((points[:, 1:] - (-2.0, 1.0)) / 0.75).T
     wanted = [map_coordinates(table, at, order=1, mode="nearest") for table in tables]
     assert found == pytest.approx(np.array(wanted), abs=1e-4)
@@ -130,3 +130,15 @@ def test_affine_is_the_matrix_product() -> None:
     rng = np.random.default_rng(4)
     points, matrix, offset = rng.standard_normal((50, 3)), rng.standard_normal((3, 3)), rng.standard_normal(3)
     assert affine(points, matrix, offset) == pytest.approx(points @ matrix.T + offset, abs=1e-12)
+
+
+def test_a_polygon_holds_what_matplotlib_says() -> None:
+    from matplotlib.path import Path
+
+    rng = np.random.default_rng(5)
+    angle = np.sort(rng.uniform(0, 2 * np.pi, 40))
+    polygon = np.column_stack([np.cos(angle), np.sin(angle)]) * rng.uniform(3, 9, (40, 1))
+    points = rng.uniform(-10, 10, (3000, 2))
+    inside = inside_polygon(polygon, points[:, 0].copy(), points[:, 1].copy())
+    assert np.array_equal(inside, Path(polygon).contains_points(points))
+    assert 0.1 < inside.mean() < 0.9

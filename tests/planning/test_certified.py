@@ -15,7 +15,7 @@ from sjplan.io.catalogue import read_implants
 from sjplan.io.error_models import read_error_models
 from sjplan.io.limits import read_limits
 from sjplan.io.presets import read_preset
-from sjplan.phantom.build import build_phantom
+from sjplan.phantom.build import build_labels
 from sjplan.phantom.parameters import PhantomParameters
 from sjplan.planning.certified import CERTIFIED_DEFAULTS, CertifiedPlanner
 from sjplan.planning.finish import Bench
@@ -181,7 +181,7 @@ def test_obstacles_of_the_other_side_are_kept_clear_of() -> None:
 
 
 def narrow_problem(model: ImplantModel) -> Problem:
-    anatomy = anatomy_from_labels(build_phantom(read_preset("too-narrow"), spacing_mm=2.0).labels)
+    anatomy = anatomy_from_labels(build_labels(read_preset("too-narrow"), spacing_mm=2.0)[0])
     return Problem(anatomy, "left", (model,) * 3, read_limits())
 
 
@@ -247,7 +247,7 @@ def test_limits_that_no_length_can_keep_are_refused() -> None:
 @pytest.mark.slow
 def test_what_is_narrow_by_construction_is_named_first() -> None:
     """Of a phantom that only its wide foramina make too narrow, they are named first; the same in every run."""
-    anatomy = anatomy_from_labels(build_phantom(PhantomParameters(size=0.82, foramen_scale=1.5), spacing_mm=2.0).labels)
+    anatomy = anatomy_from_labels(build_labels(PhantomParameters(size=0.82, foramen_scale=1.5), spacing_mm=2.0)[0])
     problem = Problem(anatomy, "left", (read_implants()["tri-7"],) * 3, read_limits())
     outcome = planned(problem)
     assert outcome.status == "infeasible"

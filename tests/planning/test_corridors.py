@@ -16,7 +16,7 @@ from sjplan.geometry.triangle_tree import lowest_solid_distance, triangle_tree
 from sjplan.geometry.tubes import equivalent_diameter_mm
 from sjplan.geometry.tubes_slow import seen_along, slow_tube_radius, slow_tube_section, wall_points
 from sjplan.io.presets import read_preset
-from sjplan.phantom.build import build_phantom
+from sjplan.phantom.build import build_labels
 from sjplan.planning.corridor_search import (
     CorridorField,
     axis_through,
@@ -286,7 +286,7 @@ def test_an_axis_behind_the_sacrum_is_refused() -> None:
 
 
 def test_closed_foramen_is_a_plain_reason() -> None:
-    labels = build_phantom(read_preset("closed-foramen"), spacing_mm=2.0).labels
+    labels = build_labels(read_preset("closed-foramen"), spacing_mm=2.0)[0]
     found = {(c.level, c.side): c for c in find_corridors(anatomy_from_labels(labels))}
     for key in (("S1", "left"), ("S1", "both"), ("S2", "left"), ("S2", "both")):
         assert found[key].reason == "the S1 foramen on the left was not found open"

@@ -1,10 +1,12 @@
 """From axes to implants: what finishing measures is what the judge measures, and no step makes a plan worse."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from sjplan.core.arrays import unit
 from sjplan.planning.candidates import NOTHING
 from sjplan.planning.field import SideFrame
 from sjplan.planning.finish import (
@@ -58,8 +60,10 @@ def test_axis_that_misses_the_joint_is_not_placed(bench: Bench, axes: np.ndarray
     beside = axes[0].copy()
     beside[2] += 120.0
     assert place(bench, 0, beside) is None
-    lengthwise = np.concatenate([axes[0][:3], [0.0, 0.0, 1.0]])
-    assert place(bench, 0, lengthwise) is None
+    through_the_sacrum = np.array([0.0, *axes[0][1:3], 0.0, 0.0, 1.0])
+    assert place(bench, 0, through_the_sacrum) is None
+    outwards = np.concatenate([axes[0][:3], -axes[0][3:]])
+    assert place(bench, 0, outwards) is None
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -114,8 +118,13 @@ def test_a_low_cap_buys_length(bench: Bench, placed: list[Placed]) -> None:
 
 
 def test_rolls_are_the_best_of_all(bench: Bench, placed: list[Placed]) -> None:
-    """Of two triangles in each other's way, every pair of rolls is tried here too: none leaves a wider gap."""
-    near = [placed[0], placed[1]]
+    """Of two triangles in each other's way, every pair of rolls is tried here too: none leaves a wider gap.
+
+    The second is the first, 10 mm further down across its axis: closer than two corners, farther than two faces.
+    """
+    first = placed[0]
+    down = unit(np.cross(np.cross(first.axis[3:], [0.0, 0.0, -1.0]), first.axis[3:]))
+    near = [first, replace(first, axis=first.axis + np.concatenate([10.0 * down, np.zeros(3)]))]
     chosen = choose_rolls(bench, near)
     gap = solid_gap_mm(*chosen)
     rolls = range(0, 120, 15)

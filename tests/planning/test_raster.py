@@ -11,7 +11,7 @@ from sjplan.core.plan import Side
 from sjplan.io.catalogue import read_implants
 from sjplan.io.limits import read_limits
 from sjplan.io.presets import read_preset
-from sjplan.phantom.build import build_phantom
+from sjplan.phantom.build import build_labels
 from sjplan.planning.finish import RESERVE
 from sjplan.planning.protocol import Budget, Problem
 from sjplan.planning.raster import DEFAULTS, RasterPlanner
@@ -95,7 +95,7 @@ def test_default_phantom_is_planned_with_the_wished_slack(side: Side) -> None:
 
 @pytest.mark.slow
 def test_phantom_without_room_is_refused_with_millimetres() -> None:
-    anatomy = anatomy_from_labels(build_phantom(read_preset("too-narrow"), spacing_mm=2.0).labels)
+    anatomy = anatomy_from_labels(build_labels(read_preset("too-narrow"), spacing_mm=2.0)[0])
     rod = read_implants()["tri-7"]
     problem = Problem(anatomy, "left", (rod,) * 3, read_limits())
     planner = RasterPlanner(crossing_step_mm=3.0, direction_step_deg=6.0, starts=6, climb_steps=600, refinements=30)

@@ -17,7 +17,7 @@ from sjplan.geometry.triangle_tree import nearest_point
 from sjplan.io.catalogue import read_implants
 from sjplan.io.limits import read_limits
 from sjplan.io.presets import read_preset
-from sjplan.phantom.build import build_phantom
+from sjplan.phantom.build import build_labels
 from sjplan.planning.protocol import Budget, Problem
 from sjplan.planning.raster import RasterPlanner
 from sjplan.safety.judge import judge, side_conflicts
@@ -31,7 +31,7 @@ TRIANGLE = read_implants()["tri-7"]
 @cache
 def phantom(foramen_scale: float = 1.0, spacing_mm: float = 2.0) -> Anatomy:
     parameters = replace(read_preset("default"), foramen_scale=foramen_scale)
-    return anatomy_from_labels(build_phantom(parameters, spacing_mm=spacing_mm).labels)
+    return anatomy_from_labels(build_labels(parameters, spacing_mm=spacing_mm)[0])
 
 
 @cache
