@@ -156,11 +156,16 @@ def _isthmus(truth: PhantomTruth, s1_diameter_mm: float) -> dict[str, float]:
         for x in np.arange(*_ALA_X_MM, 2.0):
             tops = np.array([(sign * x, back, 30.0) for back in np.arange(-10.0, 40.0, 2.0)])
             height = 30.0 - first_met_mm(solid, tops, np.array([0.0, 0.0, -1.0]), 60.0) - roof
+            if not (height > 4.0).any():
+                continue
             middle = roof + 0.5 * float(np.nanmedian(height[height > 4.0]))
             front = -_OUTSIDE_MM + _first(solid, (sign * x, -_OUTSIDE_MM, middle), (0.0, 1.0, 0.0))
             back = _OUTSIDE_MM - _first(solid, (sign * x, _OUTSIDE_MM, middle), (0.0, -1.0, 0.0))
             at = float(np.interp(0.5 * (front + back), tops[:, 1], np.nan_to_num(height)))
-            sections.append((at * (back - front), at, back - front))
+            if np.isfinite(at * (back - front)):
+                sections.append((at * (back - front), at, back - front))
+        if not sections:
+            return {}
         _, height_mm, width_mm = min(sections)
         heights.append(height_mm * size)
         widths.append(width_mm * size)

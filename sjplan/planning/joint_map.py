@@ -23,8 +23,8 @@ class JointSamples(NamedTuple):
     """Middle of the joint, normal (ilium to sacrum) and articular flag, in the side frame.
 
     A normal is as long as the number of the joint's samples that it stands for, so that sums over a footprint weigh
-    every one of them alike, as the judge does. Samples lie in bunches of sixteen neighbours, the last one perhaps smaller; `bunch` holds the middle of each and
-    the radius of the ball round it that holds its samples, (m, 4).
+    every one of them alike, as the judge does. Samples lie in bunches of sixteen neighbours, the last one perhaps
+    smaller; `bunch` holds the middle of each and the radius of the ball round it that holds its samples, (m, 4).
     """
 
     point: NDArray[np.float64]

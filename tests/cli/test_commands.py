@@ -357,7 +357,10 @@ def test_fluoro_explains_what_views_show(sjplan: Sjplan, phantom: Path, plan_fol
     rows = {row["structure"]: row for row in done.json["explain"] if row["implant"] == 1}
     assert rows["superior"]["envelope_mm"] < 0
     assert set(rows["superior"]["seen_mm"]) == {"ap", "lateral", "inlet", "inlet-canal", "outlet", "outlet-s1"}
-    assert "inlet" in rows["superior"]["hidden_on"]
+    seen = rows["superior"]["seen_mm"]
+    assert rows["superior"]["hidden_on"] == [name for name, clearance in seen.items() if clearance >= 0]
+    assert 0 < len(rows["superior"]["hidden_on"]) < len(seen)
+    assert rows["superior"]["most_deceptive"] == max(seen, key=lambda name: seen[name])
     document["case"]["sha256"]["labels"] = "0" * 64
     moved.write_text(json.dumps(document), encoding="utf-8")
     other = sjplan(*words, "--plan", moved, "--json").json["notes"]

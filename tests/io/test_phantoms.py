@@ -52,7 +52,8 @@ def test_compressed_files_hold_no_time(folder: Path) -> None:
 
 
 def test_ct_and_labels_come_back_with_every_name(phantom: Phantom, folder: Path) -> None:
-    more = {140: "nerve_root_S1_left", 141: "iliac_artery_right"}
+    more = {240: "marked_by_hand_left", 241: "marked_by_hand_right"}
+    assert not set(more) & set(phantom.labels.names)
     label = phantom.labels.label.copy()
     label[0, 0, 0], label[1, 0, 0] = more
     named = LabelMap(phantom.labels.grid, label, {**phantom.labels.names, **more})
@@ -64,7 +65,7 @@ def test_ct_and_labels_come_back_with_every_name(phantom: Phantom, folder: Path)
     assert np.array_equal(case.labels.label, label)
     # As in a scan, values down to where padding begins are air when they are read.
     assert np.array_equal(case.ct.hu, np.where(phantom.ct.hu <= PADDING_HU, AIR_HU, phantom.ct.hu))
-    assert case.labels.mask("nerve_root_S1_left").sum() == 1
+    assert case.labels.mask("marked_by_hand_left").sum() == 1
 
 
 def test_names_of_an_older_map_do_not_stay_behind(phantom: Phantom, folder: Path) -> None:

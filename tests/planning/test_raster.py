@@ -12,6 +12,7 @@ from sjplan.io.catalogue import read_implants
 from sjplan.io.limits import read_limits
 from sjplan.io.presets import read_preset
 from sjplan.phantom.build import build_labels
+from sjplan.phantom.parameters import PhantomParameters
 from sjplan.planning.finish import RESERVE
 from sjplan.planning.protocol import Budget, Problem
 from sjplan.planning.raster import DEFAULTS, RasterPlanner
@@ -60,9 +61,11 @@ def test_rules_of_the_slots(problem: Problem) -> None:
 def test_implants_stay_above_the_last_foramen_found(problem: Problem) -> None:
     """With S4 found there is no floor; without it, the last level found is the floor."""
     anatomy = problem.anatomy
-    assert anatomy.levels("left")[-1] == "S4"
-    assert slot_rules(anatomy, "left", problem.limits, 3, problem.models[2]).lowest_mm < -1e5
     fewer = replace(anatomy, foramina=tuple(f for f in anatomy.foramina if f.level in ("S1", "S2")))
+    fourth = tuple(replace(f, level="S4") for f in anatomy.foramina if f.level == "S3")
+    whole = replace(anatomy, foramina=(*(f for f in anatomy.foramina if f.level != "S4"), *fourth))
+    assert whole.levels("left")[-1] == "S4"
+    assert slot_rules(whole, "left", problem.limits, 3, problem.models[2]).lowest_mm < -1e5
     s2 = fewer.foramen("S2", "left")
     assert s2 is not None
     height = fewer.frame.frame_from_lps(s2.lumen_lps_mm)[:, 2].mean()
@@ -93,9 +96,16 @@ def test_default_phantom_is_planned_with_the_wished_slack(side: Side) -> None:
     assert all(i.tip_to_midline_mm >= DEFAULTS["midline_reserve_mm"] for i in report.implants)
 
 
+WIDE_FORAMINA = PhantomParameters(size=0.82, foramen_scale=1.5)
+"""Of what is narrow here, the wide foramina take most room."""
+
+
 @pytest.mark.slow
-def test_phantom_without_room_is_refused_with_millimetres() -> None:
-    anatomy = anatomy_from_labels(build_labels(read_preset("too-narrow"), spacing_mm=2.0)[0])
+@pytest.mark.parametrize(
+    ("narrow", "binds"), [(read_preset("too-narrow"), "binding:"), (WIDE_FORAMINA, "binding:foramen")]
+)
+def test_phantom_without_room_is_refused_with_millimetres(narrow: PhantomParameters, binds: str) -> None:
+    anatomy = anatomy_from_labels(build_labels(narrow, spacing_mm=2.0)[0])
     rod = read_implants()["tri-7"]
     problem = Problem(anatomy, "left", (rod,) * 3, read_limits())
     planner = RasterPlanner(crossing_step_mm=3.0, direction_step_deg=6.0, starts=6, climb_steps=600, refinements=30)
@@ -106,7 +116,7 @@ def test_phantom_without_room_is_refused_with_millimetres() -> None:
     report = judge(outcome.nearest, anatomy, problem.limits)
     binding = [r for r in outcome.reasons if r.constraint.startswith("binding:")]
     assert outcome.reasons[: len(binding)] == tuple(binding)
-    assert binding[0].constraint == "binding:foramen", "of what is narrow here, the wide foramina take most room"
+    assert binding[0].constraint.startswith(binds)
     assert {r.constraint for r in outcome.reasons if r not in binding} == {v.constraint for v in report.violations}
     for reason, violation in ((r, v) for r in outcome.reasons for v in report.violations if r.text == v.text):
         assert reason.missing == pytest.approx(abs(violation.value - violation.limit), abs=1e-9)
