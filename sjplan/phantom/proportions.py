@@ -76,8 +76,8 @@ def forms_of(
 
     Examples
     --------
-    >>> wide = forms_of(PhantomParameters(sacral_width_mm=113.6)).joint
-    >>> round(wide.half_width_mm[0] - ADULT_JOINT.half_width_mm[0], 1)
+    >>> narrow, wide = (forms_of(PhantomParameters(sacral_width_mm=width)).joint for width in (105.0, 115.0))
+    >>> round(wide.half_width_mm[0] - narrow.half_width_mm[0], 1)
     5.0
     """
     change = {name: getattr(parameters, name) - value for name, value in REFERENCE.items()}
