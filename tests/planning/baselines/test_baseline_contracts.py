@@ -25,7 +25,9 @@ class _Searches(PlannerContract):
 class TestGreedy(_Searches):
     @pytest.fixture
     def planner(self) -> Planner:
-        return GreedyPlanner(**COARSE, climb_steps=600, refinements=40)
+        # Implant by implant a coarser raster runs into a corner where it finds no third.
+        finer = {**COARSE, "crossing_step_mm": 2.5, "direction_step_deg": 5.0}
+        return GreedyPlanner(**finer, climb_steps=600, refinements=40)
 
 
 @pytest.mark.slow
