@@ -292,13 +292,19 @@ def _mirrored(name: str) -> str:
     return "_".join(swap.get(part, part) for part in name.split("_"))
 
 
+NEAR_MM = 15.0
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("ends", [PLAUSIBLE, THROUGH_S1])
 def test_a_moved_pelvis_has_the_same_clearances(ends: tuple[tuple[float, float, float], ...]) -> None:
     still, moved = measured("plain", "left", ends), measured("moved", "left", ends)
     assert still.keys() == moved.keys()
+    assert sum(c.distance_mm < NEAR_MM for c in still.values()) >= 3
     for name, c in still.items():
-        assert abs(c.distance_mm - moved[name].distance_mm) <= c.error_mm + moved[name].error_mm
+        # Rounding may send a patch as small as the smallest that keeps its name to a neighbour: far off, that shows.
+        off = 1.0 if c.distance_mm > NEAR_MM else c.error_mm + moved[name].error_mm
+        assert abs(c.distance_mm - moved[name].distance_mm) <= off, name
 
 
 @pytest.mark.slow
