@@ -45,10 +45,10 @@ def test_measures_do_not_hang_on_the_pose(default):
 
 def test_measures_follow_the_parameters(default):
     assert measured(foramen_scale=1.2)["ventral_s1_mm"] == pytest.approx(1.2 * default["ventral_s1_mm"], rel=0.03)
-    assert measured(ala_height_mm=23.0)["ala_isthmus_height_mm"] > default["ala_isthmus_height_mm"] + 1.5
+    assert measured(ala_height_mm=30.0)["ala_isthmus_height_mm"] > default["ala_isthmus_height_mm"] + 2.0
     assert measured(joint_gap_mm=2.5)["joint_gap_mm"] == 2.5
     steep = measured(sacral_slope_deg=50.0)
-    assert steep["pelvic_incidence_deg"] == pytest.approx(default["pelvic_incidence_deg"] + 10.0, abs=1e-6)
+    assert steep["pelvic_incidence_deg"] == pytest.approx(default["pelvic_incidence_deg"] + 10.0, abs=0.01)
 
 
 def test_a_closed_foramen_takes_its_measures_along(default):
