@@ -230,7 +230,7 @@ def _hip(pelvis: Pelvis, at: _Places) -> Array:
     # The dense strip in front of the joint along the arcuate line, up to 3 mm and 900 to 1300 HU as seen at 1 mm.
     strip = np.exp(-((_segment_mm(q, corner, centre + np.array((-22.0, -26.0, 30.0))) / 11.0) ** 2))
     out[:, THICK_IN] += 1.7 * strip
-    out[:, HU_IN] += 340.0 * strip
+    out[:, HU_IN] += 400.0 * strip
     face = at.beside_joint(3.0)
     out[:, THICK_IN] = out[:, THICK_IN] * (1.0 - face) + 1.6 * face
     symphysis = np.exp(-((q[:, 0] / 7.0) ** 2)) * below
