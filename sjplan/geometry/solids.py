@@ -186,3 +186,16 @@ def solid_mesh(solid: Solid, points_per_corner: int = 16, *, outer: bool = False
         np.stack([i + n, j + n, np.full(n, 2 * n + 1)], axis=1),
     ]
     return vertices, np.concatenate(parts).astype(np.int32)
+
+
+@nb.njit(cache=True)
+def pulled_in(p: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Points outside the packed solid moved to their nearest point of it (as near to all that a cell holds of it)."""
+    out = points.copy()
+    for n in range(len(points)):
+        d, gx, gy, gz = solid_distance(p, points[n, 0], points[n, 1], points[n, 2])
+        if d > 0.0:
+            out[n, 0] -= d * gx
+            out[n, 1] -= d * gy
+            out[n, 2] -= d * gz
+    return out

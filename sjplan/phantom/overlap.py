@@ -17,14 +17,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import numba as nb
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from sjplan.core.arrays import Array
 from sjplan.core.structures import PASSAGES
-from sjplan.geometry.solids import Solid, signed_distance, solid_distance
+from sjplan.geometry.solids import Solid, pulled_in, signed_distance
 from sjplan.phantom.cubes import HALF_DIAGONAL, Cubes, Mask, NamedSurface, Rows, onto_surface, slope_bound, split
 from sjplan.phantom.naming import JOINT
 
@@ -233,7 +231,7 @@ def _deepest(
     left, bounds = start, np.full(len(cells), np.inf)
     while len(cells):
         reach = HALF_DIAGONAL * step
-        points = _pulled_in(solid.packed, cells)
+        points = pulled_in(solid.packed, cells)
         distance, nearest = _nearest(everything, points)
         height = np.where(_outside(bones, points), distance, -distance)
         kept = height + reach > best + STOP_MM
@@ -260,16 +258,3 @@ def _deepest(
     slack = 2.0 * (1.0 + STEEPNESS) * samples.gap_mm
     rows = bounds > best - slack
     return best, best_farther, deepest, Cells(left.centres[rows], left.edge, left.own_mm[rows])
-
-
-@nb.njit(cache=True)
-def _pulled_in(p: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Points outside the packed solid moved to their nearest point of it (as near to all that a cell holds of it)."""
-    out = points.copy()
-    for n in range(len(points)):
-        d, gx, gy, gz = solid_distance(p, points[n, 0], points[n, 1], points[n, 2])
-        if d > 0.0:
-            out[n, 0] -= d * gx
-            out[n, 1] -= d * gy
-            out[n, 2] -= d * gz
-    return out

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from sjplan.core.structures import SURFACE_ID, SURFACE_NAMES
 from sjplan.core.tolerances import DEPTH_TOL_MM
-from sjplan.geometry.solids import Solid, signed_distance, solid_distance
+from sjplan.geometry.solids import Solid, pulled_in, signed_distance
 from sjplan.geometry.triangle_tree import TriangleTree, line_hits, nearest_point, point_distances
 from sjplan.safety.surfaces import MeasuringSurfaces
 
@@ -79,7 +79,7 @@ def _deepest(surfaces: MeasuringSurfaces, solid: Solid, own: TriangleTree) -> tu
     cells, axes = _cover(solid, step), solid.packed[3:12].reshape(3, 3)
     while len(cells):
         reach = 0.5 * np.sqrt(3.0) * step
-        points = _pulled_in(solid.packed, cells)
+        points = pulled_in(solid.packed, cells)
         height, nearest = _heights(surfaces.everything, points)
         kept = height + reach > best + DEPTH_TOL_MM
         cells, points, height, nearest = cells[kept], points[kept], height[kept], nearest[kept]
@@ -119,16 +119,3 @@ def _heights(tree: TriangleTree, points: NDArray[np.float64]) -> tuple[NDArray[n
         d, sign, nearest, _ = nearest_point(tree, points[n])
         height[n], which[n] = sign * d, nearest
     return height, which
-
-
-@nb.njit(cache=True)
-def _pulled_in(p: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Points outside the packed solid moved to their nearest point of it (as near to all that a cell holds of it)."""
-    out = points.copy()
-    for n in range(len(points)):
-        d, gx, gy, gz = solid_distance(p, points[n, 0], points[n, 1], points[n, 2])
-        if d > 0.0:
-            out[n, 0] -= d * gx
-            out[n, 1] -= d * gy
-            out[n, 2] -= d * gz
-    return out
