@@ -56,13 +56,15 @@ def scan_grid(pelvis: Pelvis, body: Body, spacing_mm: Array) -> Grid:
     start[0], stop[0] = max(start[0], middle[0] - WIDEST_MM / 2.0), min(stop[0], middle[0] + WIDEST_MM / 2.0)
     start[2], stop[2] = low_z, high_z
     n = np.maximum(np.floor((stop - start) / spacing_mm).astype(int) + 1, 2)
+    # Evenly about the middle, so that a mirrored pelvis gets the mirrored voxels.
+    start[0] = (start[0] + stop[0] - (n[0] - 1) * spacing_mm[0]) / 2.0
     return Grid((int(n[0]), int(n[1]), int(n[2])), spacing_mm, start, np.eye(3))
 
 
 def _ends_lps_mm(pelvis: Pelvis) -> tuple[float, float]:
     """Lowest and highest z of the scan."""
     size = pelvis.parameters.size
-    column = _box((-12.0, -100.0, 20.0), (12.0, 40.0, 160.0), (6.0, 4.0, 2.0))
+    column = _box((-12.0, -100.0, 20.0), (13.0, 40.0, 160.0), (6.0, 4.0, 2.0))
     top = lps_from_body(pelvis, column)
     high = float(top[pelvis.bone_mm("vertebrae_L4", top) < 0, 2].max()) - CUT_MM * size
     lowest = []

@@ -111,7 +111,9 @@ def _plate_half_width_mm(solid: Sdf, sign: float, front: float, depth: float, le
 
 
 def _first(inside_mm: Sdf, start: tuple[float, float, float], direction: ArrayLike) -> float:
-    return float(first_met_mm(inside_mm, np.array([start]), np.asarray(direction, dtype=np.float64), _OUTSIDE_MM)[0])
+    """How far one ray goes, mm; it may pass the middle and meet what lies on the far side."""
+    way = np.asarray(direction, dtype=np.float64)
+    return float(first_met_mm(inside_mm, np.array([start]), way, 2.0 * _OUTSIDE_MM)[0])
 
 
 def _foramina(truth: PhantomTruth) -> dict[str, float]:

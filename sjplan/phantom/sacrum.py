@@ -27,6 +27,16 @@ COCCYX_INSIDE_MM: Final = 3.0
 _FACET_ACROSS: Final = np.array((2.6, 1.8, 0.0))
 """From the middle of a superior articular process to either edge: a plate facing backwards and inwards (default)."""
 
+_LAMINA_MM: Final = 1.6
+_JOINT_WALL_MM: Final = 3.5
+"""Bone behind a ventral tunnel, and between it and the joint (default); edges are rounded, so that less is left."""
+
+_VENTRAL_SHARES: Final = np.array((0.62, 0.78, 0.86, 1.0, 1.5))
+"""Radii of a ventral tunnel from the canal to beyond its mouth, as shares of the mouth's."""
+
+_THIN_WALL_MM: Final = 0.8
+"""Bone in front and behind that keeps a tunnel narrow in a thin sacrum (default)."""
+
 _TUBERCLE_BESIDE_MM: Final = 10.0
 _TUBERCLE_RADIUS_MM: Final = 4.0
 """Transverse tubercles of the lateral crest: how far beside the dorsal foramina, and how large (default)."""
@@ -164,19 +174,30 @@ class SacrumHalf:
 
     def _ventral_tube(self, level: str) -> Tube:
         z, x, r = self._mouth(level, self.form.ventral_x_mm, self.form.ventral_radius_mm)
-        front = float(self.anterior_y(np.array(x), np.array(z)))
         above = np.array(z + 6.0)
+        start_x = 0.55 * self.curves.canal_half_width.at(z + 6.0)
+        beside = np.array((start_x, 0.5 * (start_x + x), 0.9 * x, x, x + 3.0))
+        up = np.array((z + 6.0, z + 4.0, z + 1.5, z, z - 3.0))
+        back, stretch = self._back.at(beside, up)
+        half = 0.5 * (back - self.anterior_y(beside, up)) / stretch - _THIN_WALL_MM
+        r = min(r, float((half / _VENTRAL_SHARES)[1:4].min()))
+        front = float(self.anterior_y(np.array(x), np.array(z)))
         # From the canal's lateral recess, its front corner: behind it the lamina is thin.
         recess = float(self.curves.canal_y(above)) - 0.5 * self.curves.canal_height.at(z + 6.0) + 0.45 * r
-        start_x = 0.55 * self.curves.canal_half_width.at(z + 6.0)
-        points = (
-            (start_x, recess, z + 6.0),
-            (0.5 * (start_x + x), recess - 2.5, z + 4.0),
-            (0.9 * x, 0.5 * (front + recess), z + 1.5),
-            (x, front + 1.0, z),
-            (x + 3.0, front - 9.0, z - 3.0),
-        )
-        return tube_along(points, np.array((0.62, 0.78, 0.86, 1.0, 1.5)) * r)
+        behind = (recess, recess - 2.5, 0.5 * (front + recess), front + 1.0, front - 9.0)
+        return self._walled(tube_along(np.column_stack([beside, behind, up]), _VENTRAL_SHARES * r))
+
+    def _walled(self, tube: Tube) -> Tube:
+        """A ventral tunnel, moved where it would break through the joint's face or a thin sacrum's back.
+
+        A wider tunnel moves by no more than it is wider, so that it still holds the narrower one.
+        """
+        points, r = np.array(tube.points_mm), tube.radius_mm
+        x, y, z = points.T
+        points[:, 0] -= np.maximum(r + (_JOINT_WALL_MM + self.side_mm(x, y, z)) * self.joint.stretch(y, z), 0.0)
+        back, stretch = self._back.at(points[:, 0], z)
+        points[:, 1] = np.minimum(y, back - r - _LAMINA_MM * stretch)
+        return Tube(points, r)
 
     def _second_tube(self, level: str) -> Tube:
         """The ventral tunnel once more, higher: together they are higher than wide."""
@@ -197,12 +218,21 @@ class SacrumHalf:
             return beside, here + across * (behind + lean * up), z + across * (up - lean * behind)
 
         points = (
-            place(0.85 * x, depth - 0.45 * through, 2.0),
+            _foot(self.ventral[level], place(0.85 * x, depth - 0.45 * through, 2.0)),
             place(x - 1.0, depth - 0.2 * through, 0.0),
             place(x, depth, -1.5),
             place(x + 0.5, depth + 7.0, -2.5),
         )
         return tube_along(points, np.array((1.0, 0.95, 1.0, 1.3)) * r, samples=14)
+
+
+def _foot(tube: Tube, place: tuple[float, float, float]) -> tuple[float, float, float]:
+    """The point of a tube's middle line that is nearest to a place."""
+    a, way = tube.points_mm[:-1], np.diff(tube.points_mm, axis=0)
+    share = np.clip(((place - a) * way).sum(axis=1) / (way * way).sum(axis=1), 0.0, 1.0)
+    feet = a + share[:, None] * way
+    x, y, z = feet[np.argmin(np.linalg.norm(feet - place, axis=1))].tolist()
+    return x, y, z
 
 
 def _both_sides(table: Array) -> Array:
