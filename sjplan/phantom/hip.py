@@ -9,7 +9,7 @@ from scipy.interpolate import CubicSpline, RBFInterpolator
 from scipy.spatial import cKDTree
 
 from sjplan.core.arrays import Array
-from sjplan.phantom.hip_form import ADULT_HIP, REFERENCE_SLOPE_DEG, HipForm
+from sjplan.phantom.hip_form import ADULT_HIP, NOTCH, REFERENCE_SLOPE_DEG, HipForm
 from sjplan.phantom.joint import ILIAC_OPENING, JointShape
 from sjplan.phantom.kernels import inside_polygon, lookup_at
 from sjplan.phantom.shapes import ball, cone, smooth_max, smooth_min, smooth_step
@@ -86,10 +86,10 @@ class HipHalf:
         """(y, z) of the deepest point of the greater sciatic notch on the outline, in the side view."""
         ends = np.array(self.form.notch_chord)
         (ay, by), (az, bz) = self._turned(ends[:, 0], ends[:, 1], ends[:, 2])
-        y, z = self._loop.T
+        first, last = (int(cKDTree(self._loop).query(self._place(self.form.outline[n]))[1]) for n in NOTCH)
+        y, z = self._loop[first : last + 1].T
         depth = ((y - ay) * (bz - az) - (z - az) * (by - ay)) / np.hypot(by - ay, bz - az)
-        behind = (z < az) & (z > -95.0) & (y > 0.0)
-        deepest = int(np.argmax(np.where(behind, depth, -np.inf)))
+        deepest = int(np.argmax(depth))
         return float(y[deepest]), float(z[deepest])
 
     def asis_place(self) -> tuple[float, float]:
@@ -108,6 +108,10 @@ class HipHalf:
         """Middle of the blade at one place of the side view."""
         medial, lateral = self._at(np.array([[0.0, y, z]]))[:2, 0]
         return float(medial + lateral) / 2.0
+
+    def middle(self, place: tuple[float, float]) -> Array:
+        """The point amid the blade at one (y, z) of the side view."""
+        return np.array((self.middle_x(*place), *place))
 
     def _joint_tables(self, y: Array, z: Array) -> tuple[Array, Array, Array]:
         """Iliac face of the joint, which no bone crosses, its stretch, and how far off the joint that rule lets go."""

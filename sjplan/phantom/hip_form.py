@@ -25,6 +25,9 @@ _OUTLINE: Final = (
     (-59.6, -49.7, 0.0), (-70.8, -47.3, 0.0),
 )  # fmt: skip
 
+NOTCH: Final = (10, 18)
+"""Places of the outline between which the greater sciatic notch lies: the PIIS, and the back of the socket."""
+
 _BLADE: Final = (
     # y, z, x of the middle, half-thickness, weight
     (-72.0, -33.0, 111.5, 6.0, 0.0), (-62.0, -14.0, 120.6, 7.4, 0.0), (-51.0, 10.0, 130.4, 8.3, 0.0),

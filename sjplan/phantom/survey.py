@@ -12,14 +12,10 @@ from sjplan.core.arrays import Array, unit
 from sjplan.core.frames import SIDE_SIGN, SIDES
 from sjplan.core.plan import check_side
 from sjplan.core.structures import LEVELS
-from sjplan.phantom.hip import HipHalf
+from sjplan.phantom.hip_marks import hip_marks
 from sjplan.phantom.pelvis import Pelvis
 from sjplan.phantom.shapes import Tube
 from sjplan.phantom.truth import CanalTruth, ForamenTruth, JointTruth, PhantomTruth
-
-PSIS_BOX_MM: Final = (14.0, 14.0, 32.0)
-ASIS_BOX_MM: Final = (16.0, 16.0, 16.0)
-"""Half of the box in which a spine is looked for, round its place on the outline."""
 
 HIATUS_ABOVE_APEX_MM: Final = 10.0
 """The canal's axis is given down to the hiatus, so far above the tip of S5."""
@@ -117,22 +113,14 @@ def landmarks(pelvis: Pelvis) -> dict[str, Array]:
         "s1_endplate_centre": pelvis.lps_from_sacral(on_sacrum(np.array((0.0, 0.0, -15.0)), up)),
         "promontory": pelvis.lps_from_sacral(_promontory(half.solid_mm, on_sacrum)),
         "s2_anterior": pelvis.lps_from_sacral(on_sacrum(np.array((0.0, s2_y, s2_z)), -back)),
-        "symphysis": pelvis.lps_from_pelvic(pelvis.hip["left"].form.symphysis_mm),
     }
+    for name, point in hip_marks(pelvis.hip).items():
+        mirror = np.array((SIDE_SIGN.get(name.rpartition("_")[2], 1.0), 1.0, 1.0))
+        found[name] = pelvis.lps_from_pelvic(point * mirror)
     for side in SIDES:
-        mirror = np.array((SIDE_SIGN[side], 1.0, 1.0))
         hip = pelvis.hip[side]
-        notch_y, notch_z = hip.notch_apex()
-        psis = _extreme(hip.bone_mm, _on_blade(hip, *hip.psis_place()), back, PSIS_BOX_MM)
-        asis = _extreme(hip.bone_mm, _on_blade(hip, *hip.asis_place()), -back, ASIS_BOX_MM)
-        notch = np.array((hip.middle_x(notch_y, notch_z), notch_y, notch_z))
-        for name, point in (("psis", psis), ("asis", asis), ("notch", notch)):
-            found[f"{name}_{side}"] = pelvis.lps_from_pelvic(point * mirror)
+        found[f"notch_{side}"] = pelvis.lps_from_pelvic(hip.middle(hip.notch_apex()) * (SIDE_SIGN[side], 1.0, 1.0))
     return found
-
-
-def _on_blade(hip: HipHalf, y: float, z: float) -> tuple[float, float, float]:
-    return hip.middle_x(y, z), y, z
 
 
 def _promontory(solid_mm: Callable[[Array], Array], on_sacrum: Callable[[Array, Array], Array]) -> Array:
@@ -143,20 +131,3 @@ def _promontory(solid_mm: Callable[[Array], Array], on_sacrum: Callable[[Array, 
     inside = solid_mm((centre + reach[:, None, None] * rays).reshape(-1, 3)).reshape(len(reach), len(rays)) < 0
     rim = centre + reach[inside.sum(axis=0) - 1][:, None] * rays
     return on_sacrum(centre, rays[np.argmax(rim[:, 2] - rim[:, 1])])
-
-
-def _extreme(
-    bone_mm: Callable[[Array], Array],
-    near: tuple[float, float, float],
-    direction: Array,
-    half_box_mm: tuple[float, float, float] = (14.0, 14.0, 14.0),
-) -> Array:
-    """The point of a bone that lies farthest along `direction` within a box, to 0.1 mm."""
-    centre, half = np.asarray(near), np.asarray(half_box_mm)
-    for _ in range(4):
-        axes = [np.linspace(-h, h, 17) for h in half]
-        p = centre + np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
-        p = p[bone_mm(p) < 0]
-        centre = p[np.argmax(p @ direction)]
-        half = half / 6.0
-    return np.asarray(centre)
