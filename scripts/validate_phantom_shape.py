@@ -5,7 +5,7 @@
 Every member is aligned to every pelvis by a similarity (rotation, shift, one scale), by closest points, both hips and
 the sacrum at once; the member with the smallest mean distance is the nearest, and its distances are measured on its
 triangles. JHU sacra end at S3: the flat face of that cut is no bone surface and is left out. Goes on where an
-interrupted run stopped; writes the table of docs/phantom_validation.md.
+interrupted run stopped. scripts/tabulate_phantoms.py renders the table.
 """
 
 from __future__ import annotations
@@ -26,9 +26,6 @@ from sjplan.io.results import read_rows, write_rows
 from sjplan.phantom.pelvis import Pelvis
 from sjplan.phantom.sampling import sample_band
 
-ROOT: Final = Path(__file__).resolve().parents[1]
-PAGE: Final = ROOT / "docs" / "phantom_validation.md"
-BEGIN, END = "<!-- table: shape -->\n", "<!-- end shape -->"
 BONES: Final = {"Sacrum": "sacrum", "Hip_L": "hip_left", "Hip_R": "hip_right"}
 SURFACES: Final = {"jhu": "jhu_pelvis_atlas/surface", "vsd": "vsd_pelvis/surfaces"}
 SEED: Final = 0
@@ -39,8 +36,6 @@ POINTS: Final = 4000
 ROUNDS: Final = 40
 CUT_MM: Final = 3.0
 """Points whose normal looks down along the sacrum and that lie so near to its lowest end are the cut's."""
-
-WANTED_MM: Final = (3.5, 9.0)
 
 
 def main() -> None:
@@ -68,11 +63,6 @@ def main() -> None:
             rows[name] = measured(name, points, cohort, best[name][1])
             print(rows[name], flush=True)
         write_rows(arguments.out, [rows[k] for k in sorted(rows)], seed=SEED, settings=settings)
-    table = render(list(rows.values()))
-    text = PAGE.read_text(encoding="utf-8")
-    before, rest = text.split(BEGIN)
-    PAGE.write_text(before + BEGIN + table + END + rest.split(END, 1)[1], encoding="utf-8")
-    print(table)
 
 
 def real_pelves(data: Path) -> Iterator[tuple[str, np.ndarray]]:
@@ -165,17 +155,6 @@ def measured(name: str, points: np.ndarray, cohort: Any, index: int) -> dict[str
         "median_mm": round(float(median), 2),
         "p95_mm": round(float(most), 2),
     }
-
-
-def render(rows: list[dict[str, Any]]) -> str:
-    """The table: each pelvis with its nearest member."""
-    lines = ["| pelvis | nearest member | scale | median mm | 95 % mm | |", "| --- | --- | --- | --- | --- | --- |"]
-    for row in sorted(rows, key=lambda r: r["pelvis"]):
-        holds = row["median_mm"] <= WANTED_MM[0] and row["p95_mm"] <= WANTED_MM[1]
-        verdict = "printed only" if row["pelvis"].startswith("vsd") else "holds" if holds else "**misses**"
-        cells = (row["pelvis"], row["member"], row["scale"], row["median_mm"], row["p95_mm"], verdict)
-        lines.append("| " + " | ".join(map(str, cells)) + " |")
-    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

@@ -1,7 +1,10 @@
 """Judge implants on labels of a cohort's phantoms, and compare with the analytic truth.
 
     python scripts/validate_phantom_truth.py [--cohort adults] [--count 200] [--spacing 1.0] [--poses 3] [--workers 1]
-                                             [--out docs/results/phantom_truth.json] [--fresh]
+                                             [--out FILE] [--fresh]
+
+Rows go to docs/results/phantom_truth.json, or without implants to docs/results/phantom_anatomy.json;
+scripts/tabulate_phantoms.py renders the tables.
 
 Each member's labels go through the anatomy as a patient's would. What must be found (eight foramina, canal, both
 joints, landmarks) is counted. Then random plausible implants on both sides are measured twice: by the judge on the
@@ -249,9 +252,10 @@ def main() -> None:
     parser.add_argument("--spacing", type=float, default=1.0, help="voxel edge in mm")
     parser.add_argument("--poses", type=int, default=3, help="implants a side; 0 asks the anatomy alone")
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--out", type=Path, default=Path("docs/results/phantom_truth.json"))
+    parser.add_argument("--out", type=Path)
     parser.add_argument("--fresh", action="store_true")
     chosen = parser.parse_args()
+    chosen.out = chosen.out or Path(f"docs/results/phantom_{'truth' if chosen.poses else 'anatomy'}.json")
     settings = {
         "cohort": read_cohort(chosen.cohort).model_dump(mode="json", by_alias=True),
         "spacing_mm": chosen.spacing,

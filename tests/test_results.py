@@ -44,6 +44,17 @@ def test_every_real_side_is_in_the_results() -> None:
             assert row["slow_search"]["status"] != "found", f"{row['case']} was refused, a finer search finds a plan"
 
 
+def test_the_page_on_phantoms_agrees_with_its_results() -> None:
+    done = run("tabulate_phantoms.py", "--check")
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_cohort_of_phantoms_is_in_the_results() -> None:
+    for name, count in (("phantoms", 200), ("phantom_anatomy", 200)):
+        rows = json.loads((ROOT / f"docs/results/{name}.json").read_text(encoding="utf-8"))["rows"]
+        assert len({row["run"] for row in rows}) == count
+
+
 def test_the_page_on_corridors_agrees_with_its_results() -> None:
     done = run("tabulate_corridors.py", "--check")
     assert done.returncode == 0, done.stderr
@@ -99,3 +110,30 @@ def test_one_pelvis_asked_again_gives_the_tabled_answers(real_data: Path, tmp_pa
     for row in again:
         assert row["status"] == before[row["run"]]["status"]
         assert row["slack_mm"] == pytest.approx(before[row["run"]]["slack_mm"], abs=0.15)
+
+
+@pytest.mark.slow
+def test_two_phantoms_measured_again_give_the_tabled_rows(tmp_path: Path) -> None:
+    again = {}
+    for script, name, words in (
+        ("validate_phantoms.py", "phantoms", ()),
+        ("validate_phantom_truth.py", "phantom_anatomy", ("--poses", 0)),
+    ):
+        out = tmp_path / f"{name}.json"
+        done = run(script, "--count", 2, "--out", out, *words)
+        assert done.returncode == 0, done.stdout + done.stderr
+        again[name] = json.loads(out.read_text(encoding="utf-8"))
+        tabled = json.loads((ROOT / f"docs/results/{name}.json").read_text(encoding="utf-8"))
+        assert again[name]["settings"] == tabled["settings"]
+        before = {row["run"]: row for row in tabled["rows"]}
+        for row in again[name]["rows"]:
+            assert near(row, before[row["run"]] | {"seconds": row.get("seconds")}), row["run"]
+
+
+def near(a: object, b: object, tolerance: float = 0.02) -> bool:
+    """Whether two rows say the same, numbers to the tolerance."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        return all(near(a[key], b.get(key)) for key in a)
+    if isinstance(a, float | int) and isinstance(b, float | int):
+        return abs(a - b) <= tolerance
+    return a == b

@@ -37,19 +37,33 @@ def hip_marks(hips: Mapping[str, HipHalf]) -> dict[str, Array]:
     hips : mapping of side to HipHalf
         Both hip bones; where they are one and the same it is looked at once.
     """
-    one = {id(hip): hip for hip in hips.values()}
-    asis = {key: _skin(hip, hip.middle(hip.asis_place()), _ASIS_BOX_MM) for key, hip in one.items()}
-    pubis = {
-        key: _skin(hip, hip.form.symphysis_mm + np.array((_PUBIS_BOX_MM[0], 0.0, 0.0)), _PUBIS_BOX_MM)
-        for key, hip in one.items()
-    }
-    anterior = _anterior(np.concatenate(list(asis.values())), np.concatenate(list(pubis.values())))
+    asis, anterior = _spines(hips)
     found = {}
     for side, hip in hips.items():
         found[f"asis_{side}"] = _cap(asis[id(hip)], anterior)
         found[f"psis_{side}"] = _cap(_skin(hip, hip.middle(hip.psis_place()), _PSIS_BOX_MM), -anterior)
-    halves = [_symphysis(hip) for hip in one.values()]
-    return found | {"symphysis": np.mean(halves, axis=0)}
+    return found | {"symphysis": np.mean([_facing(hip).mean(axis=0) for hip in hips.values()], axis=0)}
+
+
+def anterior_normal(hips: Mapping[str, HipHalf]) -> Array:
+    """Unit normal, forwards, of the anterior pelvic plane in the pelvic frame."""
+    return _spines(hips)[1]
+
+
+def symphysis_top(hips: Mapping[str, HipHalf]) -> Array:
+    """Where the facing pubic bones reach highest along the anterior pelvic plane, in the midplane; pelvic frame."""
+    up = np.cross((1.0, 0.0, 0.0), anterior_normal(hips))
+    facing = np.concatenate([_facing(hip) for hip in hips.values()])
+    return _cap(facing, up * np.sign(up[2]))
+
+
+def _spines(hips: Mapping[str, HipHalf]) -> tuple[dict[int, Array], Array]:
+    """Surface round each ASIS by the hip's id, and the normal of the anterior pelvic plane."""
+    one = {id(hip): hip for hip in hips.values()}
+    asis = {key: _skin(hip, hip.middle(hip.asis_place()), _ASIS_BOX_MM) for key, hip in one.items()}
+    beside = np.array((_PUBIS_BOX_MM[0], 0.0, 0.0))
+    pubis = [_skin(hip, hip.form.symphysis_mm + beside, _PUBIS_BOX_MM) for hip in one.values()]
+    return asis, _anterior(np.concatenate(list(asis.values())), np.concatenate(pubis))
 
 
 def _skin(hip: HipHalf, centre: Array, half_box_mm: tuple[float, ...]) -> Array:
@@ -79,12 +93,11 @@ def _cap(points: Array, direction: Array) -> Array:
     return np.asarray(points[reach > reach.max() - CAP_MM].mean(axis=0))
 
 
-def _symphysis(hip: HipHalf) -> Array:
-    """In the midplane, amid the part of the pubic bone that faces the other."""
+def _facing(hip: HipHalf) -> Array:
+    """Places in the midplane, (n, 3), amid which the symphysis lies: there the pubic bone faces the other."""
     step, reach = 1.5 * _FINE_MM, _PUBIS_BOX_MM[2]
     x, across = np.arange(0.0, 10.0, 0.25), np.arange(-reach, reach, step)
     grid = np.stack(np.meshgrid(x, across, across, indexing="ij"), axis=-1) + hip.form.symphysis_mm
     inside = hip.bone_mm(grid.reshape(-1, 3)).reshape(grid.shape[:3]) < 0
     face = np.where(inside.any(axis=0), x[inside.argmax(axis=0)], np.inf)
-    facing = 2.0 * face <= 2.0 * face.min() + FACING_MM
-    return np.asarray(grid[0][facing].mean(axis=0) * (0.0, 1.0, 1.0))
+    return np.asarray(grid[0][2.0 * face <= 2.0 * face.min() + FACING_MM] * (0.0, 1.0, 1.0))

@@ -34,6 +34,9 @@ _JOINT_WALL_MM: Final = 3.5
 _VENTRAL_SHARES: Final = np.array((0.62, 0.78, 0.86, 1.0, 1.5))
 """Radii of a ventral tunnel from the canal to beyond its mouth, as shares of the mouth's."""
 
+_WITHIN_MM: Final = 1.5
+"""So deep in a ventral tunnel at least its dorsal branch begins, or on its middle line (default)."""
+
 _THIN_WALL_MM: Final = 0.8
 """Bone in front and behind that keeps a tunnel narrow in a thin sacrum (default)."""
 
@@ -218,7 +221,7 @@ class SacrumHalf:
             return beside, here + across * (behind + lean * up), z + across * (up - lean * behind)
 
         points = (
-            _foot(self.ventral[level], place(0.85 * x, depth - 0.45 * through, 2.0)),
+            _within(self.ventral[level], place(0.85 * x, depth - 0.45 * through, 2.0)),
             place(x - 1.0, depth - 0.2 * through, 0.0),
             place(x, depth, -1.5),
             place(x + 0.5, depth + 7.0, -2.5),
@@ -226,12 +229,14 @@ class SacrumHalf:
         return tube_along(points, np.array((1.0, 0.95, 1.0, 1.3)) * r, samples=14)
 
 
-def _foot(tube: Tube, place: tuple[float, float, float]) -> tuple[float, float, float]:
-    """The point of a tube's middle line that is nearest to a place."""
+def _within(tube: Tube, place: tuple[float, float, float]) -> tuple[float, float, float]:
+    """A place, drawn towards the tube's middle line as it comes to lie less than `_WITHIN_MM` inside the tube."""
     a, way = tube.points_mm[:-1], np.diff(tube.points_mm, axis=0)
     share = np.clip(((place - a) * way).sum(axis=1) / (way * way).sum(axis=1), 0.0, 1.0)
     feet = a + share[:, None] * way
-    x, y, z = feet[np.argmin(np.linalg.norm(feet - place, axis=1))].tolist()
+    foot = feet[np.argmin(np.linalg.norm(feet - place, axis=1))]
+    depth = -float(tube.distance_mm(np.array([place]))[0])
+    x, y, z = (place + np.clip(1.0 - depth / _WITHIN_MM, 0.0, 1.0) * (foot - place)).tolist()
     return x, y, z
 
 

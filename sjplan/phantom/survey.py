@@ -16,6 +16,7 @@ from sjplan.phantom.hip_marks import hip_marks
 from sjplan.phantom.pelvis import Pelvis
 from sjplan.phantom.shapes import Tube
 from sjplan.phantom.truth import CanalTruth, ForamenTruth, JointTruth, PhantomTruth
+from sjplan.phantom.view_angles import view_angles_deg
 
 HIATUS_ABOVE_APEX_MM: Final = 10.0
 """The canal's axis is given down to the hiatus, so far above the tip of S5."""
@@ -37,6 +38,7 @@ def survey(pelvis: Pelvis) -> PhantomTruth:
         canal=_canal(pelvis),
         joints={check_side(side): _joint(pelvis, side) for side in SIDES},
         landmarks=landmarks(pelvis),
+        view_angles_deg=view_angles_deg(pelvis),
     )
 
 

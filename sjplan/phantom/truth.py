@@ -163,6 +163,8 @@ class PhantomTruth:
         Both joints.
     landmarks : mapping of name to (3,) float
         Promontory, s1_endplate_centre, s2_anterior, symphysis, psis, asis and notch of each side (LPS mm).
+    view_angles_deg : mapping of view to (3,) float
+        Orbital, tilt and wig-wag of the standard views for a parallel beam (`sjplan.phantom.view_angles`).
     """
 
     pelvis: Pelvis
@@ -172,9 +174,12 @@ class PhantomTruth:
     canal: CanalTruth
     joints: Mapping[Side, JointTruth]
     landmarks: Mapping[str, Array]
+    view_angles_deg: Mapping[str, Array]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "landmarks", {k: check_vector(k, v) for k, v in self.landmarks.items()})
+        angles = {k: check_vector(k, v) for k, v in self.view_angles_deg.items()}
+        object.__setattr__(self, "view_angles_deg", angles)
 
     def foramen(self, level: str, side: str) -> ForamenTruth | None:
         """One foramen, or None where it is closed."""

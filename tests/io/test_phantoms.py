@@ -10,7 +10,9 @@ import pytest
 from sjplan.core.errors import InputError
 from sjplan.core.labels import LabelMap
 from sjplan.core.tolerances import AIR_HU
+from sjplan.core.trajectory import Trajectory
 from sjplan.io.cases import read_case
+from sjplan.io.catalogue import read_implants
 from sjplan.io.phantoms import (
     FILES,
     clear_half_written,
@@ -18,11 +20,13 @@ from sjplan.io.phantoms import (
     frame_and_landmarks,
     is_complete,
     read_truth,
+    truth_text,
     write_phantom,
 )
 from sjplan.io.presets import read_spec
 from sjplan.io.volumes import PADDING_HU
 from sjplan.phantom.build import Phantom, build_phantom
+from sjplan.phantom.clearance import TrueSurfaces, implant_clearance_mm
 
 SPEC = read_spec("left-tilted", seed=3, spacing_mm=4.0)
 
@@ -94,6 +98,8 @@ def test_the_truth_tells_centrelines_with_their_radii(phantom: Phantom, folder: 
     assert len(truth["canal_axis_lps_mm"]) == len(truth["canal_height_mm"]) == len(truth["canal_half_width_mm"])
     assert set(truth["joints"]) == {"left", "right"}
     assert "points_lps_mm" not in truth["joints"]["left"]
+    assert set(truth["view_angles_deg"]) == set(phantom.truth.view_angles_deg) >= {"ap", "inlet", "outlet", "lateral"}
+    assert all(len(angles) == 3 for angles in truth["view_angles_deg"].values())
     frame, landmarks = frame_and_landmarks(truth)
     assert np.allclose(frame.axes, phantom.truth.sacral_frame.axes, atol=1e-6)
     assert set(landmarks) == set(phantom.truth.landmarks)
@@ -137,3 +143,20 @@ def test_the_truth_is_plain_json_without_nan(folder: Path) -> None:
     text = (folder / "truth.json").read_text(encoding="utf-8")
     assert "NaN" not in text
     json.loads(text, parse_constant=lambda word: pytest.fail(word))
+
+
+@pytest.mark.slow
+def test_the_truth_does_not_hang_on_the_voxels() -> None:
+    """Nor does its clearance: the same text but for the spacing, and the same distances to the last digit."""
+    implant = Trajectory((78.0, 20.0, -10.0), (8.0, 5.0, -12.0), 0.0, read_implants()["tri-7"])
+    texts, clearances = [], []
+    for spacing_mm in (3.0, 4.0):
+        spec = read_spec("default", seed=3, spacing_mm=spacing_mm)
+        truth = build_phantom(spec.parameters, spacing_mm, 3).truth
+        texts.append(json.loads(truth_text(truth, spec)))
+        assert texts[-1].pop("spacing_mm") == spacing_mm
+        found = implant_clearance_mm(TrueSurfaces(truth.pelvis), "left", implant)
+        clearances.append([c.as_dict() for c in found])
+    assert texts[0] == texts[1]
+    assert clearances[0] == clearances[1]
+    assert {"canal", "foramen_S1_left", "superior"} <= {c["structure"] for c in clearances[0]}
