@@ -337,6 +337,7 @@ def test_views_on_one_sheet(sjplan: Sjplan, phantom: Path, tmp_path: Path) -> No
     assert "--montage" in refused.err
 
 
+@pytest.mark.slow
 def test_fluoro_explains_what_views_show(sjplan: Sjplan, phantom: Path, plan_folder: Path, tmp_path: Path) -> None:
     """A plan that was accepted has nothing out; with one implant moved up by a centimetre a view hides it."""
     plan = plan_folder / "plan.json"

@@ -219,6 +219,7 @@ def test_chained_boxes_are_those_of_all_sets(count: int) -> None:
     assert kept > 100
 
 
+@pytest.mark.slow
 def test_boxes_are_kept_apart_by_solids_only_where_all_their_implants_would_be_too_near() -> None:
     """Random implants of pairs of boxes, whatever their rolls: true solids, cylinders and triangles."""
     rng, limits, wide = np.random.default_rng(6), PairLimits(13.0, 3.5, 3.0), np.deg2rad(90.0)
@@ -290,6 +291,7 @@ def best_plan_mm(proof: UpperBound, bench: Bench, step: int) -> float:
     return best
 
 
+@pytest.mark.slow
 def test_no_coarse_plan_beats_the_proof_and_more_work_never_loosens_it(problem: Problem, bench: Bench) -> None:
     uppers = []
     for most in (1, 60_000, 120_000, 240_000):

@@ -66,11 +66,13 @@ def test_no_certificate_is_contradicted_on_two_phantoms(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     content = json.loads(out.read_text(encoding="utf-8"))
     assert len(content["rows"]) == 2
+    assert sum(row["oracle_mm"] is not None for row in content["rows"]) > 0
     for row in content["rows"]:
         assert row["wrong"] == []
-        assert row["sets"] > 0
-        for answer in row["certified"].values():
-            assert answer["upper_mm"] >= min(row["oracle_mm"], 3.0)
+        if row["oracle_mm"] is not None:
+            assert row["sets"] > 0
+            for answer in row["certified"].values():
+                assert answer["upper_mm"] >= min(row["oracle_mm"], 3.0)
     content["rows"][0]["wrong"] = ["the oracle beat the bound"]
     out.write_text(json.dumps(content), encoding="utf-8")
     again = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", timeout=500, check=False)
