@@ -51,11 +51,11 @@ from sjplan.io.limits import read_limits
 from sjplan.io.presets import draw, read_cohort
 from sjplan.io.results import read_rows, write_rows
 from sjplan.phantom.build import build_labels
-from sjplan.phantom.clearance import TrueSurfaces, implant_clearance_mm
-from sjplan.phantom.cubes import HALF_DIAGONAL, Cubes, NamedSurface, onto_surface, slope_bound, split
-from sjplan.phantom.passage import LENGTH_ERROR_MM, axis_lengths
-from sjplan.phantom.survey import survey
-from sjplan.phantom.truth import PhantomTruth
+from sjplan.phantom.truth.clearance import TrueSurfaces, implant_clearance_mm
+from sjplan.phantom.truth.cubes import HALF_DIAGONAL, Cubes, NamedSurface, onto_surface, slope_bound, split
+from sjplan.phantom.truth.facts import PhantomTruth
+from sjplan.phantom.truth.passage import LENGTH_ERROR_MM, axis_lengths
+from sjplan.phantom.truth.survey import survey
 from sjplan.safety.measures import axis_passage, clearances
 from sjplan.safety.surfaces import MeasuringSurfaces, measuring_surfaces
 

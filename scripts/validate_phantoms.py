@@ -13,9 +13,9 @@ from typing import Any
 
 from sjplan.io.cohorts import draw, read_cohort
 from sjplan.io.results import read_rows, write_rows
-from sjplan.phantom.measures import pelvic_measures
 from sjplan.phantom.pelvis import Pelvis
-from sjplan.phantom.survey import survey
+from sjplan.phantom.truth.measures import pelvic_measures
+from sjplan.phantom.truth.survey import survey
 
 SEED, EVERY = 0, 10
 

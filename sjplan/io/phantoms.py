@@ -22,7 +22,7 @@ from sjplan.io.phantom_spec import PhantomSpec
 
 if TYPE_CHECKING:
     from sjplan.phantom.build import Phantom
-    from sjplan.phantom.truth import PhantomTruth
+    from sjplan.phantom.truth.facts import PhantomTruth
 
 SPEC: Final = "spec.toml"
 TRUTH: Final = "truth.json"

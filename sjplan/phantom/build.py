@@ -16,16 +16,16 @@ from sjplan.core.errors import InputError
 from sjplan.core.grid import Grid
 from sjplan.core.labels import SJPLAN_OWN, TOTALSEGMENTATOR_V2, LabelMap
 from sjplan.core.volume import CtVolume
-from sjplan.phantom.body import Body
+from sjplan.phantom.bones.shapes import Tube
+from sjplan.phantom.courses.tubes import is_vessel, label_of, tubes_of
 from sjplan.phantom.field_of_view import scan_grid
 from sjplan.phantom.parameters import PhantomParameters
 from sjplan.phantom.pelvis import BONES, Pelvis
 from sjplan.phantom.sampling import Band, sample_band
-from sjplan.phantom.shapes import Tube
-from sjplan.phantom.survey import survey
-from sjplan.phantom.tissue import lay_out, paint_tissue
-from sjplan.phantom.truth import PhantomTruth
-from sjplan.phantom.tubes import is_vessel, label_of, tubes_of
+from sjplan.phantom.tissue.body import Body
+from sjplan.phantom.tissue.layers import lay_out, paint_tissue
+from sjplan.phantom.truth.facts import PhantomTruth
+from sjplan.phantom.truth.survey import survey
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 Progress = Callable[[str, float], None]

@@ -9,8 +9,8 @@ import numpy as np
 from sjplan.core.arrays import Array
 from sjplan.core.frames import SIDE_SIGN, SIDES
 from sjplan.core.grid import Grid
-from sjplan.phantom.body import Body, body_mm, lps_from_body
 from sjplan.phantom.pelvis import Pelvis
+from sjplan.phantom.tissue.body import Body, body_mm, lps_from_body
 
 BESIDE_MM: Final = 10.0
 BEFORE_MM: Final = 10.0

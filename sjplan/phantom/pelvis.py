@@ -11,14 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from sjplan.core.arrays import Array
 from sjplan.core.frames import SIDE_SIGN, SIDES, AnatomicalFrame
-from sjplan.phantom.femur import femur_mm
-from sjplan.phantom.hip import HipHalf, turn
-from sjplan.phantom.joint import JointShape
+from sjplan.phantom.bones.femur import femur_mm
+from sjplan.phantom.bones.hip import HipHalf, turn
+from sjplan.phantom.bones.joint import JointShape
+from sjplan.phantom.bones.proportions import forms_of
+from sjplan.phantom.bones.sacrum import SacrumHalf
+from sjplan.phantom.bones.spine import Spine
 from sjplan.phantom.kernels import affine
 from sjplan.phantom.parameters import PhantomParameters
-from sjplan.phantom.proportions import forms_of
-from sjplan.phantom.sacrum import SacrumHalf
-from sjplan.phantom.spine import Spine
 
 BONES: Final = ("sacrum", "hip_left", "hip_right", "vertebrae_L5", "vertebrae_L4", "femur_left", "femur_right")
 """Bones of the phantom, by TotalSegmentator's names."""

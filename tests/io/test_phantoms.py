@@ -26,7 +26,7 @@ from sjplan.io.phantoms import (
 from sjplan.io.presets import read_spec
 from sjplan.io.volumes import PADDING_HU
 from sjplan.phantom.build import Phantom, build_phantom
-from sjplan.phantom.clearance import TrueSurfaces, implant_clearance_mm
+from sjplan.phantom.truth.clearance import TrueSurfaces, implant_clearance_mm
 
 SPEC = read_spec("left-tilted", seed=3, spacing_mm=4.0)
 

@@ -3,11 +3,11 @@ import pytest
 
 from sjplan.core.errors import InputError
 from sjplan.core.labels import SJPLAN_OWN, TOTALSEGMENTATOR_V2
-from sjplan.phantom.body import lps_from_body
 from sjplan.phantom.build import Phantom, build_labels, build_phantom
 from sjplan.phantom.parameters import PhantomParameters
 from sjplan.phantom.pelvis import BONES
 from sjplan.phantom.scanner import Scanner
+from sjplan.phantom.tissue.body import lps_from_body
 
 OBLIQUE = PhantomParameters(rotation_deg=(4.0, -6.0, 8.0), offset_lps_mm=(30.0, -200.0, 700.0), asymmetry_mm=2.0)
 

@@ -12,7 +12,7 @@ from sjplan.phantom.build import build_labels
 from sjplan.phantom.mirror import OTHER, mirrored
 from sjplan.phantom.parameters import PhantomParameters
 from sjplan.phantom.pelvis import BONES, Pelvis
-from sjplan.phantom.survey import survey
+from sjplan.phantom.truth.survey import survey
 from sjplan.phantom.variants import Variants
 
 FLIP = np.array((-1.0, 1.0, 1.0))

@@ -7,8 +7,8 @@ from sjplan.core.frames import SIDE_SIGN, SIDES
 from sjplan.core.structures import LEVELS
 from sjplan.phantom.parameters import PhantomParameters
 from sjplan.phantom.pelvis import BONES, Pelvis, rotation_matrix
-from sjplan.phantom.survey import survey
-from sjplan.phantom.truth import PhantomTruth
+from sjplan.phantom.truth.facts import PhantomTruth
+from sjplan.phantom.truth.survey import survey
 
 VARIED = {
     "default": PhantomParameters(),

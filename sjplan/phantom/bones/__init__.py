@@ -1,0 +1,1 @@
+"""The bones as implicit shapes: forms in numbers, proportions, and what they make."""

@@ -1,0 +1,1 @@
+"""Nerves and vessels: the courses they take past the bones."""

@@ -1,0 +1,1 @@
+"""What is exactly known of a phantom, read off its shapes."""
