@@ -87,9 +87,9 @@ def samples(surface: NamedSurface, cubes: Cubes) -> Points:
     return np.asarray(feet[found & inside])
 
 
-def named_places(own: TrueSurfaces, labels: MeasuringSurfaces) -> dict[str, Points]:
+def named_places(bones: list[Points], labels: MeasuringSurfaces) -> dict[str, Points]:
     """Places of the analytic surface of one side, by the names that the labels' surface has there."""
-    points = np.ascontiguousarray(np.concatenate([samples(*bone) for bone in own.bones(labels.side)]))
+    points = np.ascontiguousarray(np.concatenate(bones))
     offset = point_distances(labels.everything, points)
     whole = labels.whole
     middle = whole.corners_lps_mm().mean(axis=1)
@@ -174,10 +174,10 @@ def member(cohort: str, index: int, spacing_mm: float, poses: int) -> dict[str, 
         row = {"run": key} | found_in(anatomy, survey(pelvis))
         own, catalogue, limits = TrueSurfaces(pelvis), read_implants(), read_limits()
         models = [catalogue[name] for name in MODELS]
-        implants = []
+        implants, sacrum = [], samples(own.sacrum, own.sacrum.cubes) if poses else None
         for side in (check_side(s) for s in SIDES if s in anatomy.joints and poses):
             labels = measuring_surfaces(anatomy, side)
-            places = named_places(own, labels)
+            places = named_places([sacrum, samples(own.ilium[side], own.ilium[side].cubes)], labels)
             for implant in random_implants(anatomy, side, models, index, poses):
                 implants.append(compared(own, labels, places, implant, limits))
         return row | {"implants": implants, "seconds": round(time.perf_counter() - started, 1)}
