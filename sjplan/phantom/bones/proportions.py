@@ -86,8 +86,12 @@ def forms_of(
     return Forms(_sacrum(parameters, sacrum, change, level), moved_joint, _hip(parameters, hip, change, level))
 
 
+_LEAST_LOWER_SHARE: Final = 0.66
+"""The sacrum below S2 is at least this share of the form's (default): S3 and S4 are then some 14 mm apart."""
+
+
 class _levels:
-    """Height in the finished sacrum of a height in the form: S1 to S2 and the whole length as asked."""
+    """Height in the finished sacrum of a height in the form: S1 to S2 and the whole length as asked, if both can be."""
 
     def __init__(self, parameters: PhantomParameters, form: SacrumForm) -> None:
         stretch = parameters.sacral_height_mm / REFERENCE["sacral_height_mm"]
@@ -95,6 +99,8 @@ class _levels:
         upper = s1 * (0.5 + 0.5 * stretch)
         middle = upper + (s2 - s1) * parameters.s1_to_s2_mm / REFERENCE["s1_to_s2_mm"]
         apex = form.apex_z_mm * stretch
+        # A short sacrum keeps room for S3 to S5: S1 and S2 lie no farther apart than leaves it.
+        middle = max(middle, apex - _LEAST_LOWER_SHARE * (form.apex_z_mm - s2))
         at = (form.apex_z_mm - 40.0, form.apex_z_mm, s2, s1, 0.0, 60.0)
         self._curve = PchipInterpolator(at, (apex - 40.0, apex, middle, upper, 0.0, 60.0), extrapolate=True)
 

@@ -34,6 +34,9 @@ _JOINT_WALL_MM: Final = 3.5
 _VENTRAL_SHARES: Final = np.array((0.62, 0.78, 0.86, 1.0, 1.5))
 """Radii of a ventral tunnel from the canal to beyond its mouth, as shares of the mouth's."""
 
+_BAR_MM: Final = 3.0
+"""Bone between the ventral tunnels of neighbouring levels at least (default)."""
+
 _WITHIN_MM: Final = 1.5
 """So deep in a ventral tunnel at least its dorsal branch begins, or on its middle line (default)."""
 
@@ -183,12 +186,19 @@ class SacrumHalf:
         up = np.array((z + 6.0, z + 4.0, z + 1.5, z, z - 3.0))
         back, stretch = self._back.at(beside, up)
         half = 0.5 * (back - self.anterior_y(beside, up)) / stretch - _THIN_WALL_MM
-        r = min(r, float((half / _VENTRAL_SHARES)[1:4].min()))
+        r = min(r * self._share_between(level), float((half / _VENTRAL_SHARES)[1:4].min()))
         front = float(self.anterior_y(np.array(x), np.array(z)))
         # From the canal's lateral recess, its front corner: behind it the lamina is thin.
         recess = float(self.curves.canal_y(above)) - 0.5 * self.curves.canal_height.at(z + 6.0) + 0.45 * r
         behind = (recess, recess - 2.5, 0.5 * (front + recess), front + 1.0, front - 9.0)
         return self._walled(tube_along(np.column_stack([beside, behind, up]), _VENTRAL_SHARES * r))
+
+    def _share_between(self, level: str) -> float:
+        """How much of its radius a ventral tunnel has, so that there is a bar of bone between it and the next ones."""
+        z, r = np.array(self.form.foramen_z_mm), np.array(self.form.ventral_radius_mm)
+        share = np.minimum((-np.diff(z) - _BAR_MM) / (r[:-1] + r[1:]), 1.0)
+        n = LEVELS.index(level)
+        return float(share[max(n - 1, 0) : n + 1].min())
 
     def _walled(self, tube: Tube) -> Tube:
         """A ventral tunnel, moved where it would break through the joint's face or a thin sacrum's back.
