@@ -7,18 +7,12 @@ With `--check` nothing is written; exit code 1 says that the page and the result
 
 from __future__ import annotations
 
-import argparse
-import json
-import re
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tabulate_real_pelves import ROOT, main, rows, table
 
-ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "corridors.md"
-RESULTS = ROOT / "docs" / "results" / "corridors.json"
 
 WAGNER17 = {"S1": "13.1 +/- 5", "S2": "13.8 +/- 2.4"}
 """Limiting craniocaudal diameter of trans-sacral corridors in 92 CTs (Wagner et al., Spine J 2017;17:1141), mm."""
@@ -30,17 +24,6 @@ KONIG_SCREW_MM, TRAUMA_SCREW_MM = 8.0, 7.3
 """Screws that published shares are about: Konig et al.; BMC Musculoskelet Disord 2023;24:536 and 40 cadaver sacra."""
 
 
-def rows() -> list[dict[str, Any]]:
-    """One row a pelvis."""
-    return list(json.loads(RESULTS.read_text(encoding="utf-8"))["rows"])
-
-
-def table(head: list[str], body: list[list[object]]) -> str:
-    """A Markdown table."""
-    lines = [head, ["---"] * len(head), *body]
-    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
-
-
 def diameters(c: dict[str, Any]) -> str:
     """Inscribed, area-equivalent and craniocaudal diameter, or that there is none."""
     keys = ("inscribed_diameter_mm", "area_equivalent_diameter_mm", "craniocaudal_diameter_mm")
@@ -49,19 +32,19 @@ def diameters(c: dict[str, Any]) -> str:
 
 def transsacral(level: str) -> list[dict[str, Any]]:
     """Trans-sacral corridors of one level, one a pelvis, those that do not exist too."""
-    return [c for r in rows() for c in r["corridors"] if c["kind"] == "transsacral" and c["level"] == level]
+    return [c for r in rows("corridors") for c in r["corridors"] if c["kind"] == "transsacral" and c["level"] == level]
 
 
 def pelves() -> str:
     head = ["pelvis", "S1 left", "S1 right", "S1 trans-sacral", "S2 left", "S2 right", "S2 trans-sacral"]
     head += ["S1 coronal left, right", "s"]
     body = []
-    for r in rows():
+    for r in rows("corridors"):
         of = {(c["level"], c["side"]): c for c in r["corridors"]}
         cells = [diameters(of[level, side]) for level in ("S1", "S2") for side in ("left", "right", "both")]
         rise = ", ".join(f"{of['S1', side]['coronal_deg'] or 0:.0f}" for side in ("left", "right"))
         body.append([r["case"], *cells, rise, r["seconds"]])
-    times = sorted(r["seconds"] for r in rows())
+    times = sorted(r["seconds"] for r in rows("corridors"))
     words = f"Searching took {times[len(times) // 2]} s in the median and {times[-1]} s at most, reading and anatomy"
     return words + " not counted.\n\n" + table(head, body)
 
@@ -106,7 +89,7 @@ def experts() -> str:
     head += ["axes differ by", "apart in the midline mm"]
     body, angles = [], []
     better = more = 0
-    for r in rows():
+    for r in rows("corridors"):
         for e in r.get("experts", []):
             ours = next(c for c in r["corridors"] if c["kind"] == "transsacral" and c["level"] == e["level"])
             theirs = e["measured"]
@@ -127,27 +110,5 @@ def experts() -> str:
 TABLES = {"pelves": pelves, "published": published, "experts": experts}
 
 
-def rendered(text: str) -> str:
-    """The page with every marked table made anew."""
-    for name, make in TABLES.items():
-        pattern = re.compile(rf"(<!-- table: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
-        if not pattern.search(text):
-            raise SystemExit(f"{PAGE.name} has no place for the table {name!r}")
-        made = make()
-        text = pattern.sub(lambda found, made=made: found.group(1) + made + "\n" + found.group(2), text)
-    return text
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true")
-    arguments = parser.parse_args()
-    old = PAGE.read_text(encoding="utf-8")
-    new = rendered(old)
-    if arguments.check:
-        sys.exit(0 if old == new else f"{PAGE} is out of date: run scripts/tabulate_corridors.py")
-    PAGE.write_text(new, encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    main({PAGE: TABLES}, __doc__.splitlines()[0])

@@ -7,40 +7,22 @@ With `--check` nothing is written; exit code 1 says that the page and the result
 
 from __future__ import annotations
 
-import argparse
-import json
 import re
 import statistics
-import sys
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
+from tabulate_real_pelves import ROOT, main, rows, table
 
 from sjplan.io.presets import read_targets
 
-ROOT: Final = Path(__file__).resolve().parents[1]
 PAGE: Final = ROOT / "docs" / "phantom_validation.md"
-RESULTS: Final = ROOT / "docs" / "results"
 
 MEAN_SHARE, SD_SHARE = 0.5, 1.0 / 3.0
 """A mean may miss its target by half a standard deviation, a standard deviation by a third of itself."""
 
 WANTED_MM: Final = (3.5, 9.0)
 """Median and 95th percentile of the distances from real surface points to the nearest member, JHU."""
-
-Row = dict[str, Any]
-
-
-def rows(name: str) -> list[Row]:
-    """Rows of one results file."""
-    return list(json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))["rows"])
-
-
-def table(head: list[str], body: list[list[object]]) -> str:
-    """A Markdown table."""
-    lines = [head, ["---"] * len(head), *body]
-    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
 
 
 def verdict(holds: bool) -> str:
@@ -144,27 +126,5 @@ def clearances() -> str:
 TABLES = {"targets": targets, "shape": shape, "anatomy": anatomy, "clearances": clearances}
 
 
-def rendered(text: str) -> str:
-    """The page with every marked table made anew."""
-    for name, make in TABLES.items():
-        pattern = re.compile(rf"(<!-- table: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
-        if not pattern.search(text):
-            raise SystemExit(f"{PAGE.name} has no place for the table {name!r}")
-        made = make()
-        text = pattern.sub(lambda found, made=made: found.group(1) + made + "\n" + found.group(2), text)
-    return text
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true")
-    arguments = parser.parse_args()
-    old = PAGE.read_text(encoding="utf-8")
-    new = rendered(old)
-    if arguments.check:
-        sys.exit(0 if old == new else f"{PAGE} is out of date: run scripts/tabulate_phantoms.py")
-    PAGE.write_text(new, encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    main({PAGE: TABLES}, __doc__.splitlines()[0])

@@ -8,6 +8,7 @@ nearest to each other, to within `FACING_MM`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -29,41 +30,40 @@ _TURNS: Final = 6
 """So often the plane is laid anew against what it touches."""
 
 
-def hip_marks(hips: Mapping[str, HipHalf]) -> dict[str, Array]:
-    """ASIS, PSIS and symphysis by name, in the pelvic frame at size 1; x counts to the side of each hip.
+@dataclass(frozen=True, slots=True, eq=False)
+class HipMarks:
+    """What is found on both hip bones, in the pelvic frame at size 1.
 
     Parameters
     ----------
-    hips : mapping of side to HipHalf
-        Both hip bones; where they are one and the same it is looked at once.
+    points_mm : mapping of name to (3,) float
+        ASIS and PSIS of each side, x counted to that side, and the symphysis.
+    anterior : (3,) float
+        Unit normal, forwards, of the anterior pelvic plane.
+    symphysis_top_mm : (3,) float
+        Where the facing pubic bones reach highest along that plane, in the midplane.
     """
-    asis, anterior = _spines(hips)
-    found = {}
-    for side, hip in hips.items():
-        found[f"asis_{side}"] = _cap(asis[id(hip)], anterior)
-        found[f"psis_{side}"] = _cap(_skin(hip, hip.middle(hip.psis_place()), _PSIS_BOX_MM), -anterior)
-    return found | {"symphysis": np.mean([_facing(hip).mean(axis=0) for hip in hips.values()], axis=0)}
+
+    points_mm: Mapping[str, Array]
+    anterior: Array
+    symphysis_top_mm: Array
 
 
-def anterior_normal(hips: Mapping[str, HipHalf]) -> Array:
-    """Unit normal, forwards, of the anterior pelvic plane in the pelvic frame."""
-    return _spines(hips)[1]
-
-
-def symphysis_top(hips: Mapping[str, HipHalf]) -> Array:
-    """Where the facing pubic bones reach highest along the anterior pelvic plane, in the midplane; pelvic frame."""
-    up = np.cross((1.0, 0.0, 0.0), anterior_normal(hips))
-    facing = np.concatenate([_facing(hip) for hip in hips.values()])
-    return _cap(facing, up * np.sign(up[2]))
-
-
-def _spines(hips: Mapping[str, HipHalf]) -> tuple[dict[int, Array], Array]:
-    """Surface round each ASIS by the hip's id, and the normal of the anterior pelvic plane."""
+def hip_marks(hips: Mapping[str, HipHalf]) -> HipMarks:
+    """Landmarks of both hip bones; where they are one and the same it is looked at once."""
     one = {id(hip): hip for hip in hips.values()}
     asis = {key: _skin(hip, hip.middle(hip.asis_place()), _ASIS_BOX_MM) for key, hip in one.items()}
+    psis = {key: _skin(hip, hip.middle(hip.psis_place()), _PSIS_BOX_MM) for key, hip in one.items()}
     beside = np.array((_PUBIS_BOX_MM[0], 0.0, 0.0))
     pubis = [_skin(hip, hip.form.symphysis_mm + beside, _PUBIS_BOX_MM) for hip in one.values()]
-    return asis, _anterior(np.concatenate(list(asis.values())), np.concatenate(pubis))
+    facing = [_facing(hip) for hip in one.values()]
+    anterior = _anterior(np.concatenate(list(asis.values())), np.concatenate(pubis))
+    up = np.cross((1.0, 0.0, 0.0), anterior)
+    found = {"symphysis": np.mean([places.mean(axis=0) for places in facing], axis=0)}
+    for side, hip in hips.items():
+        found[f"asis_{side}"] = _cap(asis[id(hip)], anterior)
+        found[f"psis_{side}"] = _cap(psis[id(hip)], -anterior)
+    return HipMarks(found, anterior, _cap(np.concatenate(facing), up * np.sign(up[2])))
 
 
 def _skin(hip: HipHalf, centre: Array, half_box_mm: tuple[float, ...]) -> Array:

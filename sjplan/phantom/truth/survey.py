@@ -15,7 +15,7 @@ from sjplan.core.structures import LEVELS
 from sjplan.phantom.bones.shapes import Tube
 from sjplan.phantom.pelvis import Pelvis
 from sjplan.phantom.truth.facts import CanalTruth, ForamenTruth, JointTruth, PhantomTruth
-from sjplan.phantom.truth.hip_marks import hip_marks
+from sjplan.phantom.truth.hip_marks import HipMarks, hip_marks
 from sjplan.phantom.truth.view_angles import view_angles_deg
 
 HIATUS_ABOVE_APEX_MM: Final = 10.0
@@ -30,6 +30,7 @@ def survey(pelvis: Pelvis) -> PhantomTruth:
     foramina = tuple(
         _foramen(pelvis, level, side) for level in LEVELS for side in SIDES if level in pelvis.sacrum[side].ventral
     )
+    marks = hip_marks(pelvis.hip)
     return PhantomTruth(
         pelvis=pelvis,
         parameters=pelvis.parameters,
@@ -37,8 +38,8 @@ def survey(pelvis: Pelvis) -> PhantomTruth:
         foramina=foramina,
         canal=_canal(pelvis),
         joints={check_side(side): _joint(pelvis, side) for side in SIDES},
-        landmarks=landmarks(pelvis),
-        view_angles_deg=view_angles_deg(pelvis),
+        landmarks=landmarks(pelvis, marks),
+        view_angles_deg=view_angles_deg(pelvis, marks),
     )
 
 
@@ -100,7 +101,7 @@ def _joint(pelvis: Pelvis, side: str) -> JointTruth:
     return JointTruth(pelvis, check_side(side), gap, points, normals, unit(normals.mean(axis=0)), area)
 
 
-def landmarks(pelvis: Pelvis) -> dict[str, Array]:
+def landmarks(pelvis: Pelvis, marks: HipMarks) -> dict[str, Array]:
     """The named landmarks in LPS mm, each on the surface that it belongs to."""
     half = pelvis.sacrum["left"]
 
@@ -116,7 +117,7 @@ def landmarks(pelvis: Pelvis) -> dict[str, Array]:
         "promontory": pelvis.lps_from_sacral(_promontory(half.solid_mm, on_sacrum)),
         "s2_anterior": pelvis.lps_from_sacral(on_sacrum(np.array((0.0, s2_y, s2_z)), -back)),
     }
-    for name, point in hip_marks(pelvis.hip).items():
+    for name, point in marks.points_mm.items():
         mirror = np.array((SIDE_SIGN.get(name.rpartition("_")[2], 1.0), 1.0, 1.0))
         found[name] = pelvis.lps_from_pelvic(point * mirror)
     for side in SIDES:

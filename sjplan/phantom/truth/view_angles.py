@@ -9,14 +9,14 @@ from scipy.spatial import ConvexHull
 
 from sjplan.core.arrays import Array, frozen, unit
 from sjplan.phantom.pelvis import Pelvis
-from sjplan.phantom.truth.hip_marks import anterior_normal, symphysis_top
+from sjplan.phantom.truth.hip_marks import HipMarks
 from sjplan.xray.carm import carm_angles
 
 _ABOVE_MM, _BELOW_MM = 2.0, 8.0
 _STEP_MM: Final = 0.5
 
 
-def view_angles_deg(pelvis: Pelvis) -> dict[str, Array]:
+def view_angles_deg(pelvis: Pelvis, marks: HipMarks) -> dict[str, Array]:
     """Orbital, tilt and wig-wag (3,) of each view, in degrees against the scanner's axes.
 
     AP looks square to the plane that touches both ASIS and the pubis, the lateral along the left-right axis; the inlet
@@ -26,19 +26,19 @@ def view_angles_deg(pelvis: Pelvis) -> dict[str, Array]:
     Examples
     --------
     >>> from sjplan.phantom.parameters import PhantomParameters
-    >>> angles = view_angles_deg(Pelvis(PhantomParameters()))
+    >>> from sjplan.phantom.truth.hip_marks import hip_marks
+    >>> pelvis = Pelvis(PhantomParameters())
+    >>> angles = view_angles_deg(pelvis, hip_marks(pelvis.hip))
     >>> bool(angles["inlet"][1] < 0 < angles["outlet"][1])
     True
     """
     left = pelvis.sacral_frame.left
-    axes = pelvis.pelvic_frame.axes
-    anterior = anterior_normal(pelvis.hip) @ axes
-    ap = _along(-anterior, left)
+    ap = _along(-marks.anterior @ pelvis.pelvic_frame.axes, left)
     down = _front_line(pelvis)
     canal = pelvis.lps_from_sacral(_canal(pelvis))
     z = pelvis.forms.sacrum.foramen_z_mm[1]
     mouth = np.array((0.0, float(pelvis.sacrum["left"].anterior_y(np.array(_s2_x(pelvis)), np.array(z))), z))
-    to_s2 = pelvis.lps_from_sacral(mouth[None])[0] - pelvis.lps_from_pelvic(symphysis_top(pelvis.hip)[None])[0]
+    to_s2 = pelvis.lps_from_sacral(mouth[None])[0] - pelvis.lps_from_pelvic(marks.symphysis_top_mm[None])[0]
     rotations = {
         "ap": ap,
         "lateral": np.column_stack([-ap[:, 1], left, ap[:, 2]]),
