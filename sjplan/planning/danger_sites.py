@@ -48,7 +48,7 @@ def danger_sites(anatomy: Anatomy, side: Side, limits: Limits) -> DangerSites:
     site = np.full(tuple(shape), -1, np.int32)
     for value in np.unique(limit):
         chosen = np.flatnonzero(limit == value)
-        some = Sites(sites.point[chosen], sites.normal[chosen], sites.label[chosen])
+        some = sites.where(chosen)
         distance, which = nearest_sites(some, low, shape)
         better = distance - np.float32(value) < best
         best[better] = distance[better] - np.float32(value)
@@ -88,7 +88,7 @@ def _points(anatomy: Anatomy, frame: SideFrame, limits: Limits) -> tuple[Sites, 
     used = np.flatnonzero(corner > -np.inf)
     middles = np.column_stack([every.point[kept], limit[kept]])
     corners = np.column_stack([frame.side_from_lps(surface.vertices_lps_mm[used]), corner[used]])
-    sites = Sites(every.point[kept], every.normal[kept], every.label[kept])
+    sites = every.where(kept)
     return sites, limit[kept], np.ascontiguousarray(np.concatenate([middles, corners]))
 
 

@@ -7,7 +7,7 @@ look alike, and a mirrored pelvis gives the same numbers. Fields are for searchi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numba as nb
 import numpy as np
@@ -22,6 +22,7 @@ from sjplan.core.plan import Side
 from sjplan.core.structures import DANGERS, SURFACE_ID
 from sjplan.geometry.fields import nearest_site
 from sjplan.geometry.surface import LabelledSurface, joined
+from sjplan.geometry.winding import winding
 
 FIELD_STEP_MM = 1.0
 """Grid step of the fields: half the narrowest limit."""
@@ -76,6 +77,10 @@ class Sites(NamedTuple):
     normal: Array
     label: NDArray[np.uint8]
 
+    def where(self, chosen: NDArray[Any]) -> Sites:
+        """Those of a mask or of indices."""
+        return Sites(self.point[chosen], self.normal[chosen], self.label[chosen])
+
 
 def leaps(values: NDArray[np.float32]) -> NDArray[np.int8]:
     """How far the sign of a field stays what it is: cells to the nearest one where it changes, in any direction.
@@ -117,16 +122,20 @@ def planning_field(anatomy: Anatomy, side: Side, limits: Limits) -> PlanningFiel
     low = joint.min(axis=0) - np.array([_REACH_MEDIAL_MM, _REACH_AROUND_MM, _REACH_AROUND_MM])
     high = joint.max(axis=0) + np.array([_REACH_LATERAL_MM, _REACH_AROUND_MM, _REACH_AROUND_MM])
     shape = np.ceil((high - low) / FIELD_STEP_MM).astype(int) + 1
-    sacrum, ilium = surface_sites(frame, anatomy.sacrum), surface_sites(frame, anatomy.ilium[side])
-    both = surface_sites(frame, joined(anatomy.sacrum, anatomy.ilium[side]))
-    signed_sacrum, _ = _signed(sacrum, low, shape)
-    signed_ilium, _ = _signed(ilium, low, shape)
-    nearest, which = _signed(both, low, shape)
+    bones = anatomy.sacrum, anatomy.ilium[side]
+    inside = [_inside(frame, bone, low, shape) for bone in bones]
+    signed_sacrum, signed_ilium = (
+        _sided(_signed(surface_sites(frame, bone), low, shape)[0], within)
+        for bone, within in zip(bones, inside, strict=True)
+    )
+    both = surface_sites(frame, joined(*bones))
+    unsettled, which = _signed(both, low, shape)
+    nearest = _sided(unsettled, inside[0] | inside[1])
     slack = np.full(tuple(shape), _FAR_MM, np.float32)
     limit_of = np.array([limits.clearance_of(name) for name in DANGERS])
     for limit in np.unique(limit_of):
         chosen = np.isin(both.label, np.flatnonzero(limit_of == limit))
-        distance, _ = nearest_sites(Sites(both.point[chosen], both.normal[chosen], both.label[chosen]), low, shape)
+        distance, _ = nearest_sites(both.where(chosen), low, shape)
         np.minimum(slack, distance - np.float32(limit), out=slack)
     label = both.label[which]
     out = (nearest > 0) & (label < _N_DANGERS) & ~_beside_entry(both, low, shape, joint)
@@ -142,6 +151,18 @@ def surface_sites(frame: SideFrame, surface: LabelledSurface) -> Sites:
     size = np.linalg.norm(normal, axis=1, keepdims=True)
     normal = normal / np.maximum(size, 1e-12)
     return Sites(frame.side_from_lps(corners.mean(axis=1)), frame.side_from_vector(normal), surface.label)
+
+
+def _inside(frame: SideFrame, bone: LabelledSurface, low: Array, shape: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Nodes in a bone."""
+    corners = frame.side_from_lps(bone.corners_lps_mm())
+    return np.asarray(winding(corners, low, (int(shape[0]), int(shape[1]), int(shape[2])), FIELD_STEP_MM) != 0)
+
+
+def _sided(signed: NDArray[np.float32], inside: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Signed distances, negative in the bone. Next to the surface the nearest plane has the last word."""
+    wrong = (np.abs(signed) >= 1.5 * FIELD_STEP_MM) & ((signed < 0) != inside)
+    return np.where(wrong, -signed, signed)
 
 
 def _seeds(sites: Sites, low: Array, shape: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.int32]]:
@@ -219,8 +240,7 @@ def nearest_sites(sites: Sites, low: Array, shape: NDArray[np.int64]) -> tuple[N
 def _beside_entry(both: Sites, low: Array, shape: NDArray[np.int64], joint: Array) -> NDArray[np.bool_]:
     """Nodes in front of the gluteal surface, where an implant's head may stand: not out of the bone."""
     chosen = both.label == SURFACE_ID["lateral"]
-    lateral = Sites(both.point[chosen], both.normal[chosen], both.label[chosen])
-    signed, _ = _signed(lateral, low, shape)
+    signed, _ = _signed(both.where(chosen), low, shape)
     x = low[0] + np.arange(shape[0]) * FIELD_STEP_MM
     beyond = x > np.median(joint[:, 0])
     return np.asarray((signed > 0) & (signed < 8.0) & beyond[:, None, None])
