@@ -3,16 +3,18 @@
     python scripts/validate_phantom_shape.py [--cohort adults] [--count 200] [--data FOLDER] [--fresh]
 
 Every member is aligned to every pelvis by a similarity (rotation, shift, one scale), by closest points, both hips and
-the sacrum at once; the member with the smallest mean distance is the nearest, and its distances are measured on its
-triangles. JHU sacra end at S3: the flat face of that cut is no bone surface and is left out. Goes on where an
-interrupted run stopped. scripts/tabulate_phantoms.py renders the table.
+the sacrum at once; the member with the smallest mean distance (mm of the real pelvis) is the nearest, and its distances
+are measured on its triangles. JHU sacra end at S3: the flat face of that cut is no bone surface and is left out. Goes
+on where an interrupted run stopped. scripts/tabulate_phantoms.py renders the table.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +23,7 @@ import pyvista as pv
 from scipy.spatial import cKDTree
 
 from sjplan.core.grid import Grid
-from sjplan.io.cohorts import draw, read_cohort
+from sjplan.io.cohorts import Cohort, draw, read_cohort
 from sjplan.io.results import read_rows, write_rows
 from sjplan.phantom.pelvis import Pelvis
 from sjplan.phantom.sampling import sample_band
@@ -33,7 +35,14 @@ MESH_MM: Final = 1.5
 POINTS: Final = 4000
 """Real surface points a bone set is measured on; closest points use every fourth."""
 
-ROUNDS: Final = 40
+ROUNDS: Final = 200
+SETTLED_MM: Final = 0.02
+"""Closest points are looked for again until no point moves farther than this, at most so often."""
+
+ROUGH_ROUNDS: Final = 25
+FEW: Final = 15
+"""Every member is aligned in so many rounds; so many of the nearest ones then are until they settle."""
+
 CUT_MM: Final = 3.0
 """Points whose normal looks down along the sacrum and that lie so near to its lowest end are the cut's."""
 
@@ -45,24 +54,51 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("SJPLAN_REAL_DATA", "../shared/data")))
     parser.add_argument("--out", type=Path, default=Path("docs/results/phantom_shape.json"))
     parser.add_argument("--fresh", action="store_true")
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
     arguments = parser.parse_args()
     cohort = read_cohort(arguments.cohort)
     settings = {"cohort": cohort.model_dump(mode="json", by_alias=True), "points": POINTS, "mesh_mm": MESH_MM}
     rows: dict[str, dict[str, Any]] = {} if arguments.fresh else read_rows(arguments.out, "pelvis", settings)
     pelves = {name: real for name, real in real_pelves(arguments.data) if name not in rows}
     if pelves:
-        best: dict[str, tuple[float, int]] = dict.fromkeys(pelves, (np.inf, -1))
-        for index in range(arguments.count):
-            surface = np.concatenate([np.asarray(m.points) for m in member(cohort, index).values()])
-            tree, middle = cKDTree(surface), surface.mean(axis=0)
-            for name, points in pelves.items():
-                mean = float(closest(points[::4], tree, middle)[0].mean())
-                best[name] = min(best[name], (mean, index))
-            print(f"member {index + 1} of {arguments.count}", flush=True)
+        every = {name: [*range(arguments.count)] for name in pelves}
+        with ProcessPoolExecutor(arguments.workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+            near = nearest(pool, arguments.cohort, pelves, every, rough=True)
+            best = nearest(pool, arguments.cohort, pelves, {name: near[name][:FEW] for name in pelves}, rough=False)
         for name, points in pelves.items():
-            rows[name] = measured(name, points, cohort, best[name][1])
+            rows[name] = measured(name, points, cohort, best[name][0])
             print(rows[name], flush=True)
         write_rows(arguments.out, [rows[k] for k in sorted(rows)], seed=SEED, settings=settings)
+
+
+def nearest(
+    pool: ProcessPoolExecutor,
+    cohort: str,
+    pelves: dict[str, np.ndarray],
+    members: dict[str, list[int]],
+    rough: bool,
+) -> dict[str, list[int]]:
+    """For each pelvis the members that are asked about, the nearest one first."""
+    asked = sorted(set().union(*members.values()))
+    runs = [pool.submit(means, cohort, {n: pelves[n] for n in pelves if k in members[n]}, k, rough) for k in asked]
+    found: dict[str, list[tuple[float, int]]] = {name: [] for name in pelves}
+    for k, run in zip(asked, runs, strict=True):
+        for name, mean in run.result().items():
+            found[name].append((mean, k))
+        print(f"member {k}", "roughly" if rough else "", flush=True)
+    return {name: [k for _, k in sorted(pairs)] for name, pairs in found.items()}
+
+
+def means(cohort: str, pelves: dict[str, np.ndarray], index: int, rough: bool) -> dict[str, float]:
+    """Mean distance of each pelvis to one member of a cohort, in millimetres of the real pelvis."""
+    surface = np.concatenate([np.asarray(m.points) for m in member(read_cohort(cohort), index).values()])
+    tree, middle = cKDTree(surface), surface.mean(axis=0)
+    found = {}
+    for name, points in pelves.items():
+        some = points[:: 8 if rough else 4]
+        distance, moved = closest(some, tree, middle, ROUGH_ROUNDS if rough else ROUNDS)
+        found[name] = float(distance.mean()) / scale(some, moved)
+    return found
 
 
 def real_pelves(data: Path) -> Iterator[tuple[str, np.ndarray]]:
@@ -100,7 +136,7 @@ def surface_points(path: Path, cut: bool) -> np.ndarray:
     return points[~((along > along.max() - CUT_MM - 4.0) & (outward * normals @ down > 0.8))]
 
 
-def member(cohort: Any, index: int) -> dict[str, pv.PolyData]:
+def member(cohort: Cohort, index: int) -> dict[str, pv.PolyData]:
     """Surfaces of the three bones of one member."""
     pelvis = Pelvis(draw(cohort, index, SEED))
     return {bone: surface(pelvis, bone) for bone in BONES.values()}
@@ -120,13 +156,17 @@ def surface(pelvis: Pelvis, bone: str) -> pv.PolyData:
     return image.contour([0.0], scalars="mm")
 
 
-def closest(points: np.ndarray, tree: cKDTree, middle: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def closest(
+    points: np.ndarray, tree: cKDTree, middle: np.ndarray, rounds: int = ROUNDS
+) -> tuple[np.ndarray, np.ndarray]:
     """Distances (n,) after the similarity that brings points nearest to a surface, and the points there (n, 3)."""
     moved = points - points.mean(axis=0) + middle
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         distance, at = tree.query(moved)
         keep = distance <= np.quantile(distance, 0.95)
-        moved = similarity(points[keep], tree.data[at[keep]], points)
+        last, moved = moved, similarity(points[keep], tree.data[at[keep]], points)
+        if np.abs(moved - last).max() < SETTLED_MM:
+            break
     return tree.query(moved)[0], moved
 
 
@@ -139,19 +179,24 @@ def similarity(source: np.ndarray, target: np.ndarray, points: np.ndarray) -> np
     return scale * (points - a) @ (u @ flip @ vt).T + b
 
 
-def measured(name: str, points: np.ndarray, cohort: Any, index: int) -> dict[str, Any]:
+def scale(points: np.ndarray, moved: np.ndarray) -> float:
+    """How much larger points became when they were moved."""
+    return float(np.linalg.norm(moved[0] - moved[-1]) / np.linalg.norm(points[0] - points[-1]))
+
+
+def measured(name: str, points: np.ndarray, cohort: Cohort, index: int) -> dict[str, Any]:
     """The nearest member: scale, and distances to its triangles in millimetres of the real pelvis."""
     meshes = list(member(cohort, index).values())
     cloud = np.concatenate([np.asarray(m.points) for m in meshes])
     _, moved = closest(points, cKDTree(cloud), cloud.mean(axis=0))
-    scale = float(np.linalg.norm(moved[0] - moved[-1]) / np.linalg.norm(points[0] - points[-1]))
+    larger = scale(points, moved)
     inside = pv.PolyData(moved)
     distance = np.min([np.abs(inside.compute_implicit_distance(m)["implicit_distance"]) for m in meshes], axis=0)
-    median, most = np.quantile(distance / scale, (0.5, 0.95))
+    median, most = np.quantile(distance / larger, (0.5, 0.95))
     return {
         "pelvis": name,
         "member": index,
-        "scale": round(scale, 4),
+        "scale": round(larger, 4),
         "median_mm": round(float(median), 2),
         "p95_mm": round(float(most), 2),
     }

@@ -28,12 +28,12 @@ import multiprocessing
 import os
 import sys
 import time
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from scipy.spatial import cKDTree
 from validate_judge import random_pose
 
 from sjplan.anatomy.build import anatomy_from_labels
@@ -41,10 +41,10 @@ from sjplan.anatomy.types import Anatomy
 from sjplan.core.frames import SIDES
 from sjplan.core.limits import Limits
 from sjplan.core.plan import Side, check_side
-from sjplan.core.structures import LEVELS, SURFACE_ID
+from sjplan.core.structures import LEVELS
 from sjplan.core.tolerances import DEPTH_TOL_MM, JUDGE_TOL_MM
 from sjplan.core.trajectory import Trajectory
-from sjplan.geometry.solids import implant_solid, signed_distance
+from sjplan.geometry.solids import Solid, implant_solid, signed_distance
 from sjplan.geometry.triangle_tree import point_distances
 from sjplan.io.catalogue import read_implants
 from sjplan.io.limits import read_limits
@@ -69,43 +69,77 @@ SAMPLED_MM: Final = 0.1
 """Edge of the cubes that hold one sampled place each, and how much too large that may make a distance (mm)."""
 
 Points = np.ndarray[Any, np.dtype[np.float64]]
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 
-def samples(surface: NamedSurface, cubes: Cubes) -> Points:
-    """Places of a surface, one in every cube of `SAMPLE_MM` that it cuts."""
-    centres, edge = cubes.centres_lps_mm, cubes.edge_mm
-    while np.any(large := np.asarray(edge > SAMPLE_MM)):
-        halves, size = split(centres[large], edge[large], cubes.axes), np.repeat(edge[large] / 2, 8)
-        reach = HALF_DIAGONAL * size
-        held = np.abs(surface.value_mm(halves)) <= slope_bound(reach) * reach
-        centres = np.concatenate([centres[~large], halves[held]])
-        edge = np.concatenate([edge[~large], size[held]])
+def places_of(surface: NamedSurface, axes: Points, centres: Points, edge_mm: float) -> Points:
+    """A place of the surface in every cube of an edge that it cuts, and where that was not found none."""
     value = surface.value_mm(centres)
-    near = np.abs(value) <= edge
+    near = np.abs(value) <= edge_mm
     feet, found = onto_surface(surface.value_mm, centres[near], value[near])
-    inside = np.abs((feet - centres[near]) @ cubes.axes.T).max(axis=1) <= 0.5 * SAMPLE_MM
+    inside = np.abs((feet - centres[near]) @ axes.T).max(axis=1) <= 0.5 * edge_mm
     return np.asarray(feet[found & inside])
 
 
-def named_places(bones: list[Points], labels: MeasuringSurfaces) -> dict[str, Points]:
-    """Places of the analytic surface of one side, by the names that the labels' surface has there."""
-    points = np.ascontiguousarray(np.concatenate(bones))
-    offset = point_distances(labels.everything, points)
-    whole = labels.whole
-    middle = whole.corners_lps_mm().mean(axis=1)
-    # The names of all triangles round a place: only those can be nearest there, or nearly so.
-    _, near = cKDTree(middle).query(points, k=24)
-    name = whole.label[near]
-    out: dict[str, Points] = {}
-    for danger, tree in labels.dangers.items():
-        candidates = np.flatnonzero((name == SURFACE_ID[danger]).any(axis=1))
-        distance = point_distances(tree, points[candidates])
-        out[danger] = points[candidates[distance <= offset[candidates] + NAME_MM]]
+def names_within(points: Points, labels: MeasuringSurfaces, slack_mm: float) -> Mask:
+    """Which names (n, dangers) the labels' surface has within a slack of its nearest place to each point."""
+    offset = point_distances(labels.everything, np.ascontiguousarray(points)) + slack_mm
+    out = np.zeros((len(points), len(labels.dangers)), dtype=bool)
+    for n, tree in enumerate(labels.dangers.values()):
+        low, high = tree.corners.min(axis=(0, 1)), tree.corners.max(axis=(0, 1))
+        beside = np.linalg.norm(np.maximum(np.maximum(low - points, points - high), 0.0), axis=1)
+        rows = np.flatnonzero(beside <= offset)
+        out[rows, n] = point_distances(tree, np.ascontiguousarray(points[rows])) <= offset[rows]
     return out
 
 
+def distances(
+    bones: Sequence[tuple[NamedSurface, Cubes]], labels: MeasuringSurfaces, solids: Sequence[Solid]
+) -> list[dict[str, float]]:
+    """Distance of each solid to the places of the analytic surface that carry each name of the labels' surface.
+
+    Cubes that cannot hold a nearer place of any name are left out before they are split: what is found is what places
+    in all cubes of `SAMPLE_MM` would give.
+    """
+    best = np.full((len(solids), len(labels.dangers)), np.inf)
+    for surface, cubes in bones:
+        for edge in sorted(set(cubes.edge_mm.tolist()), reverse=True):
+            centres = cubes.centres_lps_mm[cubes.edge_mm == edge]
+            while len(centres):
+                points = places_of(surface, cubes.axes, centres, edge)
+                named = names_within(points, labels, NAME_MM)
+                for n, solid in enumerate(solids):
+                    distance = np.where(named, signed_distance(solid, points)[:, None], np.inf)
+                    best[n] = np.minimum(best[n], distance.min(axis=0, initial=np.inf))
+                if edge <= SAMPLE_MM:
+                    break
+                centres, edge = _closer(surface, labels, solids, best, centres, edge, cubes.axes), edge / 2.0
+    return [dict(zip(labels.dangers, row.tolist(), strict=True)) for row in best]
+
+
+def _closer(
+    surface: NamedSurface,
+    labels: MeasuringSurfaces,
+    solids: Sequence[Solid],
+    best: Points,
+    centres: Points,
+    edge: float,
+    axes: Points,
+) -> Points:
+    """Halves that the surface cuts of the cubes that may hold a place nearer than the best of one of its names."""
+    reach = HALF_DIAGONAL * edge
+    lower = np.stack([signed_distance(solid, centres) - reach for solid in solids])
+    near = (lower < best.max(axis=1, keepdims=True)).any(axis=0)
+    centres, lower = centres[near], lower[:, near]
+    possible = names_within(centres, labels, NAME_MM + 2.0 * reach)
+    open_ = ((lower[:, :, None] < best[:, None, :]) & possible).any(axis=(0, 2))
+    halves = split(centres[open_], np.full(int(open_.sum()), edge), axes)
+    reach /= 2.0
+    return np.asarray(halves[np.abs(surface.value_mm(halves)) <= slope_bound(reach) * reach])
+
+
 def compared(
-    own: TrueSurfaces, labels: MeasuringSurfaces, places: dict[str, Points], implant: Trajectory, limits: Limits
+    own: TrueSurfaces, labels: MeasuringSurfaces, sampled: dict[str, float], implant: Trajectory, limits: Limits
 ) -> dict[str, Any]:
     """One implant, measured on the labels and on the analytic surface."""
     side, allowed = labels.side, labels.anatomy.geometry_error_mm
@@ -115,11 +149,10 @@ def compared(
     lengths, passage = axis_lengths(own.pelvis, side, implant), axis_passage(labels, implant)
     judged = clearances(labels, implant, limits, passes=passage.crossing_mm is not None)
     nearest, lowest = min(judged, key=lambda c: c.distance_mm), min(truth, key=lambda c: c.distance_mm)
-    solid, structures = implant_solid(implant), []
+    structures: list[list[Any]] = []
     for c in judged:
-        if c.distance_mm > 0 and len(places.get(c.structure, ())):
-            sampled_mm = float(signed_distance(solid, places[c.structure]).min())
-            structures.append([c.structure, *_rounded(c.distance_mm, c.lower_bound_mm, sampled_mm)])
+        if c.distance_mm > 0 and np.isfinite(sampled.get(c.structure, np.inf)):
+            structures.append([c.structure, *_rounded(c.distance_mm, c.lower_bound_mm, sampled[c.structure])])
     true_mm, tolerance = lowest.distance_mm, lowest.error_mm + DEPTH_TOL_MM
     if nearest.distance_mm > 0 and structures:
         true_mm, tolerance = min(row[3] for row in structures), SAMPLED_MM + JUDGE_TOL_MM
@@ -174,12 +207,13 @@ def member(cohort: str, index: int, spacing_mm: float, poses: int) -> dict[str, 
         row = {"run": key} | found_in(anatomy, survey(pelvis))
         own, catalogue, limits = TrueSurfaces(pelvis), read_implants(), read_limits()
         models = [catalogue[name] for name in MODELS]
-        implants, sacrum = [], samples(own.sacrum, own.sacrum.cubes) if poses else None
+        implants = []
         for side in (check_side(s) for s in SIDES if s in anatomy.joints and poses):
             labels = measuring_surfaces(anatomy, side)
-            places = named_places([sacrum, samples(own.ilium[side], own.ilium[side].cubes)], labels)
-            for implant in random_implants(anatomy, side, models, index, poses):
-                implants.append(compared(own, labels, places, implant, limits))
+            placed = random_implants(anatomy, side, models, index, poses)
+            sampled = distances(own.bones(side), labels, [implant_solid(implant) for implant in placed])
+            for implant, by_name in zip(placed, sampled, strict=True):
+                implants.append(compared(own, labels, by_name, implant, limits))
         return row | {"implants": implants, "seconds": round(time.perf_counter() - started, 1)}
     except Exception as error:
         # A member that cannot be measured is a result, not the end of the run.

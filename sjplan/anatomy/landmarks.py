@@ -42,13 +42,11 @@ def find_hip_landmarks(bones: Bones, plane: MirrorPlane, sacrum_mm: Array) -> Hi
         sign: surface_points_mm(hip, bones.spacing_mm) for sign in (1, -1) if (hip := bones.hip(sign)) is not None
     }
     everything = np.concatenate([surface[1], surface[-1]])
-    anterior, cranial = _pelvic_plane(everything, plane, sacrum_mm)
+    anterior, cranial, front = _pelvic_plane(everything, plane, sacrum_mm)
     points: dict[tuple[str, int], Array] = {}
-    height = everything @ cranial
-    middle = float(np.median(height))
+    middle = float(np.median(everything @ cranial))
     for sign, p in surface.items():
-        wing = p[p @ cranial > middle + 0.1 * np.ptp(height)]
-        points["asis", sign] = _farthest(wing, anterior)
+        points["asis", sign] = _farthest(p[p @ cranial > front], anterior)
         points["psis", sign] = _farthest(p[p @ cranial > middle], -anterior)
         points["notch", sign] = _notch_apex(p, -anterior, cranial)
     symphysis = _symphysis(surface[1], surface[-1], anterior, cranial, middle)
@@ -61,8 +59,11 @@ def _farthest(points: Array, direction: Array, depth_mm: float = 2.0) -> Array:
     return np.asarray(points[reach > reach.max() - depth_mm].mean(axis=0))
 
 
-def _pelvic_plane(points: Array, plane: MirrorPlane, sacrum_mm: Array) -> tuple[Array, Array]:
-    """Anterior and cranial directions of the anterior pelvic plane (the flat front of the sagittal outline)."""
+def _pelvic_plane(points: Array, plane: MirrorPlane, sacrum_mm: Array) -> tuple[Array, Array, float]:
+    """Anterior and cranial directions of the anterior pelvic plane (the flat front of the sagittal outline).
+
+    The last value is the cranial coordinate of its middle: iliac spines lie above it, the pubis below.
+    """
     centre = points.mean(axis=0)
     back = sacrum_mm - centre
     u = unit(back - (back @ plane.normal) * plane.normal)
@@ -81,7 +82,9 @@ def _pelvic_plane(points: Array, plane: MirrorPlane, sacrum_mm: Array) -> tuple[
         np.abs((points[end > np.quantile(end, 0.9)] - plane.point_mm) @ plane.normal).mean()
         for end in (points @ cranial, -(points @ cranial))
     ]
-    return unit(anterior), unit(cranial if apart[0] >= apart[1] else -cranial)
+    cranial = unit(cranial if apart[0] >= apart[1] else -cranial)
+    middle = (corners[front] + 0.5 * edge[front]) @ np.array([u @ cranial, v @ cranial])
+    return unit(anterior), cranial, float(middle)
 
 
 def _notch_apex(points: Array, posterior: Array, cranial: Array) -> Array:

@@ -41,6 +41,7 @@ def mirrored(parameters: PhantomParameters) -> PhantomParameters:
     return replace(
         parameters,
         asymmetry_mm=-parameters.asymmetry_mm,
+        wing_asymmetry_mm=-parameters.wing_asymmetry_mm,
         closed_foramina=closed,
         offset_lps_mm=parameters.offset_lps_mm * np.array((-1.0, 1.0, 1.0)),
         rotation_deg=parameters.rotation_deg * np.array((1.0, -1.0, -1.0)),

@@ -38,6 +38,7 @@ RANGES: Final = {
     "app_height_mm": Range(62.0, 125.0, "APP (93 +- 10.5)"),
     "iliac_height_mm": Range(110.0, 195.0, "JHU (crest above the hip centre, nine pelves)"),
     "asymmetry_mm": Range(-6.0, 6.0, "default"),
+    "wing_asymmetry_mm": Range(-16.0, 16.0, "JHU (nine pelves: sd 3.5)"),
 }
 """Smallest and largest value of each scalar parameter of the shape; the shapes were looked at over these ranges."""
 
@@ -95,6 +96,9 @@ class PhantomParameters:
     asymmetry_mm : float
         Half-width of the sacrum at the left joint less that at the right one, before scaling. The foramina of the wider
         side lie a quarter of it lower.
+    wing_asymmetry_mm : float
+        How much farther the left ASIS lies from the mid-plane than the right one, before scaling; hip joints follow by
+        half.
     closed_foramina : tuple of str
         Foramina that are left solid bone, such as ("S1_left",).
     offset_lps_mm : (3,) float
@@ -141,8 +145,9 @@ class PhantomParameters:
     joint_angle_deg: float = 26.6
     asis_width_mm: float = 229.0
     app_height_mm: float = 88.5
-    iliac_height_mm: float = 150.0
+    iliac_height_mm: float = 140.0
     asymmetry_mm: float = 0.0
+    wing_asymmetry_mm: float = 0.0
     closed_foramina: tuple[str, ...] = ()
     offset_lps_mm: Array = (0.0, 0.0, 0.0)  # type: ignore[assignment]
     rotation_deg: Array = (0.0, 0.0, 0.0)  # type: ignore[assignment]

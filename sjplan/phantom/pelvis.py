@@ -76,8 +76,9 @@ class Pelvis:
             spur = getattr(parameters.variants, f"osteophyte_{side}_mm")
             form = replace(self.forms.sacrum, osteophyte_mm=spur)
             self.sacrum[side] = SacrumHalf(joint, form, sign * parameters.asymmetry_mm / 4.0, closed)
-            even = side == "right" and joint == self.hip["left"].joint
-            self.hip[side] = self.hip["left"] if even else HipHalf(joint, self.hip_slope_deg, self.forms.hip)
+            hip = self.forms.hip[side]
+            even = side == "right" and (joint, hip) == (self.hip["left"].joint, self.hip["left"].form)
+            self.hip[side] = self.hip["left"] if even else HipHalf(joint, self.hip_slope_deg, hip)
         self.spine = Spine(
             parameters.s1_body_width_mm,
             parameters.s1_body_depth_mm,

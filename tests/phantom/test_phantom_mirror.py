@@ -18,6 +18,7 @@ from sjplan.phantom.variants import Variants
 FLIP = np.array((-1.0, 1.0, 1.0))
 ONE_SIDED = PhantomParameters(
     asymmetry_mm=3.0,
+    wing_asymmetry_mm=-9.0,
     offset_lps_mm=(20.0, -30.0, 15.0),
     rotation_deg=(4.0, -7.0, 5.0),
     variants=Variants(scoliosis_deg=9.0, osteophyte_left_mm=4.0, gap_difference_mm=0.8, transitional="sacralised-l5"),

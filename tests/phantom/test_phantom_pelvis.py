@@ -182,6 +182,16 @@ def test_sides_mirror_each_other_unless_asked_not_to() -> None:
     assert low["left"] - low["right"] == pytest.approx(-2.0, abs=0.2)
 
 
+def test_one_wing_may_reach_farther_out_and_the_sacrum_does_not_mind() -> None:
+    even, odd = Pelvis(PhantomParameters()), Pelvis(PhantomParameters(wing_asymmetry_mm=10.0))
+    truths = survey(even), survey(odd)
+    out = [{s: abs(t.pelvis.pelvic_mm(t.landmarks[f"asis_{s}"][None])[0, 0]) for s in SIDES} for t in truths]
+    assert out[1]["left"] - out[1]["right"] == pytest.approx(10.0, abs=0.5)
+    assert out[1]["left"] + out[1]["right"] == pytest.approx(out[0]["left"] + out[0]["right"], abs=0.5)
+    p = _cloud(4000, 7)
+    assert odd.bone_mm("sacrum", p) == pytest.approx(even.bone_mm("sacrum", p), abs=1e-9)
+
+
 def test_a_closed_foramen_is_solid_bone_and_the_others_stay() -> None:
     truth = survey(Pelvis(PhantomParameters(closed_foramina=("S1_left",))))
     whole = survey(Pelvis(PhantomParameters()))

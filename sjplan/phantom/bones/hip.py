@@ -71,16 +71,18 @@ class HipHalf:
     def _socket(self, p: Array) -> Array:
         opening = np.array((0.72, -0.32, -0.61)) / np.linalg.norm((0.72, -0.32, -0.61))
         depth = (p - self.form.centre_mm) @ opening
-        cup = smooth_max(ball(p, self.form.centre_mm, 32.5), depth - 4.0, 4.0)
+        cup = smooth_max(ball(p, self.form.centre_mm, 31.5), depth - 1.0, 4.0)
         return cup
 
     def _ischium_and_pubis(self, p: Array) -> Array:
-        whole: Array | None = None
+        whole = np.full(len(p), np.inf)
         for limb in self.form.limbs:
+            chain = np.full(len(p), np.inf)
             for n in range(len(limb.points_mm) - 1):
                 part = cone(p, limb.points_mm[n], limb.points_mm[n + 1], limb.radii_mm[n], limb.radii_mm[n + 1])
-                whole = part if whole is None else smooth_min(whole, part, 6.0)
-        return whole if whole is not None else np.full(len(p), np.inf)
+                chain = smooth_min(chain, part, 2.0)
+            whole = smooth_min(whole, chain, 6.0)
+        return whole
 
     def notch_apex(self) -> tuple[float, float]:
         """(y, z) of the deepest point of the greater sciatic notch on the outline, in the side view."""

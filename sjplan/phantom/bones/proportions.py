@@ -6,6 +6,7 @@ to it and leaves the others where they are.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 
 from sjplan.core.arrays import Array
+from sjplan.core.frames import SIDE_SIGN, SIDES
 from sjplan.phantom.bones.hip_form import ADULT_HIP, REFERENCE_SLOPE_DEG, HipForm, Limb
 from sjplan.phantom.bones.joint import ADULT_JOINT, JointForm, JointShape
 from sjplan.phantom.bones.sacral_rows import ADULT_SACRUM
@@ -32,9 +34,9 @@ REFERENCE: Final = {
     "ala_height_mm": 23.5,
     "ala_depth_mm": 30.2,
     "joint_angle_deg": 26.6,
-    "asis_width_mm": 216.3,
-    "app_height_mm": 79.4,
-    "iliac_height_mm": 141.3,
+    "asis_width_mm": 214.7,
+    "app_height_mm": 75.0,
+    "iliac_height_mm": 131.3,
 }
 """What the forms measure as they are given (means over nine pelves, see `sacral_rows` and `hip_form`)."""
 
@@ -53,16 +55,16 @@ LIMB_HALF_WIDTH_MM: Final = (4.0, 20.0)
 
 @dataclass(frozen=True, slots=True)
 class Forms:
-    """The three forms of one set of parameters, and the angle under which the endplate sees the hips."""
+    """The forms of one set of parameters, hip bones by side, and the angle under which the endplate sees the hips."""
 
     sacrum: SacrumForm
     joint: JointForm
-    hip: HipForm
+    hip: Mapping[str, HipForm]
 
     @property
     def hips_ahead_deg(self) -> float:
         """Angle at the endplate between straight down and the hip centres, in the frame of the hip's form."""
-        _, y, z = self.hip.centre_mm
+        _, y, z = self.hip["left"].centre_mm
         return float(np.degrees(np.arctan2(-y, -z)))
 
 
@@ -83,7 +85,8 @@ def forms_of(
     change = {name: getattr(parameters, name) - value for name, value in REFERENCE.items()}
     level = _levels(parameters, sacrum)
     moved_joint = _joint(parameters, joint, change, level)
-    return Forms(_sacrum(parameters, sacrum, change, level), moved_joint, _hip(parameters, hip, change, level))
+    hips = {side: _hip(parameters, side, hip, change, level) for side in SIDES}
+    return Forms(_sacrum(parameters, sacrum, change, level), moved_joint, hips)
 
 
 _LEAST_LOWER_SHARE: Final = 0.66
@@ -202,23 +205,27 @@ def _with_area(form: JointForm, area_cm2: float) -> JointForm:
     return replace(form, limb_half_width_mm=0.5 * (low + high))
 
 
-PIVOT_Z_MM: Final = -45.0
+PIVOT_Z_MM: Final = -49.0
 """Height of the ASIS in the hip's form: above it the wing is stretched, below it what leads to hip and pubis."""
 
 HIP_Z_MM: Final = -95.6
 
+PUBIS_Z_MM: Final = -112.0
+"""Height of the top of the pubis in the hip's form: ischium and lower rami hang below it at their own length."""
 
-def _hip(p: PhantomParameters, form: HipForm, change: dict[str, float], level: _levels) -> HipForm:
+
+def _hip(p: PhantomParameters, side: str, form: HipForm, change: dict[str, float], level: _levels) -> HipForm:
     lower = p.app_height_mm / REFERENCE["app_height_mm"]
     shaft = (PIVOT_Z_MM - HIP_Z_MM) * lower
     upper = (p.iliac_height_mm - shaft) / (REFERENCE["iliac_height_mm"] - (PIVOT_Z_MM - HIP_Z_MM))
-    broad = p.asis_width_mm / REFERENCE["asis_width_mm"]
+    broad = (p.asis_width_mm + SIDE_SIGN[side] * p.wing_asymmetry_mm) / REFERENCE["asis_width_mm"]
     wider = change["sacral_width_mm"] / 2.0
 
     def moved(x: float, y: float, z: float, weight: float) -> tuple[float, float, float]:
         free = 1.0 - weight
         share = float(np.interp(z, (HIP_Z_MM, PIVOT_Z_MM), (1.0 + 0.5 * (broad - 1.0), broad)))
-        up = PIVOT_Z_MM + (z - PIVOT_Z_MM) * (upper if z > PIVOT_Z_MM else lower)
+        up = PIVOT_Z_MM + (max(z, PUBIS_Z_MM) - PIVOT_Z_MM) * (upper if z > PIVOT_Z_MM else lower)
+        up += min(z - PUBIS_Z_MM, 0.0)
         a = np.deg2rad(REFERENCE_SLOPE_DEG)
         sz = -np.sin(a) * y + np.cos(a) * z
         lift = float(level(sz)) - sz

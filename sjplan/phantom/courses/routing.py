@@ -89,28 +89,57 @@ def routed(pelvis: Pelvis, courses: Sequence[Course], earlier: Mapping[str, Tube
     earlier : mapping of str to Tube
         Tubes in LPS mm that are there already.
     """
-    paths = [course.sampled() for course in courses]
-    count = [len(points) for points, _ in paths]
+    led = [course.sampled() for course in courses]
+    lines = _pushed(pelvis, courses, earlier, led, ROUNDS, smooth=True)
+    # Where a line was pushed apart, a chord could cut a corner of bone: points are spread evenly again.
+    led = [_even(line, radii) for line, (_, radii) in zip(lines, led, strict=True)]
+    lines = _pushed(pelvis, courses, earlier, led, LAST_ROUNDS, smooth=False)
+    return {
+        course.name: Tube(line, _squeezed(pelvis, line, radii))
+        for course, line, (_, radii) in zip(courses, lines, led, strict=True)
+    }
+
+
+def _pushed(
+    pelvis: Pelvis,
+    courses: Sequence[Course],
+    earlier: Mapping[str, Tube],
+    led: Sequence[tuple[Array, Array]],
+    rounds: int,
+    *,
+    smooth: bool,
+) -> list[Array]:
+    """Points of every line pushed off bones and earlier tubes, round by round."""
+    count = [len(points) for points, _ in led]
     cut = np.cumsum(count)[:-1]
-    start = np.concatenate([points for points, _ in paths])
-    radius = np.concatenate([radii for _, radii in paths])
-    wanted = radius + np.repeat([course.clearance_mm for course in courses], count)
+    start = np.concatenate([points for points, _ in led])
+    wanted = np.concatenate([radii for _, radii in led]) + np.repeat([c.clearance_mm for c in courses], count)
     groups: list[tuple[Distance, Array]] = [(_of_bone(pelvis, bone), np.ones(len(start), dtype=bool)) for bone in BONES]
     for name in sorted({other for course in courses for other in course.others}):
         mine = np.repeat([name in course.others for course in courses], count)
         groups.append((earlier[name].distance_mm, mine))
     moved = np.zeros_like(start)
-    for n in range(ROUNDS + LAST_ROUNDS):
+    for _ in range(rounds):
         pushed = moved + _push(start + moved, wanted, groups)
-        if n < ROUNDS:
+        if smooth:
             pushed = np.concatenate([_smoothed(part) for part in np.split(pushed, cut)])
         elif np.allclose(pushed, moved, atol=1e-9):
             break
         moved = pushed
-    lines = np.split(start + moved, cut)
-    room = np.min([_of_bone(pelvis, bone)(start + moved) for bone in BONES], axis=0)
-    squeezed = np.split(np.maximum(np.minimum(radius, room), THINNEST * radius), cut)
-    return {course.name: Tube(line, radii) for course, line, radii in zip(courses, lines, squeezed, strict=True)}
+    return np.split(start + moved, cut)
+
+
+def _even(line: Array, radii: Array) -> tuple[Array, Array]:
+    """Points and radii every `STEP_MM` along a line."""
+    arc = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
+    at = np.linspace(0.0, arc[-1], int(np.ceil(arc[-1] / STEP_MM)) + 1)
+    return np.stack([np.interp(at, arc, line[:, k]) for k in range(3)], axis=1), np.interp(at, arc, radii)
+
+
+def _squeezed(pelvis: Pelvis, line: Array, radii: Array) -> Array:
+    """Radii no larger than the room between bones, but for what a tube keeps in any case."""
+    room = np.min([_of_bone(pelvis, bone)(line) for bone in BONES], axis=0)
+    return np.asarray(np.maximum(np.minimum(radii, room), THINNEST * radii))
 
 
 def _of_bone(pelvis: Pelvis, bone: str) -> Distance:

@@ -53,10 +53,11 @@ def test_tubes_keep_their_radius_off_every_bone(pelvis: Pelvis, tubes: Mapping[s
             assert (pelvis.bone_mm(bone, points) - radius).min() > -SLACK_MM, (name, bone)
 
 
-def test_centrelines_are_smooth_chains(tubes: Mapping[str, Tube]) -> None:
+def test_centrelines_are_smooth_chains(pelvis: Pelvis, tubes: Mapping[str, Tube]) -> None:
     for name, tube in tubes.items():
         steps = np.diff(tube.points_mm, axis=0)
-        assert np.linalg.norm(steps, axis=1).max() < 8.0 * STEP_MM, name
+        jumps = name.startswith("nerve_root_L5") and pelvis.parameters.variants.transitional == "sacralised-l5"
+        assert np.linalg.norm(steps, axis=1).max() < (8.0 if jumps else 3.0) * STEP_MM, name
         assert tube.radius_mm.min() > 0.8, name
 
 
