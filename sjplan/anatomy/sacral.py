@@ -26,6 +26,10 @@ LEAST_NECK_MM2 = 8.0
 LEAST_RADIUS_MM = 1.7
 """A ventral opening narrower than this is no neural foramen left open (smallest S4 necks: 6 mm wide)."""
 
+LEAST_DEPTH_MM = 16.0
+"""Arc below the S1 endplate from which on a tunnel may be a foramen: the first ones lie 28 mm deep and more on sixteen
+real pelves. Above there are only gaps between an articular process and a high ala, 11 to 13 mm deep in one phantom."""
+
 MOUTHS_APART_MM = 5.0
 
 Progress = Callable[[str, float], None]
@@ -78,11 +82,12 @@ def find_sacral_anatomy(bones: Bones, axes: Axes, progress: Progress | None = No
     endplate = find_endplate(pockets.bone, pockets.start, bones.spacing_mm, frame, axis)
     tunnels = find_tunnels(pockets, frame, axis)
     mouths = tuple(find_mouths(pockets, frame, tunnels))
+    _, arc, _ = axis.unroll(endplate.centre[None])
     usable = [
-        _usable(mouth.get("ventral"), tunnel.radius_mm) for mouth, tunnel in zip(mouths, tunnels.tunnels, strict=True)
+        tunnel.arc_mm > float(arc[0]) + LEAST_DEPTH_MM and _usable(mouth.get("ventral"), tunnel.radius_mm)
+        for mouth, tunnel in zip(mouths, tunnels.tunnels, strict=True)
     ]
     weak = [_weak(mouth) for mouth in mouths]
-    _, arc, _ = axis.unroll(endplate.centre[None])
     naming = name_levels(tunnels.tunnels, usable, weak, float(arc[0]))
     _, along, _ = axis.unroll(frame.to(np.argwhere(bones.sacrum)[::11] * bones.spacing_mm))
     sides = {sign: bones.side_of(sign) for sign in (1, -1)}

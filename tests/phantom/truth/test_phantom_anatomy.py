@@ -8,9 +8,10 @@ from sjplan.anatomy.types import Anatomy
 from sjplan.core.errors import AnatomyError
 from sjplan.core.frames import SIDES
 from sjplan.core.structures import LEVELS
-from sjplan.io.presets import read_preset
-from sjplan.phantom.build import build_phantom
+from sjplan.io.presets import draw, read_cohort, read_preset
+from sjplan.phantom.build import build_labels, build_phantom
 from sjplan.phantom.truth.facts import PhantomTruth
+from sjplan.phantom.truth.survey import survey
 from sjplan.views.patient import views_of_anatomy
 from sjplan.xray.carm import carm_rotation, ray_direction
 
@@ -59,3 +60,15 @@ def test_a_closed_foramen_is_refused_by_name_on_its_side_only() -> None:
     with pytest.raises(AnatomyError, match=r"S1.*left|left.*S1"):
         require_plannable(anatomy, "left")
     require_plannable(anatomy, "right")
+
+
+@pytest.mark.slow
+def test_a_gap_beside_a_high_ala_is_no_foramen() -> None:
+    """Mammillary bodies close the gap behind the ala's top to a ring: once it was named S1, and the others one too low."""
+    labels, pelvis = build_labels(draw(read_cohort("adults"), 93), spacing_mm=1.0)
+    anatomy, truth = anatomy_from_labels(labels), survey(pelvis)
+    for side in SIDES:
+        assert anatomy.levels(side) == LEVELS
+        for level in LEVELS:
+            mouth = anatomy.foramen(level, side).ventral.centre_lps_mm
+            assert np.linalg.norm(mouth - truth.foramen(level, side).ventral_mouth_lps_mm) < 6.0
