@@ -21,7 +21,7 @@ from sjplan.phantom.pelvis import Pelvis
 from sjplan.phantom.truth.cubes import Cubes, NamedSurface
 from sjplan.phantom.truth.naming import IliacSurface, SacralSurface
 from sjplan.phantom.truth.octree import Nearest, nearest_named
-from sjplan.phantom.truth.overlap import Depth, depths_mm
+from sjplan.phantom.truth.overlap import LARGEST_ERROR_MM, Depth, depths_mm
 from sjplan.phantom.truth.passage import AxisSpans, axis_spans
 
 TOLERANCE_MM: Final = 0.04
@@ -87,7 +87,11 @@ class TrueSurfaces:
 
 
 def implant_clearance_mm(
-    surfaces: TrueSurfaces, side: Side, trajectory: Trajectory, tolerance_mm: float = TOLERANCE_MM
+    surfaces: TrueSurfaces,
+    side: Side,
+    trajectory: Trajectory,
+    tolerance_mm: float = TOLERANCE_MM,
+    depth_error_mm: float = LARGEST_ERROR_MM,
 ) -> tuple[TrueClearance, ...]:
     """Distance of an implant's true solid and of its envelope to every danger structure of one side.
 
@@ -101,6 +105,8 @@ def implant_clearance_mm(
         The implant.
     tolerance_mm : float
         Width at which the searches stop.
+    depth_error_mm : float
+        Error to which depths of overlaps are refined; a larger one takes less time, and is stated.
 
     Returns
     -------
@@ -115,7 +121,9 @@ def implant_clearance_mm(
         for key, found in nearest_named(surface, cubes, solids, names, tolerance_mm).items():
             if key not in nearest or found.distance_mm < nearest[key].distance_mm:
                 nearest[key] = found
-    depths = [_depths(surfaces, side, trajectory, spans, solid, n, nearest) for n, solid in enumerate(solids)]
+    depths = [
+        _depths(surfaces, side, trajectory, spans, solid, n, nearest, depth_error_mm) for n, solid in enumerate(solids)
+    ]
     out = []
     for name in DANGERS:
         if (0, name) in nearest:
@@ -141,6 +149,7 @@ def _depths(
     solid: Solid,
     number: int,
     nearest: dict[tuple[int, str], Nearest],
+    error_mm: float,
 ) -> dict[str, Depth]:
     """Depths of one solid behind what it cuts, or, of an implant that does not pass, behind anything."""
     cut = [name for (n, name), found in nearest.items() if n == number and found.distance_mm <= 0]
@@ -148,7 +157,7 @@ def _depths(
     if passes and not cut:
         return {}
     inner = _from_the_ilium_on(surfaces, side, trajectory, spans, solid)
-    return {} if inner is None else depths_mm(surfaces.bones(side), inner, cut, not passes)
+    return {} if inner is None else depths_mm(surfaces.bones(side), inner, cut, not passes, error_mm)
 
 
 def _from_the_ilium_on(

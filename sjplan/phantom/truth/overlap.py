@@ -88,7 +88,11 @@ class Depth:
 
 
 def depths_mm(
-    bones: Sequence[tuple[NamedSurface, Cubes]], solid: Solid, cut: Iterable[str], anything: bool
+    bones: Sequence[tuple[NamedSurface, Cubes]],
+    solid: Solid,
+    cut: Iterable[str],
+    anything: bool,
+    error_mm: float = LARGEST_ERROR_MM,
 ) -> dict[str, Depth]:
     """Depth of the solid's deepest point out behind each structure that it cuts.
 
@@ -102,20 +106,22 @@ def depths_mm(
         Structures that the solid cuts.
     anything : bool
         Where it cuts none: whether to give the depth behind the structure that is nearest to its deepest point of all.
+    error_mm : float
+        The surface is sampled finer, if not too often, until a depth is known to this.
     """
     wanted: list[str | None] = list(cut) or ([None] if anything else [])
     found = {}
     if wanted:
         samples = _samples(bones, solid, _farthest_out(bones, solid) + 1.0, None, FIRST_EDGE_MM)
         for name in wanted:
-            depth, nearest = _refined_depth(bones, solid, name, samples)
+            depth, nearest = _refined_depth(bones, solid, name, samples, error_mm)
             if depth.depth_mm > 0:
                 found[nearest] = depth
     return found
 
 
 def _refined_depth(
-    bones: Sequence[tuple[NamedSurface, Cubes]], solid: Solid, own: str | None, samples: Samples
+    bones: Sequence[tuple[NamedSurface, Cubes]], solid: Solid, own: str | None, samples: Samples, error_mm: float
 ) -> tuple[Depth, str]:
     """Depth behind one structure (or any danger), with the surface sampled as finely as the error asks."""
     start = cover(solid, _CELL_MM)
@@ -129,7 +135,7 @@ def _refined_depth(
         best = Depth(depth, _error_mm(samples.gap_mm, depth, farther), at)
         if depth > 0 and own is None:
             name = samples.names[int(samples.name[np.flatnonzero(mask)[samples.tree(mask).query(at)[1]]])]
-        if best.error_mm <= LARGEST_ERROR_MM or not len(cells.centres):
+        if best.error_mm <= error_mm or not len(cells.centres):
             break
         if samples.gap_mm < FIRST_EDGE_MM and (depth > DEEP_MM or len(cells.centres) > MOST_CELLS):
             break

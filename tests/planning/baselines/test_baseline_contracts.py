@@ -25,9 +25,8 @@ class _Searches(PlannerContract):
 class TestGreedy(_Searches):
     @pytest.fixture
     def planner(self) -> Planner:
-        # Implant by implant a coarser raster runs into a corner where it finds no third.
-        finer = {**COARSE, "crossing_step_mm": 2.5, "direction_step_deg": 5.0}
-        return GreedyPlanner(**finer, climb_steps=600, refinements=40)
+        # As it is: implant by implant a coarser raster runs into a corner where it finds no third.
+        return GreedyPlanner()
 
 
 @pytest.mark.slow
