@@ -64,7 +64,7 @@ def test_a_closed_foramen_is_refused_by_name_on_its_side_only() -> None:
 
 @pytest.mark.slow
 def test_a_gap_beside_a_high_ala_is_no_foramen() -> None:
-    """Mammillary bodies close the gap behind the ala's top to a ring: once it was named S1, and the others one too low."""
+    """Mammillary bodies make the gap behind the ala's top a ring: once it was named S1, and all others one too low."""
     labels, pelvis = build_labels(draw(read_cohort("adults"), 93), spacing_mm=1.0)
     anatomy, truth = anatomy_from_labels(labels), survey(pelvis)
     for side in SIDES:
