@@ -129,7 +129,7 @@ def row(data: Path, name: str) -> dict[str, Any]:
         "findings": [f"{f.code}: {f.text}" for f in anatomy.findings],
     }
     if name in reference.VSD:
-        off = anatomy.landmarks["promontory"] - reference.promontory(data, name)
+        off = anatomy.landmarks["promontory"] - reference.observed(data, name, "Promontory")
         result["promontory_error_mm"] = round(float(np.linalg.norm(off)), 1)
         result["surface_errors_mm"] = surface_errors(data, name, anatomy)
     else:

@@ -45,10 +45,12 @@ def _passings(corners: NDArray[np.float64], shape: tuple[int, int, int]) -> NDAr
                     + _turns(i, j, b[0], b[1], c[0], c[1])
                     + _turns(i, j, c[0], c[1], a[0], a[1])
                 )
-                if turn == 0 or area == 0.0:
+                if turn == 0:
                     continue
-                v = ((i - a[0]) * (c[1] - a[1]) - (c[0] - a[0]) * (j - a[1])) / area
-                w = ((b[0] - a[0]) * (j - a[1]) - (i - a[0]) * (b[1] - a[1])) / area
+                # A triangle seen edge-on may count by rounding; to leave it out would open the surface.
+                size = area if area != 0.0 else np.inf
+                v = ((i - a[0]) * (c[1] - a[1]) - (c[0] - a[0]) * (j - a[1])) / size
+                w = ((b[0] - a[0]) * (j - a[1]) - (i - a[0]) * (b[1] - a[1])) / size
                 height = min(max(a[2] + v * (b[2] - a[2]) + w * (c[2] - a[2]), least), most)
                 k = max(int(np.ceil(height)), 0)
                 if k < shape[2]:

@@ -47,10 +47,10 @@ def corridors(data: Path) -> list[Corridor]:
         ]
 
 
-def promontory(data: Path, name: str) -> Array:
-    """Mean of the observers' sacral promontory."""
+def observed(data: Path, name: str, landmark: str) -> Array:
+    """Mean of the observers' landmark whose name holds some words, such as Promontory or Left ASIS."""
     with (data / "vsd_pelvis" / "landmarks_lps_mm.csv").open() as file:
-        row = next(r for r in csv.DictReader(file) if r["subject"] == name and "Promontory" in r["landmark"])
+        row = next(r for r in csv.DictReader(file) if r["subject"] == name and landmark in r["landmark"])
     return np.array([float(row[k]) for k in "xyz"])
 
 

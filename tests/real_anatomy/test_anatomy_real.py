@@ -15,7 +15,7 @@ from anatomy_reference import (
     label_path,
     medial_axis,
     nearest_lumen_mm,
-    promontory,
+    observed,
 )
 from scipy.spatial import cKDTree
 
@@ -49,7 +49,11 @@ def test_vsd(real_data, name):
         require_plannable(anatomy, side)
         _joint_is_plausible(anatomy, side)
     assert not [f for f in anatomy.findings if f.code == "level-doubtful"]
-    assert np.linalg.norm(anatomy.landmarks["promontory"] - promontory(real_data, name)) < 4.5
+    assert np.linalg.norm(anatomy.landmarks["promontory"] - observed(real_data, name, "Promontory")) < 4.5
+    for side in SIDES:
+        # Observers' own points spread by up to 5 mm.
+        asis = observed(real_data, name, f"{side.capitalize()} ASIS")
+        assert np.linalg.norm(anatomy.landmarks[f"asis_{side}"] - asis) < 6.0
     _levels_follow_the_endplate(anatomy)
 
 
