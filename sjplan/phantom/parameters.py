@@ -35,6 +35,7 @@ RANGES: Final = {
     "joint_area_cm2": Range(7.5, 23.0, "SUBCH (15.0 +- 2.4)"),
     "joint_angle_deg": Range(14.0, 39.0, "KULAK (26.6 +- 3.8 at the middle)"),
     "asis_width_mm": Range(180.0, 300.0, "APP (238 +- 20)"),
+    "hip_distance_mm": Range(145.0, 205.0, "JHU (nine pelves: 170 +- 8)"),
     "app_height_mm": Range(62.0, 125.0, "APP (93 +- 10.5)"),
     "iliac_height_mm": Range(110.0, 195.0, "JHU (crest above the hip centre, nine pelves)"),
     "asymmetry_mm": Range(-6.0, 6.0, "default"),
@@ -90,9 +91,10 @@ class PhantomParameters:
         Area of one articular face (SUBCH).
     joint_angle_deg : float
         Angle of the joint to the sagittal plane at its middle; it twists in proportion above and below (KULAK).
-    asis_width_mm, app_height_mm, iliac_height_mm : float
-        Between the anterior superior iliac spines; from the top of the pubis to the line between them (APP); from the
-        hip centres to the top of the crests, along the scanner's axis at a pelvic tilt of 13 degrees.
+    asis_width_mm, hip_distance_mm, app_height_mm, iliac_height_mm : float
+        Between the anterior superior iliac spines (APP); between the hip centres; from the top of the pubis to the line
+        between the spines (APP); from the hip centres to the top of the crests, along the scanner's axis at a pelvic
+        tilt of 13 degrees.
     asymmetry_mm : float
         Half-width of the sacrum at the left joint less that at the right one, before scaling. The foramina of the wider
         side lie a quarter of it lower.
@@ -144,6 +146,7 @@ class PhantomParameters:
     joint_area_cm2: float = 15.5
     joint_angle_deg: float = 26.6
     asis_width_mm: float = 229.0
+    hip_distance_mm: float = 172.0
     app_height_mm: float = 88.5
     iliac_height_mm: float = 140.0
     asymmetry_mm: float = 0.0

@@ -192,6 +192,20 @@ def test_one_wing_may_reach_farther_out_and_the_sacrum_does_not_mind() -> None:
     assert odd.bone_mm("sacrum", p) == pytest.approx(even.bone_mm("sacrum", p), abs=1e-9)
 
 
+def test_hips_apart_as_asked_leave_spines_and_sacrum_where_they_are() -> None:
+    near, far = (Pelvis(PhantomParameters(size=1.1, hip_distance_mm=mm)) for mm in (160.0, 184.0))
+    truths = survey(near), survey(far)
+    for truth, wanted in zip(truths, (160.0, 184.0), strict=True):
+        centres = {side: truth.pelvis.hip[side].form.centre_mm for side in SIDES}
+        heads = truth.pelvis.lps_from_pelvic(np.array([(SIDE_SIGN[s] * x, y, z) for s, (x, y, z) in centres.items()]))
+        assert np.linalg.norm(heads[0] - heads[1]) == pytest.approx(1.1 * wanted, abs=0.01)
+    spines = [np.linalg.norm(t.landmarks["asis_left"] - t.landmarks["asis_right"]) for t in truths]
+    assert spines[0] == pytest.approx(spines[1], abs=1.0)
+    assert truths[0].pelvis.parameters.pelvic_incidence_deg == truths[1].pelvis.parameters.pelvic_incidence_deg
+    p = _cloud(4000, 8)
+    assert far.bone_mm("sacrum", p) == pytest.approx(near.bone_mm("sacrum", p), abs=1e-9)
+
+
 def test_a_closed_foramen_is_solid_bone_and_the_others_stay() -> None:
     truth = survey(Pelvis(PhantomParameters(closed_foramina=("S1_left",))))
     whole = survey(Pelvis(PhantomParameters()))

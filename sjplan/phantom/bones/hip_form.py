@@ -110,7 +110,7 @@ class HipForm:
 
     centre_mm: Point = (86.7, -33.2, -95.6)
     head_radius_mm: float = 22.0
-    socket_radius_mm: float = 25.3
+    socket_radius_mm: float = 24.2
     outline: tuple[Point, ...] = _OUTLINE
     blade: tuple[tuple[float, float, float, float, float], ...] = _BLADE
     limbs: tuple[Limb, ...] = _LIMBS

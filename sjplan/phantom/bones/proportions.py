@@ -35,6 +35,7 @@ REFERENCE: Final = {
     "ala_depth_mm": 30.2,
     "joint_angle_deg": 26.6,
     "asis_width_mm": 214.7,
+    "hip_distance_mm": 173.4,
     "app_height_mm": 75.0,
     "iliac_height_mm": 131.3,
 }
@@ -218,12 +219,14 @@ def _hip(p: PhantomParameters, side: str, form: HipForm, change: dict[str, float
     lower = p.app_height_mm / REFERENCE["app_height_mm"]
     shaft = (PIVOT_Z_MM - HIP_Z_MM) * lower
     upper = (p.iliac_height_mm - shaft) / (REFERENCE["iliac_height_mm"] - (PIVOT_Z_MM - HIP_Z_MM))
-    broad = (p.asis_width_mm + SIDE_SIGN[side] * p.wing_asymmetry_mm) / REFERENCE["asis_width_mm"]
+    farther = SIDE_SIGN[side] * p.wing_asymmetry_mm / REFERENCE["asis_width_mm"]
+    at_asis = p.asis_width_mm / REFERENCE["asis_width_mm"] + farther
+    at_hip = p.hip_distance_mm / REFERENCE["hip_distance_mm"] + 0.5 * farther
     wider = change["sacral_width_mm"] / 2.0
 
     def moved(x: float, y: float, z: float, weight: float) -> tuple[float, float, float]:
         free = 1.0 - weight
-        share = float(np.interp(z, (HIP_Z_MM, PIVOT_Z_MM), (1.0 + 0.5 * (broad - 1.0), broad)))
+        share = float(np.interp(z, (HIP_Z_MM, PIVOT_Z_MM), (at_hip, at_asis)))
         up = PIVOT_Z_MM + (max(z, PUBIS_Z_MM) - PIVOT_Z_MM) * (upper if z > PIVOT_Z_MM else lower)
         up += min(z - PUBIS_Z_MM, 0.0)
         a = np.deg2rad(REFERENCE_SLOPE_DEG)

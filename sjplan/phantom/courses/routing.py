@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from scipy.interpolate import PchipInterpolator
+from scipy.ndimage import minimum_filter1d
 
 from sjplan.core.arrays import Array
 from sjplan.core.frames import SIDE_SIGN
@@ -40,6 +41,9 @@ BONES: Final = ("sacrum", "hip_left", "hip_right", "vertebrae_L5", "vertebrae_L4
 
 THINNEST: Final = 0.5
 """Least share of its radius that a tube keeps where bones leave it no more room (default)."""
+
+ROOM_PER_STEP: Final = 4
+"""Places of each step at which that room is looked at."""
 
 Distance = Callable[[Array], Array]
 
@@ -137,9 +141,13 @@ def _even(line: Array, radii: Array) -> tuple[Array, Array]:
 
 
 def _squeezed(pelvis: Pelvis, line: Array, radii: Array) -> Array:
-    """Radii no larger than the room between bones, but for what a tube keeps in any case."""
-    room = np.min([_of_bone(pelvis, bone)(line) for bone in BONES], axis=0)
-    return np.asarray(np.maximum(np.minimum(radii, room), THINNEST * radii))
+    """Radii no larger than the room between bones along both steps beside a point, but for what a tube keeps anyway."""
+    shares = np.linspace(0.0, 1.0, ROOM_PER_STEP, endpoint=False)
+    between = line[:-1, None] + shares[:, None] * np.diff(line, axis=0)[:, None]
+    fine = np.concatenate([between.reshape(-1, 3), line[-1:]])
+    room = np.min([_of_bone(pelvis, bone)(fine) for bone in BONES], axis=0)
+    beside = minimum_filter1d(room, 2 * ROOM_PER_STEP + 1, mode="nearest")[::ROOM_PER_STEP]
+    return np.asarray(np.maximum(np.minimum(radii, beside), THINNEST * radii))
 
 
 def _of_bone(pelvis: Pelvis, bone: str) -> Distance:
