@@ -1,0 +1,1 @@
+"""Rehearsal: an operation step by step, without a window."""

@@ -1,0 +1,164 @@
+"""One operation from start to end: the same case, seed and actions always give the same states, images and log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import numpy as np
+
+import sjplan
+from sjplan.core.errors import InputError
+from sjplan.training.actions import Action, Shoot, as_dict, checked, from_dict
+from sjplan.training.moves import Refused, applied, metal, pose
+from sjplan.training.pin import Feel
+from sjplan.training.state import State
+from sjplan.training.theatre import Theatre
+from sjplan.xray.types import Radiograph
+
+SCHEMA: Final = "sjplan.session/1"
+_MOVE_STREAM, _IMAGE_STREAM = 0, 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Observation:
+    """What a trainee perceives of one step.
+
+    Parameters
+    ----------
+    refused : str or None
+        Why the action could not be done; nothing has changed then.
+    image : Radiograph or None
+        Of a shot, where images are on.
+    feel : Feel or None
+        Of a pin that was moved.
+    said : mapping
+        What was read off.
+    """
+
+    refused: str | None = None
+    image: Radiograph | None = None
+    feel: Feel | None = None
+    said: Mapping[str, Any] | None = None
+
+
+class Session:
+    """A rehearsal without a window.
+
+    Every step has random numbers of its own, from the seed and the step's number: a replay is the same to the bit, and
+    does not depend on whether images are drawn.
+
+    Parameters
+    ----------
+    theatre : Theatre
+        Patient and tools.
+    seed : int
+        Of skids, drags and noise.
+    images : bool
+        Whether shots are drawn; dose and states are the same without.
+    pixels : int
+        Rows and columns of an image.
+    """
+
+    def __init__(self, theatre: Theatre, seed: int = 0, *, images: bool = True, pixels: int = 512) -> None:
+        self.theatre, self.images, self.pixels = theatre, images, pixels
+        self.reset(seed)
+
+    def reset(self, seed: int) -> None:
+        """Begin anew."""
+        if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
+            raise InputError("seed", found=repr(seed), wanted="a whole number from 0")
+        self.seed, self.state = seed, State()
+        self.events: list[dict[str, Any]] = []
+
+    @property
+    def header(self) -> dict[str, Any]:
+        """First line of the log: what the events belong to."""
+        return {
+            "schema": SCHEMA,
+            "case": self.theatre.name,
+            "sha256": dict(self.theatre.sha256),
+            "device": self.theatre.maker.device.id,
+            "seed": self.seed,
+            "sjplan": sjplan.__version__,
+            "not_for_clinical_use": True,
+        }
+
+    def step(self, action: Action) -> Observation:
+        """Do one action, and log it.
+
+        Raises
+        ------
+        SjplanError
+            For values that no action has; what cannot be done now is no error but an observation.
+        """
+        action = checked(action)
+        number = len(self.events)
+        try:
+            effect = applied(self.theatre, self.state, action, self._rng(number, _MOVE_STREAM))
+        except Refused as reason:
+            self._log(action, refused=str(reason))
+            return Observation(refused=str(reason))
+        self.state = effect.state
+        self._log(
+            action,
+            feel=None if effect.feel is None else asdict(effect.feel),
+            said=dict(effect.said),
+            hidden=[dict(event) for event in effect.hidden],
+        )
+        image = self.image(number) if self.images and isinstance(action, Shoot) else None
+        return Observation(None, image, effect.feel, effect.said)
+
+    def image(self, number: int | None = None) -> Radiograph:
+        """The radiograph of the present state, with the noise of one step (the last one if not given)."""
+        number = max(len(self.events) - 1, 0) if number is None else number
+        implants, pins = metal(self.state)
+        shot = from_dict(self.events[number]["action"]) if self.events else Shoot()
+        mode = shot.mode if isinstance(shot, Shoot) else Shoot().mode
+        rng = self._rng(number, _IMAGE_STREAM)
+        return self.theatre.radiograph(pose(self.theatre, self.state.arm), implants, pins, mode, rng, self.pixels)
+
+    def _rng(self, number: int, stream: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, number, stream])
+
+    def _log(self, action: Action, **what: Any) -> None:
+        happened = {name: value for name, value in what.items() if value}
+        self.events.append(
+            {
+                "n": len(self.events),
+                "action": as_dict(action),
+                **happened,
+                "seconds": self.state.seconds,
+                "state": self.state.fingerprint,
+            }
+        )
+
+
+def replayed(theatre: Theatre, header: Mapping[str, Any], events: Iterable[Mapping[str, Any]]) -> Session:
+    """A session brought by its log to where it stood.
+
+    Raises
+    ------
+    InputError
+        If the log is of another schema, case or device, or an event does not come out as it is written.
+    """
+    if header.get("schema") != SCHEMA:
+        raise InputError("session log", found=f"schema {header.get('schema')!r}", wanted=SCHEMA)
+    session = Session(theatre, header.get("seed", -1), images=False)
+    for name in ("case", "sha256", "device"):
+        if header.get(name) != session.header[name]:
+            found, wanted = (repr(h.get(name)) for h in (header, session.header))
+            raise InputError(f"session log {name}", found=found, wanted=wanted, fix="open the case that it is of")
+    for event in events:
+        session.step(from_dict(event["action"]))
+        again = session.events[-1]
+        if again != dict(event):
+            changed = sorted(k for k in {*again, *event} if again.get(k) != event.get(k))
+            raise InputError(
+                f"session log event {event.get('n')}",
+                found=f"other {', '.join(changed)} on replay",
+                wanted="the same to the last bit",
+                fix="replay with the version and machine that wrote it",
+            )
+    return session
