@@ -1,7 +1,7 @@
 """Judge implants on labels of a cohort's phantoms, and compare with the analytic truth.
 
-    python scripts/validate_phantom_truth.py [--cohort adults] [--count 200] [--spacing 1.0] [--poses 3] [--workers 1]
-                                             [--out FILE] [--fresh]
+    python scripts/validate_phantom_truth.py [--cohort adults] [--count 200] [--spacing 1.0] [--poses 3] [--one-side]
+                                             [--workers 1] [--out FILE] [--fresh]
 
 Rows go to docs/results/phantom_truth.json, or without implants to docs/results/phantom_anatomy.json;
 scripts/tabulate_phantoms.py renders the tables.
@@ -202,7 +202,7 @@ def found_in(anatomy: Anatomy, truth: PhantomTruth) -> dict[str, Any]:
     }
 
 
-def member(cohort: str, index: int, spacing_mm: float, poses: int) -> dict[str, Any]:
+def member(cohort: str, index: int, spacing_mm: float, poses: int, both: bool = True) -> dict[str, Any]:
     """The row of one member of the cohort; what went wrong is a row as well."""
     key, started = f"{cohort} {index}", time.perf_counter()
     try:
@@ -212,7 +212,8 @@ def member(cohort: str, index: int, spacing_mm: float, poses: int) -> dict[str, 
         own, catalogue, limits = TrueSurfaces(pelvis), read_implants(), read_limits()
         models = [catalogue[name] for name in MODELS]
         implants = []
-        for side in (check_side(s) for s in SIDES if s in anatomy.joints and poses):
+        asked = SIDES if both else (SIDES[index % 2],)
+        for side in (check_side(s) for s in asked if s in anatomy.joints and poses):
             labels = measuring_surfaces(anatomy, side)
             placed = random_implants(anatomy, side, models, index, poses)
             sampled = distances(own.bones(side), labels, [implant_solid(implant) for implant in placed])
@@ -289,6 +290,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--spacing", type=float, default=1.0, help="voxel edge in mm")
     parser.add_argument("--poses", type=int, default=3, help="implants a side; 0 asks the anatomy alone")
+    parser.add_argument("--one-side", action="store_true", help="left and right in turn from member to member")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--fresh", action="store_true")
@@ -301,6 +303,7 @@ def main() -> None:
     if chosen.poses:
         settings |= {
             "poses": chosen.poses,
+            "sides": "in turn" if chosen.one_side else "both",
             "models": list(MODELS),
             "name_mm": NAME_MM,
             "sample_mm": SAMPLE_MM,
@@ -311,7 +314,10 @@ def main() -> None:
     wanted = [index for index in range(chosen.count) if f"{chosen.cohort} {index}" not in rows]
     os.environ |= dict.fromkeys(("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     with ProcessPoolExecutor(chosen.workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        runs = [pool.submit(member, chosen.cohort, index, chosen.spacing, chosen.poses) for index in wanted]
+        runs = [
+            pool.submit(member, chosen.cohort, index, chosen.spacing, chosen.poses, not chosen.one_side)
+            for index in wanted
+        ]
         for run in as_completed(runs):
             row = run.result()
             rows[row["run"]] = row

@@ -224,7 +224,8 @@ def _withdraw_pin(theatre: Theatre, state: State, action: act.WithdrawPin, rng: 
     if pin.depth_mm == 0.0:
         drilled = 0.0 if state.passage is None else state.passage.drilled_mm
         given_up = ({"event": "path-given-up", "mm": round(drilled, 1)},) if drilled else ()
-        out = replace(state, pin=None, passage=None, reached_bone=False, runs_out=0)
+        again = state.redirections + state.reached_bone
+        out = replace(state, pin=None, passage=None, reached_bone=False, runs_out=0, redirections=again)
         return Effect(out, hidden=given_up)
     if state.passage is not None:
         raise Refused("a path is drilled over this pin: take it out all the way, or leave it")

@@ -74,7 +74,7 @@ class State:
     seconds, fluoroscopy_s, dose_area_ugy_m2 : float
         Time and dose that have passed.
     shots, redirections, perforations : int
-        Counted.
+        Counted; a pin that touched bone and was taken out again without an implant is a redirection too.
     finished : bool
         Nothing can be done any more.
     """

@@ -40,6 +40,10 @@ FIRST_EDGE_MM: Final = 0.5
 _ROUNDS: Final = 4
 """Edge of the cubes that hold one point of the surface each, and how often they are made smaller at most."""
 
+FAR_OUT_MM: Final = 8.0
+"""Where a solid reaches farther out, all that may be nearest to it is sampled half as densely at first: the error falls
+with the depth, and there is more to sample."""
+
 DEEP_MM: Final = 3.0
 MOST_CELLS: Final = 120
 """Where the depth is larger (mm), or more cells are left, the surface is not sampled a third time: that would take
@@ -112,7 +116,9 @@ def depths_mm(
     wanted: list[str | None] = list(cut) or ([None] if anything else [])
     found = {}
     if wanted:
-        samples = _samples(bones, solid, _farthest_out(bones, solid) + 1.0, None, FIRST_EDGE_MM)
+        out = _farthest_out(bones, solid)
+        edge = FIRST_EDGE_MM if out <= FAR_OUT_MM else 2.0 * FIRST_EDGE_MM
+        samples = _samples(bones, solid, out + 1.0, None, edge)
         for name in wanted:
             depth, nearest = _refined_depth(bones, solid, name, samples, error_mm)
             if depth.depth_mm > 0:
