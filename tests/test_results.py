@@ -55,6 +55,11 @@ def test_the_cohort_of_phantoms_is_in_the_results() -> None:
         assert len({row["run"] for row in rows}) == count
 
 
+def test_the_page_on_training_agrees_with_its_results() -> None:
+    done = run("tabulate_training.py", "--check")
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_page_on_corridors_agrees_with_its_results() -> None:
     done = run("tabulate_corridors.py", "--check")
     assert done.returncode == 0, done.stderr

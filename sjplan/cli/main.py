@@ -24,6 +24,8 @@ from sjplan.cli.lists import implants, planners
 from sjplan.cli.output import error_line, print_failure
 from sjplan.cli.phantom import app as phantom
 from sjplan.cli.plan import plan
+from sjplan.cli.sessions import app as sessions
+from sjplan.cli.simulate_trainees import simulate_trainees
 from sjplan.cli.views import views
 from sjplan.core.errors import SjplanError
 
@@ -37,7 +39,10 @@ app = App(
     version=__version__,
     suppress_keyboard_interrupt=False,
 )
-for _command in (demo, plan, evaluate, fluoro, views, corridors, phantom, export, implants, planners, doctor):
+for _command in (
+    *(demo, plan, evaluate, fluoro, views, corridors, phantom, export, sessions, simulate_trainees),
+    *(implants, planners, doctor),
+):
     app.command(_command)
 
 

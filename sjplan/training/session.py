@@ -130,6 +130,8 @@ class Session:
                 "action": as_dict(action),
                 **happened,
                 "seconds": self.state.seconds,
+                "fluoroscopy_s": self.state.fluoroscopy_s,
+                "dose_area_ugy_m2": self.state.dose_area_ugy_m2,
                 "state": self.state.fingerprint,
             }
         )

@@ -154,7 +154,14 @@ class Theatre:
         return name, found[name]
 
 
-def open_theatre(name: str, case: Case, *, device: str = "flat-panel", anatomy: Anatomy | None = None) -> Theatre:
+def open_theatre(
+    name: str,
+    case: Case,
+    *,
+    device: str = "flat-panel",
+    anatomy: Anatomy | None = None,
+    models: Mapping[str, ImplantModel] | None = None,
+) -> Theatre:
     """The operating room for a case: the shipped implants, limits and C-arms.
 
     Parameters
@@ -167,6 +174,8 @@ def open_theatre(name: str, case: Case, *, device: str = "flat-panel", anatomy: 
         Id of the C-arm.
     anatomy : Anatomy, optional
         Of the labels, where it is known already.
+    models : mapping of id to ImplantModel, optional
+        On the shelf, in place of the shipped ones.
 
     Raises
     ------
@@ -186,7 +195,7 @@ def open_theatre(name: str, case: Case, *, device: str = "flat-panel", anatomy: 
         ct=case.ct,
         labels=labels,
         anatomy=anatomy or anatomy_from_labels(labels),
-        models=read_implants(),
+        models=models or read_implants(),
         limits=read_limits(),
         maker=FrameMaker(read_physics(), carms[device]),
     )

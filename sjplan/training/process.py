@@ -1,0 +1,101 @@
+"""How an operation went, from its log: which views were true, and whether a pin was seen before it was drilled over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+from sjplan.training.moves import pose
+from sjplan.training.state import Arm
+from sjplan.training.theatre import Theatre
+from sjplan.views.landmarks import landmark_lines
+from sjplan.views.quality import INLET_MM, OUTLET_MM, inlet_offset_mm, lateral_quality, outlet_offset_mm
+from sjplan.views.true_lateral import DENSITY_MM, NOTCH_MM
+
+LATERAL_FROM_DEG: Final = 45.0
+STEEP_FROM_DEG: Final = 12.0
+"""A shot from farther round than this is meant as a lateral; one tilted more to feet or head as an inlet or outlet."""
+
+TRUE_TIMES: Final = 2.0
+"""A trainee's view passes within so many times what a true one keeps (default)."""
+
+
+def meant(arm: Arm) -> str:
+    """What a shot is meant to be: lateral, inlet, outlet, or ap.
+
+    Examples
+    --------
+    >>> meant(Arm(orbital_deg=88.0)), meant(Arm(tilt_deg=-25.0)), meant(Arm())
+    ('lateral', 'inlet', 'ap')
+    """
+    if abs(arm.orbital_deg) > LATERAL_FROM_DEG:
+        return "lateral"
+    if abs(arm.tilt_deg) < STEEP_FROM_DEG:
+        return "ap"
+    return "outlet" if arm.tilt_deg > 0 else "inlet"
+
+
+class Looks:
+    """Judges views of one patient; what lines there are is found once."""
+
+    def __init__(self, theatre: Theatre) -> None:
+        self.theatre, self._lines = theatre, landmark_lines(theatre.anatomy)
+
+    def true(self, arm: Arm) -> bool | None:
+        """Whether a view is true by its landmarks; None where it is no named view, or the landmarks are not there."""
+        kind, carm = meant(arm), pose(self.theatre, arm)
+        if kind == "ap":
+            return None
+        if kind == "lateral":
+            found = lateral_quality(self.theatre.anatomy.frame, self._lines, carm, parallel=True)
+            if found is None:
+                return None
+            return found.notch_mm <= TRUE_TIMES * NOTCH_MM and found.density_mm <= TRUE_TIMES * DENSITY_MM
+        measure, limit = (inlet_offset_mm, INLET_MM) if kind == "inlet" else (outlet_offset_mm, OUTLET_MM)
+        off = measure(self.theatre.anatomy, carm)
+        return None if off is None else off <= TRUE_TIMES * limit
+
+
+def views_true_share(theatre: Theatre, events: Iterable[Mapping[str, Any]]) -> float | None:
+    """Share of a log's shots in a named view that were true; None where there was none."""
+    looks, found = Looks(theatre), []
+    judged = lru_cache(maxsize=None)(looks.true)
+    for arm, event in _with_arm(events):
+        if event["action"]["do"] == "shoot" and "refused" not in event:
+            true = judged(arm)
+            found += [] if true is None else [true]
+    return sum(found) / len(found) if found else None
+
+
+def checked_share(events: Iterable[Mapping[str, Any]]) -> float | None:
+    """Share of drilled pins that an inlet and an outlet showed on their way in; None where none was drilled."""
+    seen: set[str] = set()
+    checked, drilling = [], False
+    for arm, event in _with_arm(events):
+        do = event["action"]["do"]
+        if "refused" in event:
+            continue
+        if do == "shoot":
+            seen.add(meant(arm))
+        elif do == "drill" and not drilling:
+            checked.append({"inlet", "outlet"} <= seen)
+            drilling = True
+        elif do in ("place-pin", "place-parallel", "tilt-pin"):
+            # Looks while it is driven count: nobody takes both views after every blow.
+            seen, drilling = set(), False
+    return sum(checked) / len(checked) if checked else None
+
+
+def _with_arm(events: Iterable[Mapping[str, Any]]) -> Iterable[tuple[Arm, Mapping[str, Any]]]:
+    arm = Arm()
+    for event in events:
+        action = event["action"]
+        if action["do"] == "move-arm" and "refused" not in event:
+            arm = Arm(**{name: action[name] for name in Arm.__slots__})
+        yield arm, event
+
+
+def counted(events: Iterable[Mapping[str, Any]], *names: str) -> int:
+    """How many hidden events of these names a log holds."""
+    return sum(hidden["event"] in names for event in events for hidden in event.get("hidden", ()))

@@ -1,0 +1,167 @@
+"""The history: every acknowledged event is there, sessions go on where they ended, and other files are left alone."""
+
+import json
+import os
+import signal
+import sqlite3
+import time
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sjplan.core.errors import InputError
+from sjplan.core.plan import Plan
+from sjplan.io.scoring import read_scoring
+from sjplan.planning.protocol import Budget
+from sjplan.planning.raster import RasterPlanner
+from sjplan.testing.problems import phantom_problem
+from sjplan.training import actions as act
+from sjplan.training.history import History, audit_row
+from sjplan.training.score import score
+from sjplan.training.session import Session
+from sjplan.training.theatre import Theatre
+from sjplan.training.trainees import operate, trainee
+
+MOVES = (
+    act.MoveArm(tilt_deg=20.0),
+    act.PlacePin("left", 20.0, -20.0, 5.0, 5.0),
+    act.PushPin(120.0),
+    act.TapPin(2, 1.0),
+    act.MeasureDepth(),
+    act.WithdrawPin(300.0),
+)
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> History:
+    return History(tmp_path / "new" / "history.sqlite")
+
+
+def test_a_session_goes_on_at_its_last_event_after_the_file_was_closed(theatre: Theatre, history: History) -> None:
+    whole = Session(theatre, 5, images=False)
+    recorded = history.begin("A. Trainee", Session(theatre, 5, images=False), exercise="one-pin")
+    for n, move in enumerate(MOVES):
+        whole.step(move)
+        if n == 3:
+            history.close()
+            history = History(history.path)
+            recorded = history.resume(recorded.id, theatre, images=False)
+        recorded.step(move)
+    assert history.log(recorded.id) == (whole.header, whole.events)
+    (entry,) = history.entries()
+    assert (entry.user, entry.exercise, entry.case) == ("A. Trainee", "one-pin", "contract phantom")
+    assert (entry.events, entry.ended, entry.rating) == (len(MOVES), "", None)
+
+
+def test_scores_and_audit_fields_are_those_of_the_operation(theatre: Theatre, history: History) -> None:
+    found = RasterPlanner().plan(phantom_problem(), rng=np.random.default_rng(0), budget=Budget(seconds=60.0))
+    assert found.plan is not None
+    plan: Plan = found.plan
+    played = operate(Session(theatre, 2, images=False), trainee("expert"), plan, 2)
+    recorded = history.begin(
+        "7", Session(theatre, 2, images=False), indication="degenerative", sitting="staged", revision=True
+    )
+    for event in played.events:
+        recorded.step(act.from_dict(event["action"]))
+    sheet = score(recorded.session, read_scoring(), {plan.side: plan})
+    recorded.finish(sheet)
+    (entry,) = history.entries("7")
+    assert history.entries("8") == []
+    assert entry.ended >= entry.begun
+    assert entry.rating == sheet.rating
+    row, state = audit_row(history, entry), played.state
+    assert (row["indication"], row["sitting"], row["revision"]) == ("degenerative", "staged", True)
+    assert row["side"] == plan.side
+    assert row["devices"].split() == [i.trajectory.model.id for i in state.implants]
+    lengths = [f"{i.trajectory.length_mm:g}" for i in state.implants]
+    assert row["sizes_mm"].split() == lengths
+    assert row["shots"] == state.shots
+    assert row["fluoroscopy_s"] == pytest.approx(state.fluoroscopy_s, abs=0.01)
+    assert row["dose_area_ugy_m2"] == pytest.approx(state.dose_area_ugy_m2, abs=0.001)
+    kept = history.sheet(entry.id)
+    assert kept is not None
+    assert kept["grades"] == dict(sheet.grades)
+    assert {s["complication"] for s in kept["signs"]} == set(read_scoring().complications)
+    assert row["complications"].split() == [s.complication for s in sheet.signs if s.signs]
+
+
+def test_two_windows_on_one_session_do_not_mix(theatre: Theatre, history: History) -> None:
+    one = history.begin("x", Session(theatre, 5, images=False))
+    one.step(MOVES[0])
+    other = History(history.path).resume(one.id, theatre, images=False)
+    other.step(MOVES[1])
+    with pytest.raises(InputError, match="event 1 recorded already; wanted one writer"):
+        one.step(MOVES[2])
+    assert [e["action"]["do"] for e in history.log(one.id)[1]] == ["move-arm", "place-pin"]
+    assert history.resume(one.id, theatre, images=False).session.events == other.session.events
+
+
+@pytest.mark.parametrize(
+    ("words", "wrong"),
+    [
+        ({"user": ""}, "a name or code of 1 to 60"),
+        ({"user": "x" * 61}, "a name or code of 1 to 60"),
+        ({"user": "a'; DROP TABLE users --"}, "a name or code of 1 to 60"),
+        ({"user": "a", "sitting": "later"}, "one-sitting or staged"),
+    ],
+)
+def test_what_no_session_is_gets_one_line(theatre: Theatre, history: History, words: dict, wrong: str) -> None:
+    user = words.pop("user")
+    with pytest.raises(InputError, match=wrong):
+        history.begin(user, Session(theatre, 1, images=False), **words)
+    assert history.entries() == []
+    with pytest.raises(InputError, match="the id of a session"):
+        history.log("nobody")
+
+
+def test_other_files_are_left_as_they_are(tmp_path: Path) -> None:
+    text, other, newer = (tmp_path / name for name in ("text.sqlite", "other.sqlite", "newer.sqlite"))
+    text.write_text("not a database, and long enough that SQLite looks at its header twice " * 40, encoding="utf-8")
+    with sqlite3.connect(other) as db:
+        db.execute("CREATE TABLE mine (a INTEGER)")
+    History(newer).close()
+    with sqlite3.connect(newer) as db:
+        db.execute("PRAGMA user_version = 99")
+    for path, says in ((text, "not a database"), (other, "another program"), (newer, "version 99 of a newer sjplan")):
+        before = path.read_bytes()
+        with pytest.raises(InputError, match=says):
+            History(path)
+        assert path.read_bytes() == before
+
+
+def _play(theatre: Theatre, path: Path, acknowledged: Path) -> None:
+    recorded = History(path).begin("x", Session(theatre, 9, images=False))
+    handle = os.open(acknowledged, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    while True:
+        for move in MOVES:
+            recorded.step(move)
+            os.write(handle, b".")
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_no_acknowledged_event_is_lost(theatre: Theatre, tmp_path: Path) -> None:
+    """Twenty processes, one after another, on the same file."""
+    rng, path = np.random.default_rng(1), tmp_path / "history.sqlite"
+    warm = Session(theatre, 9, images=False)
+    for move in MOVES:
+        warm.step(move)
+    for n in range(20):
+        acknowledged = tmp_path / f"{n}.ack"
+        child = get_context("fork").Process(target=_play, args=(theatre, path, acknowledged))
+        child.start()
+        while not acknowledged.exists():
+            time.sleep(0.001)
+        time.sleep(float(rng.uniform(0.0, 0.15)))
+        assert child.pid is not None
+        os.kill(child.pid, signal.SIGKILL)
+        child.join()
+        done = acknowledged.stat().st_size
+        with History(path) as history:
+            assert len(history.entries()) == n + 1
+            entry = history.entries()[-1]
+            assert done <= entry.events <= done + 1
+            again = history.resume(entry.id, theatre, images=False)
+            again.step(MOVES[0])
+            assert json.dumps(again.session.events[-1])
