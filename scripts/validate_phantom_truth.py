@@ -3,8 +3,8 @@
     python scripts/validate_phantom_truth.py [--cohort adults] [--count 200] [--spacing 1.0] [--poses 3] [--one-side]
                                              [--workers 1] [--out FILE] [--fresh]
 
-Rows go to docs/results/phantom_truth.json, or without implants to docs/results/phantom_anatomy.json;
-scripts/tabulate_phantoms.py renders the tables.
+Rows go to docs/results/phantom_truth.json, or without implants to docs/results/phantom_anatomy.json; with --anatomy-out
+FILE what was found in the labels goes there too. scripts/tabulate_phantoms.py renders the tables.
 
 Each member's labels go through the anatomy as a patient's would. What must be found (eight foramina, canal, both
 joints, landmarks) is counted. Then random plausible implants on both sides are measured twice: by the judge on the
@@ -293,6 +293,7 @@ def main() -> None:
     parser.add_argument("--one-side", action="store_true", help="left and right in turn from member to member")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--anatomy-out", type=Path)
     parser.add_argument("--fresh", action="store_true")
     chosen = parser.parse_args()
     chosen.out = chosen.out or Path(f"docs/results/phantom_{'truth' if chosen.poses else 'anatomy'}.json")
@@ -325,6 +326,9 @@ def main() -> None:
             write_rows(chosen.out, ordered, seed=SEED, settings=settings)
             print(row["run"], row.get("failed", f"{row.get('seconds')} s"), flush=True)
     ordered = sorted(rows.values(), key=lambda r: int(r["run"].split()[-1]))[: chosen.count]
+    if chosen.anatomy_out is not None:
+        found = [row | {"implants": []} for row in ordered]
+        write_rows(chosen.anatomy_out, found, seed=SEED, settings={k: settings[k] for k in ("cohort", "spacing_mm")})
     print(summary(ordered))
     sys.exit(1 if any(failures(row) for row in ordered) else 0)
 

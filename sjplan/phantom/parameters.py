@@ -146,7 +146,7 @@ class PhantomParameters:
     joint_area_cm2: float = 15.5
     joint_angle_deg: float = 26.6
     asis_width_mm: float = 229.0
-    hip_distance_mm: float = 172.0
+    hip_distance_mm: float = 179.0
     app_height_mm: float = 88.5
     iliac_height_mm: float = 140.0
     asymmetry_mm: float = 0.0

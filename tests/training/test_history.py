@@ -142,12 +142,12 @@ def _play(theatre: Theatre, path: Path, acknowledged: Path) -> None:
 
 @pytest.mark.slow
 def test_killed_at_random_moments_no_acknowledged_event_is_lost(theatre: Theatre, tmp_path: Path) -> None:
-    """Twenty processes, one after another, on the same file."""
+    """Ten processes, one after another, on the same file."""
     rng, path = np.random.default_rng(1), tmp_path / "history.sqlite"
     warm = Session(theatre, 9, images=False)
     for move in MOVES:
         warm.step(move)
-    for n in range(20):
+    for n in range(10):
         acknowledged = tmp_path / f"{n}.ack"
         child = get_context("fork").Process(target=_play, args=(theatre, path, acknowledged))
         child.start()

@@ -28,7 +28,7 @@ from sjplan.training.pin import BROKEN_DEG, PIN_LENGTH_MM, held
 from sjplan.training.session import Session, replayed
 from sjplan.training.theatre import open_theatre
 
-SEQUENCES, STEPS = int(os.environ.get("SJPLAN_SEQUENCES", "40")), 20
+SEQUENCES, STEPS = int(os.environ.get("SJPLAN_SEQUENCES", "25")), 20
 _THEATRE = []
 
 

@@ -17,7 +17,7 @@ from sjplan.training.theatre import Theatre
 from sjplan.training.trainees import TRAINEES, operate, trainee
 
 SKILLED = ("novice", "improving", "expert")
-OPERATIONS = 8
+OPERATIONS = 5
 
 
 @pytest.fixture(scope="module")

@@ -25,8 +25,8 @@ class _Searches(PlannerContract):
 class TestGreedy(_Searches):
     @pytest.fixture
     def planner(self) -> Planner:
-        # As it is: implant by implant a coarser raster runs into a corner where it finds no third.
-        return GreedyPlanner()
+        # Finer than its own: implant by implant a raster runs into corners where it finds no third, a coarse one sooner.
+        return GreedyPlanner(crossing_step_mm=1.5, direction_step_deg=3.0, pool=8000)
 
 
 @pytest.mark.slow
