@@ -25,7 +25,7 @@ class _Searches(PlannerContract):
 class TestGreedy(_Searches):
     @pytest.fixture
     def planner(self) -> Planner:
-        # Finer than its own: implant by implant a raster runs into corners where it finds no third, a coarse one sooner.
+        # Finer than its own: implant by implant a coarse raster runs into corners where it finds no third.
         return GreedyPlanner(crossing_step_mm=1.5, direction_step_deg=3.0, pool=8000)
 
 
