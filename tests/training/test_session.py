@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -121,13 +122,15 @@ def test_a_log_that_was_tampered_with_is_found_out(done: Session) -> None:
 
 
 def test_images_change_nothing_and_come_again(theatre: Theatre, planned: Plan) -> None:
+    pin = pin_along(theatre, planned, 0)
+    _, up, along = theatre.start.isocentre_lps_mm
     shots = [
-        act.MoveArm(orbital_deg=90.0),
+        act.MoveArm(orbital_deg=90.0, lift_mm=pin.up_mm - float(up), along_mm=pin.along_mm - float(along)),
         act.Shoot(),
         act.Shoot(),
         act.Shoot("single-shot"),
         act.Shoot("single-shot"),
-        pin_along(theatre, planned, 0),
+        pin,
         act.PushPin(200.0),
         act.Shoot(),
         act.Shoot(seconds=1.0),
@@ -142,7 +145,7 @@ def test_images_change_nothing_and_come_again(theatre: Theatre, planned: Plan) -
     # Two shots differ by their noise, which is less in a single shot; the pin, seen end-on, stands out of it.
     noise = [float((a - b).std()) for a, b in ((first, again), (fine, fine_again))]
     assert noise[0] > 1.5 * noise[1] > 0.0
-    assert (first - with_pin > 0.5).sum() > 5
+    assert (first - with_pin > 0.3).sum() > 3
     assert np.array_equal(-drawn.image().darkness, last)
     assert drawn.state.fluoroscopy_s > 1.0
 
@@ -199,7 +202,8 @@ def test_turning_a_pin_that_has_touched_bone_is_a_redirection(theatre: Theatre, 
 
 def test_a_pin_driven_on_and_on_comes_out_of_bone_and_the_log_says_where(theatre: Theatre, planned: Plan) -> None:
     session = Session(theatre, 0, images=False)
-    session.step(pin_along(theatre, planned, 0))
+    straight = pin_along(theatre, planned, 1)
+    session.step(replace(straight, ventral_deg=straight.ventral_deg + 20.0))
     session.step(act.PushPin(200.0))
     for _ in range(4):
         session.step(act.TapPin(50, 3.0))
