@@ -123,7 +123,16 @@ def clearances() -> str:
     return table(["", ""], body) + (f"\n\nOut of the stated error: {'; '.join(wrong)}." if wrong else "")
 
 
-TABLES = {"targets": targets, "shape": shape, "anatomy": anatomy, "clearances": clearances}
+def hips() -> str:
+    """Hip centres and sockets of the real pelves."""
+    found = rows("hips")
+    body = [[r["pelvis"], r["apart_mm"], " / ".join(map(str, r["socket_radius_mm"]))] for r in found]
+    apart = [r["apart_mm"] for r in found if r["pelvis"].startswith("jhu")]
+    words = f"JHU: {statistics.mean(apart):.1f} +/- {statistics.stdev(apart):.1f} mm apart.\n\n"
+    return words + table(["pelvis", "hip centres apart, mm", "socket's radius, mm (left / right)"], body)
+
+
+TABLES = {"targets": targets, "shape": shape, "hips": hips, "anatomy": anatomy, "clearances": clearances}
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Let virtual trainees operate, score them, and ask whether the score tells the skilled from the unskilled.
 
-    python scripts/validate_trainees.py [--operations 40] [--workers 2] [--out FILE] [--fresh]
+    python scripts/validate_trainees.py [--operations 30] [--workers 2] [--out FILE] [--fresh]
 
 On the contract's phantom, one side, three implants by the plan of raster-v1. Rows go to docs/results/trainees.json;
 scripts/tabulate_training.py renders the tables. Goes on where an interrupted run stopped.
@@ -12,6 +12,7 @@ import argparse
 import multiprocessing
 import os
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +21,7 @@ import numpy as np
 
 from sjplan.core.plan import Plan
 from sjplan.io.cases import Case
+from sjplan.io.presets import read_preset
 from sjplan.io.results import read_rows, write_rows
 from sjplan.io.scoring import read_scoring
 from sjplan.planning.protocol import Budget
@@ -38,8 +40,7 @@ OUT: Final = Path("docs/results/trainees.json")
 def prepared() -> tuple[Theatre, Plan]:
     """The operating room and the plan that everybody has in mind, once in each process."""
     theatre = open_theatre("contract phantom", Case(None, phantom_labels()), anatomy=phantom_anatomy())
-    evaluations = Budget(seconds=600.0)
-    found = RasterPlanner().plan(phantom_problem(), rng=np.random.default_rng(SEED), budget=evaluations)
+    found = RasterPlanner().plan(phantom_problem(), rng=np.random.default_rng(SEED), budget=Budget(seconds=600.0))
     assert found.plan is not None
     return theatre, found.plan
 
@@ -67,12 +68,18 @@ def operation(name: str, seed: int) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--operations", type=int, default=40, help="of each trainee")
+    parser.add_argument("--operations", type=int, default=30, help="of each trainee")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--fresh", action="store_true")
     chosen = parser.parse_args()
-    settings = {"scoring": read_scoring().name, "planner": "raster-v1", "case": "contract phantom"}
+    scoring = read_scoring()
+    settings = {
+        "case": read_preset("default").as_dict(),
+        "planner": "raster-v1",
+        "scoring": {name: asdict(measure) for name, measure in scoring.measures.items()},
+        "trainees": {name: asdict(one) | {"looks": list(one.looks)} for name, one in TRAINEES.items()},
+    }
     rows = {} if chosen.fresh else read_rows(chosen.out, "run", settings)
     wanted = [(name, seed) for name in TRAINEES for seed in range(chosen.operations) if f"{name} {seed}" not in rows]
     os.environ |= dict.fromkeys(("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")

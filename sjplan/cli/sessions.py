@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json as json_format
 import os
 from dataclasses import asdict
@@ -13,7 +11,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from sjplan.cli.options import AsJson, FilePath
-from sjplan.cli.output import out_console, print_json
+from sjplan.cli.output import csv_text, out_console, print_json
 from sjplan.core.errors import InputError
 
 app = App(name="sessions", help="List, show and export rehearsals.")
@@ -92,7 +90,7 @@ def export(
     if not rows:
         raise InputError("sessions", found="none to export", wanted="at least one session")
     document = {"schema": "sjplan.sessions/1", "not_for_clinical_use": True, "sessions": rows}
-    write_text(out, _csv(rows) if to == "csv" else json_format.dumps(document, indent=1) + "\n")
+    write_text(out, csv_text(rows) if to == "csv" else json_format.dumps(document, indent=1) + "\n")
     out_console().print(str(out), markup=False)
     return 0
 
@@ -113,15 +111,3 @@ def _sentence(event: dict[str, Any]) -> str:
     words += [" ".join(str(v) for v in hidden.values()) for hidden in event.get("hidden", ())]
     refused = event.get("refused")
     return ", ".join(words) + (f": refused, {refused}" if refused else "")
-
-
-def _csv(rows: list[dict[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    # A spreadsheet would run a cell that begins like a formula.
-    writer.writerows(
-        {k: f"'{v}" if isinstance(v, str) and v[:1] in ("=", "+", "-", "@") else v for k, v in row.items()}
-        for row in rows
-    )
-    return text.getvalue()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json as json_format
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -12,7 +10,7 @@ from cyclopts import Parameter
 
 from sjplan.cli.intake import CaseArguments, plannable_anatomy, read_case
 from sjplan.cli.options import AsJson, Case, CatalogueFile, FilePath, Labels, Names, OutFolder, Series, Untrusted
-from sjplan.cli.output import out_console, print_json
+from sjplan.cli.output import csv_text, out_console, print_json
 from sjplan.cli.progress import part_of, progress
 from sjplan.core.errors import InputError
 
@@ -80,7 +78,7 @@ def simulate_trainees(
             lines = [session.header | {"trainee": one.id}, *session.events]
             file.write_text("".join(json_format.dumps(line) + "\n" for line in lines), encoding="utf-8")
             rows.append(_row(one.id, seed + k, wanted.side, session, sheet))
-        (folder / TABLE).write_text(_csv(rows), encoding="utf-8")
+        (folder / TABLE).write_text(csv_text(rows), encoding="utf-8")
     if json:
         print_json({"out": str(out), "not_for_clinical_use": True, "scoring": rules.name, "operations": rows})
         return 0
@@ -110,16 +108,9 @@ def _row(name: str, seed: int, side: Side, session: Session, sheet: ScoreSheet) 
         "rating": round(sheet.rating, 2),
         "breach_mm": round(sheet.breach_mm, 2),
         "breached": sheet.breached,
+        "lower_bound_mm": None if sheet.lower_bound_mm is None else round(sheet.lower_bound_mm, 2),
         "grade": sheet.grades["sjplan"],
         "implants": len(session.state.implants),
         **{m.name: None if m.value is None else round(m.value, 3) for m in sheet.measures},
         "signs": " ".join(s.complication for s in sheet.signs if s.signs),
     }
-
-
-def _csv(rows: list[dict[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()

@@ -18,7 +18,10 @@ from sjplan.xray.device import Mode
 
 @dataclass(frozen=True, slots=True)
 class MoveArm:
-    """Turn the C-arm and move table and lift: all six numbers, in its own degrees and mm from where it stood first."""
+    """Turn the C-arm and move table and lift: to the six numbers where they are to stand.
+
+    Angles are the arm's own, in degrees; table and lift count in mm from where they stood first.
+    """
 
     orbital_deg: float = 0.0
     tilt_deg: float = 0.0
@@ -26,6 +29,11 @@ class MoveArm:
     across_mm: float = 0.0
     lift_mm: float = 0.0
     along_mm: float = 0.0
+
+    @property
+    def travel_mm(self) -> tuple[float, float, float]:
+        """Of table and lift."""
+        return self.across_mm, self.lift_mm, self.along_mm
 
 
 @dataclass(frozen=True, slots=True)

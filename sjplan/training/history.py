@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -271,12 +272,11 @@ class Recorded:
 
     def __init__(self, history: History, id: str, session: Session) -> None:
         self.history, self.id, self.session = history, id, session
+        session.record = partial(history.append, id)
 
     def step(self, action: Action) -> Observation:
         """Do one action; when this returns it is on the disk."""
-        seen = self.session.step(action)
-        self.history.append(self.id, self.session.events[-1])
-        return seen
+        return self.session.step(action)
 
     def finish(self, sheet: ScoreSheet | None = None) -> None:
         """End it, with its score."""
@@ -289,6 +289,7 @@ def sheet_document(sheet: ScoreSheet) -> dict[str, Any]:
         "rating": round(sheet.rating, 3),
         "breach_mm": round(sheet.breach_mm, 3),
         "breached": sheet.breached,
+        "lower_bound_mm": sheet.lower_bound_mm,
         "grades": dict(sheet.grades),
         "measures": {
             m.name: {"kind": m.kind, "value": m.value, "worth": m.worth, "weight": m.weight} for m in sheet.measures

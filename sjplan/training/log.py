@@ -7,41 +7,21 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from sjplan.core.errors import InputError
-from sjplan.training.actions import Action
-from sjplan.training.session import Observation, Session, replayed
+from sjplan.training.session import Session, replayed
 from sjplan.training.theatre import Theatre
 
 MOST_BYTES: Final = 64_000_000
 """No session writes so much: some 200,000 events."""
 
 
-class LoggedSession:
-    """A session whose every step is on the disk before it is answered; made by `begun` or `resumed`.
-
-    Parameters
-    ----------
-    session : Session
-        As far as it has come.
-    path : Path
-        Of its log.
-    """
-
-    def __init__(self, session: Session, path: Path) -> None:
-        self.session, self.path = session, path
-
-    def step(self, action: Action) -> Observation:
-        """Do one action; when this returns it is on the disk."""
-        seen = self.session.step(action)
-        _append(self.path, self.session.events[-1])
-        return seen
-
-
-def begun(session: Session, path: str | Path) -> LoggedSession:
-    """Begin the log of a session that has not begun.
+def begun(session: Session, path: str | Path) -> Session:
+    """The session, with every step on the disk before it is answered.
 
     Raises
     ------
@@ -58,10 +38,11 @@ def begun(session: Session, path: str | Path) -> LoggedSession:
             str(path), found="a log that exists", wanted="a new file", fix="resume it, or choose another name"
         ) from None
     _append(path, session.header)
-    return LoggedSession(session, path)
+    session.record = partial(_append, path)
+    return session
 
 
-def resumed(theatre: Theatre, path: str | Path, *, images: bool = True) -> LoggedSession:
+def resumed(theatre: Theatre, path: str | Path, *, images: bool = True) -> Session:
     """Go on where a log ends.
 
     Raises
@@ -75,7 +56,8 @@ def resumed(theatre: Theatre, path: str | Path, *, images: bool = True) -> Logge
     session.images = images
     if whole < path.stat().st_size:
         os.truncate(path, whole)
-    return LoggedSession(session, path)
+    session.record = partial(_append, path)
+    return session
 
 
 def read_log(path: str | Path) -> tuple[dict[str, Any], list[dict[str, Any]], int]:
@@ -107,13 +89,20 @@ def read_log(path: str | Path) -> tuple[dict[str, Any], list[dict[str, Any]], in
     return lines[0], lines[1:], whole
 
 
-def _append(path: Path, value: dict[str, Any]) -> None:
+def _append(path: Path, value: Mapping[str, Any]) -> None:
+    """One line more, on the disk; where that fails the file is as it was."""
     line = json.dumps(value, sort_keys=True, allow_nan=False).encode() + b"\n"
     handle = os.open(path, os.O_WRONLY | os.O_APPEND)
     try:
-        written = os.write(handle, line)
+        before = os.fstat(handle).st_size
+        try:
+            written = os.write(handle, line)
+            os.fsync(handle)
+        except OSError as error:
+            os.ftruncate(handle, before)
+            raise InputError(str(path), found=f"{error.strerror}", wanted="a disk that takes the line") from error
         if written != len(line):
+            os.ftruncate(handle, before)
             raise InputError(str(path), found=f"{written} of {len(line)} bytes written", wanted="room on the disk")
-        os.fsync(handle)
     finally:
         os.close(handle)

@@ -7,7 +7,7 @@ it between the shots.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 
 import numpy as np
@@ -30,7 +30,7 @@ from sjplan.training.pin import (
     tilted,
     withdrawn,
 )
-from sjplan.training.state import Arm, Implanted, Passage, State
+from sjplan.training.state import Implanted, Passage, State
 from sjplan.training.theatre import Theatre
 from sjplan.xray.types import CArm
 
@@ -117,7 +117,7 @@ def applied(theatre: Theatre, state: State, action: act.Action, rng: np.random.G
     return replace(effect, state=replace(effect.state, seconds=effect.state.seconds + cost))
 
 
-def pose(theatre: Theatre, arm: Arm) -> CArm:
+def pose(theatre: Theatre, arm: act.MoveArm) -> CArm:
     """The C-arm as its six numbers put it.
 
     Raises
@@ -138,14 +138,13 @@ def metal(state: State) -> tuple[tuple[Trajectory, ...], tuple[tuple[Array, Arra
 
 
 def _move_arm(theatre: Theatre, state: State, action: act.MoveArm, rng: np.random.Generator) -> Effect:
-    arm = Arm(*(getattr(action, name) for name in Arm.__slots__))
     try:
-        pose(theatre, arm)
+        pose(theatre, action)
     except SjplanError as error:
         raise Refused(str(error)) from None
-    turns = [abs(getattr(arm, n) - getattr(state.arm, n)) for n in Arm.__slots__]
+    turns = [abs(getattr(action, f.name) - getattr(state.arm, f.name)) for f in fields(action)]
     cost = SECONDS_OF_A_MOVE + SECONDS_PER_DEG * max(turns[:3]) + SECONDS_PER_TRAVEL_MM * max(turns[3:])
-    return Effect(replace(state, arm=arm, seconds=state.seconds + cost))
+    return Effect(replace(state, arm=action, seconds=state.seconds + cost))
 
 
 def _shoot(theatre: Theatre, state: State, action: act.Shoot, rng: np.random.Generator) -> Effect:

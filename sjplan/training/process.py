@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
+from sjplan.training.actions import MoveArm, from_dict
 from sjplan.training.moves import pose
-from sjplan.training.state import Arm
 from sjplan.training.theatre import Theatre
 from sjplan.views.landmarks import landmark_lines
 from sjplan.views.quality import INLET_MM, OUTLET_MM, inlet_offset_mm, lateral_quality, outlet_offset_mm
@@ -21,12 +21,12 @@ TRUE_TIMES: Final = 2.0
 """A trainee's view passes within so many times what a true one keeps (default)."""
 
 
-def meant(arm: Arm) -> str:
+def meant(arm: MoveArm) -> str:
     """What a shot is meant to be: lateral, inlet, outlet, or ap.
 
     Examples
     --------
-    >>> meant(Arm(orbital_deg=88.0)), meant(Arm(tilt_deg=-25.0)), meant(Arm())
+    >>> meant(MoveArm(orbital_deg=88.0)), meant(MoveArm(tilt_deg=-25.0)), meant(MoveArm())
     ('lateral', 'inlet', 'ap')
     """
     if abs(arm.orbital_deg) > LATERAL_FROM_DEG:
@@ -42,7 +42,7 @@ class Looks:
     def __init__(self, theatre: Theatre) -> None:
         self.theatre, self._lines = theatre, landmark_lines(theatre.anatomy)
 
-    def true(self, arm: Arm) -> bool | None:
+    def true(self, arm: MoveArm) -> bool | None:
         """Whether a view is true by its landmarks; None where it is no named view, or the landmarks are not there."""
         kind, carm = meant(arm), pose(self.theatre, arm)
         if kind == "ap":
@@ -87,12 +87,12 @@ def checked_share(events: Iterable[Mapping[str, Any]]) -> float | None:
     return sum(checked) / len(checked) if checked else None
 
 
-def _with_arm(events: Iterable[Mapping[str, Any]]) -> Iterable[tuple[Arm, Mapping[str, Any]]]:
-    arm = Arm()
+def _with_arm(events: Iterable[Mapping[str, Any]]) -> Iterable[tuple[MoveArm, Mapping[str, Any]]]:
+    arm = MoveArm()
     for event in events:
-        action = event["action"]
-        if action["do"] == "move-arm" and "refused" not in event:
-            arm = Arm(**{name: action[name] for name in Arm.__slots__})
+        if event["action"]["do"] == "move-arm" and "refused" not in event:
+            moved = from_dict(event["action"])
+            arm = moved if isinstance(moved, MoveArm) else arm
         yield arm, event
 
 

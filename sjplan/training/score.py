@@ -70,6 +70,9 @@ class ScoreSheet:
         How deep the deepest implant lies outside bone; 0 where all lie inside.
     breached : str
         Behind which structure; "" for none.
+    lower_bound_mm : float or None
+        How far the implants lie from all dangers at least, once the labels' own error is taken off: below 0 an implant
+        that measures as clean may still lie outside. None without implants.
     grades : mapping
         Of the breach, by the name of each scheme.
     measures : tuple of Rated
@@ -83,6 +86,7 @@ class ScoreSheet:
     rating: float
     breach_mm: float
     breached: str
+    lower_bound_mm: float | None
     grades: Mapping[str, str]
     measures: tuple[Rated, ...]
     signs: tuple[Sign, ...]
@@ -126,6 +130,7 @@ def score(session: Session, scoring: Scoring, wanted: Mapping[Side, Plan]) -> Sc
         rating=rating(measures, breach_mm, min(len(implants) / asked, 1.0)),
         breach_mm=breach_mm,
         breached=breached,
+        lower_bound_mm=min((c.lower_bound_mm for i in implants for c in i.clearances), default=None),
         grades={**grades, "sjplan": sjplan_grade(implants)},
         measures=measures,
         signs=_signs(session, scoring, reports, breach_mm),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -63,6 +63,7 @@ class Session:
 
     def __init__(self, theatre: Theatre, seed: int = 0, *, images: bool = True, pixels: int = 512) -> None:
         self.theatre, self.images, self.pixels = theatre, images, pixels
+        self.record: Callable[[Mapping[str, Any]], None] | None = None
         self.reset(seed)
 
     def reset(self, seed: int) -> None:
@@ -86,23 +87,25 @@ class Session:
         }
 
     def step(self, action: Action) -> Observation:
-        """Do one action, and log it.
+        """Do one action, and log it; where `record` is set, it is called with the event before anything has changed.
 
         Raises
         ------
         SjplanError
             For values that no action has; what cannot be done now is no error but an observation.
+        Exception
+            Whatever `record` raises: what could not be recorded has not happened.
         """
         action = checked(action)
         number = len(self.events)
         try:
             effect = applied(self.theatre, self.state, action, self._rng(number, _MOVE_STREAM))
         except Refused as reason:
-            self._log(action, refused=str(reason))
+            self._log(action, self.state, refused=str(reason))
             return Observation(refused=str(reason))
-        self.state = effect.state
         self._log(
             action,
+            effect.state,
             feel=None if effect.feel is None else asdict(effect.feel),
             said=dict(effect.said),
             hidden=[dict(event) for event in effect.hidden],
@@ -122,19 +125,20 @@ class Session:
     def _rng(self, number: int, stream: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, number, stream])
 
-    def _log(self, action: Action, **what: Any) -> None:
-        happened = {name: value for name, value in what.items() if value}
-        self.events.append(
-            {
-                "n": len(self.events),
-                "action": as_dict(action),
-                **happened,
-                "seconds": self.state.seconds,
-                "fluoroscopy_s": self.state.fluoroscopy_s,
-                "dose_area_ugy_m2": self.state.dose_area_ugy_m2,
-                "state": self.state.fingerprint,
-            }
-        )
+    def _log(self, action: Action, after: State, **what: Any) -> None:
+        event = {
+            "n": len(self.events),
+            "action": as_dict(action),
+            **{name: value for name, value in what.items() if value},
+            "seconds": after.seconds,
+            "fluoroscopy_s": after.fluoroscopy_s,
+            "dose_area_ugy_m2": after.dose_area_ugy_m2,
+            "state": after.fingerprint,
+        }
+        if self.record is not None:
+            self.record(event)
+        self.events.append(event)
+        self.state = after
 
 
 def replayed(theatre: Theatre, header: Mapping[str, Any], events: Iterable[Mapping[str, Any]]) -> Session:

@@ -4,30 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sjplan.core.arrays import Array
 from sjplan.core.plan import Side
 from sjplan.core.trajectory import Trajectory
+from sjplan.training.actions import MoveArm
 from sjplan.training.pin import Pin
-
-
-@dataclass(frozen=True, slots=True)
-class Arm:
-    """The C-arm's six numbers: angles, and how far table and lift have travelled from where they stood first."""
-
-    orbital_deg: float = 0.0
-    tilt_deg: float = 0.0
-    wig_wag_deg: float = 0.0
-    across_mm: float = 0.0
-    lift_mm: float = 0.0
-    along_mm: float = 0.0
-
-    @property
-    def travel_mm(self) -> tuple[float, float, float]:
-        """Of table and lift."""
-        return self.across_mm, self.lift_mm, self.along_mm
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,8 +41,8 @@ class State:
 
     Parameters
     ----------
-    arm : Arm
-        The C-arm.
+    arm : MoveArm
+        Where the C-arm stands: its last move.
     pin : Pin or None
         In the hand or in the patient.
     reached_bone : bool
@@ -79,7 +63,7 @@ class State:
         Nothing can be done any more.
     """
 
-    arm: Arm = Arm()
+    arm: MoveArm = field(default_factory=MoveArm)
     pin: Pin | None = None
     reached_bone: bool = False
     runs_out: int = 0
@@ -137,6 +121,6 @@ class State:
         return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _numbers(value: Arm | Pin | Passage) -> dict[str, Any]:
+def _numbers(value: MoveArm | Pin | Passage) -> dict[str, Any]:
     plain = {name: getattr(value, name) for name in value.__slots__}
     return {name: v.tolist() if hasattr(v, "tolist") else v for name, v in plain.items()}

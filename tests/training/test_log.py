@@ -2,13 +2,11 @@
 
 import json
 import os
-import signal
-import time
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import pytest
+from kills import Step, killed, warmed
 
 from sjplan.core.errors import InputError
 from sjplan.training import actions as act
@@ -51,7 +49,7 @@ def test_half_a_last_line_was_never_acknowledged(theatre: Theatre, tmp_path: Pat
     before = path.read_bytes()
     path.write_bytes(before + b'{"n": 4, "action": {"do": "tap-p')
     again = resumed(theatre, path, images=False)
-    assert again.session.events == logged.session.events
+    assert again.events == logged.events
     assert path.read_bytes() == before
     again.step(MOVES[4])
     assert len(read_log(path)[1]) == 5
@@ -86,39 +84,41 @@ def test_no_log_is_written_over(theatre: Theatre, tmp_path: Path) -> None:
         begun(Session(theatre, 6, images=False), path)
     logged.step(MOVES[0])
     with pytest.raises(InputError, match="one that has not begun"):
-        begun(logged.session, tmp_path / "b.jsonl")
-
-
-def _play(theatre: Theatre, path: Path, acknowledged: Path) -> None:
-    logged = begun(Session(theatre, 9, images=False), path)
-    handle = os.open(acknowledged, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    while True:
-        for move in MOVES:
-            logged.step(move)
-            os.write(handle, b".")
+        begun(logged, tmp_path / "b.jsonl")
 
 
 @pytest.mark.slow
 def test_killed_at_fifty_random_moments_every_session_resumes(theatre: Theatre, tmp_path: Path) -> None:
     rng, grew = np.random.default_rng(0), []
-    # What the moves need is made here once: a forked child has it at once.
-    warm = Session(theatre, 9, images=False)
-    for move in MOVES:
-        warm.step(move)
+    warmed(theatre, MOVES)
     for n in range(50):
-        path, acknowledged = tmp_path / f"{n}.jsonl", tmp_path / f"{n}.ack"
-        child = get_context("fork").Process(target=_play, args=(theatre, path, acknowledged))
-        child.start()
-        while not acknowledged.exists():
-            time.sleep(0.001)
-        time.sleep(float(rng.uniform(0.0, 0.15)))
-        assert child.pid is not None
-        os.kill(child.pid, signal.SIGKILL)
-        child.join()
-        done = acknowledged.stat().st_size
+        path = tmp_path / f"{n}.jsonl"
+
+        def begin(path: Path = path) -> Step:
+            return begun(Session(theatre, 9, images=False), path).step
+
+        done = killed(begin, MOVES, tmp_path / f"{n}.ack", float(rng.uniform(0.0, 0.15)))
         again = resumed(theatre, path, images=False)
-        assert done <= len(again.session.events) <= done + 1
+        assert done <= len(again.events) <= done + 1
         again.step(MOVES[0])
-        assert json.loads(path.read_bytes().splitlines()[-1])["n"] == len(again.session.events) - 1
+        assert json.loads(path.read_bytes().splitlines()[-1])["n"] == len(again.events) - 1
         grew.append(done)
     assert len(set(grew)) > 10
+
+
+def test_a_step_that_cannot_be_written_has_not_happened(
+    theatre: Theatre, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.jsonl"
+    logged = begun(Session(theatre, 5, images=False), path)
+    logged.step(MOVES[0])
+    before, state, write = path.read_bytes(), logged.state, os.write
+    monkeypatch.setattr(os, "write", lambda handle, line: write(handle, line[:7]))
+    with pytest.raises(InputError, match=r"7 of \d+ bytes written; wanted room on the disk"):
+        logged.step(MOVES[1])
+    monkeypatch.undo()
+    assert path.read_bytes() == before
+    assert logged.state is state
+    logged.step(MOVES[1])
+    assert resumed(theatre, path, images=False).events == logged.events
+    assert len(logged.events) == 2

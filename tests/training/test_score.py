@@ -70,6 +70,9 @@ def test_the_plan_itself_is_clean_and_on_the_plan(theatre: Theatre, planned: Pla
     assert report.accepted
     assert (found.breach_mm, found.breached) == (0.0, "")
     assert found.value("margin_mm") == pytest.approx(min(i.margin_mm for i in report.implants))
+    bounds = [c.lower_bound_mm for i in report.implants for c in i.clearances]
+    assert found.lower_bound_mm == pytest.approx(min(bounds))
+    assert found.lower_bound_mm < min(c.distance_mm for i in report.implants for c in i.clearances)
     assert found.value("sacral_mm") == pytest.approx(min(i.sacral_mm for i in report.implants))
     assert found.value("tip_off_plan_mm") == pytest.approx(0.0, abs=1e-9)
     assert found.value("angle_off_plan_deg") == pytest.approx(0.0, abs=1e-4)
@@ -132,6 +135,7 @@ def test_what_was_asked_for_and_not_done_counts(theatre: Theatre, planned: Plan,
     assert CLEAN_FROM <= part.rating < whole.rating
     assert nothing.rating == 0.0
     assert nothing.value("margin_mm") is None
+    assert nothing.lower_bound_mm is None
     assert nothing.grades["sjplan"] == "none"
     with pytest.raises(InputError, match="a plan for each side"):
         score(ended(theatre, planned), scoring, {})

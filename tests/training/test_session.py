@@ -145,6 +145,7 @@ def test_images_change_nothing_and_come_again(theatre: Theatre, planned: Plan) -
     # Two shots differ by their noise, which is less in a single shot; the pin, seen end-on, stands out of it.
     noise = [float((a - b).std()) for a, b in ((first, again), (fine, fine_again))]
     assert noise[0] > 1.5 * noise[1] > 0.0
+    assert (first - again > 0.3).sum() == 0
     assert (first - with_pin > 0.3).sum() > 3
     assert np.array_equal(-drawn.image().darkness, last)
     assert drawn.state.fluoroscopy_s > 1.0
