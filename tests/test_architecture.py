@@ -18,7 +18,7 @@ LAYER = {
     **dict.fromkeys(["bench", "training", "testing"], 4),
     **dict.fromkeys(["cli", "app"], 5),
 }
-ALSO_ALLOWED = {"safety": {"anatomy"}, "planning": {"anatomy", "safety"}}
+ALSO_ALLOWED = {"safety": {"anatomy"}, "planning": {"anatomy", "safety"}, "cli": {"app"}}
 """Imports inside one layer; any other pair of rooms on a layer is strange to each other."""
 
 COMPUTE_LIBRARIES = {"numpy", "scipy", "numba", "trimesh", "rtree"}

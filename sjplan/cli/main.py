@@ -26,6 +26,7 @@ from sjplan.cli.phantom import app as phantom
 from sjplan.cli.plan import plan
 from sjplan.cli.sessions import app as sessions
 from sjplan.cli.simulate_trainees import simulate_trainees
+from sjplan.cli.train import train
 from sjplan.cli.views import views
 from sjplan.core.errors import SjplanError
 
@@ -40,7 +41,7 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 for _command in (
-    *(demo, plan, evaluate, fluoro, views, corridors, phantom, export, sessions, simulate_trainees),
+    *(demo, plan, evaluate, fluoro, views, corridors, phantom, export, train, sessions, simulate_trainees),
     *(implants, planners, doctor),
 ):
     app.command(_command)

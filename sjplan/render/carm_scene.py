@@ -21,6 +21,9 @@ _SKIN_HU, _BONE_HU = -300.0, 180.0
 _STEP_MM: Final = 4.0
 _SKIN_COLOUR, _STEEL, _PLATE, _BEAM, _TABLE = "#e7b99a", "#9aa4ad", "#37474f", "#ffd54f", "#78909c"
 _INK: Final = "#202020"
+BODY_LOOK: Final = ((_SKIN_COLOUR, 0.35), (BONE_COLOUR, 1.0))
+"""Colour and opacity of skin and of bone."""
+
 _UP: Final = np.array([0.0, 1.0, 0.0])
 """The room's vertical: the patient lies prone, the back up."""
 
@@ -49,17 +52,17 @@ def carm_picture(
         Such as the view's name.
     """
     geometry = CArmGeometry.of(carm, detector)
-    skin, bone = _bodies(ct)
+    skin, bone = bodies(ct)
     with offscreen.plotter(*size_px) as window:
         window.renderer.enable_depth_peeling(8)  # type: ignore[no-untyped-call]
         if skin.n_cells:
             window.add_mesh(skin, color=_SKIN_COLOUR, opacity=0.35, smooth_shading=True, specular=0.0)
         if bone.n_cells:
             window.add_mesh(bone, color=BONE_COLOUR, smooth_shading=True, specular=0.1)
-        window.add_mesh(_table(skin, carm), color=_TABLE, opacity=0.55)
-        for mesh, colour, opacity in _arm(geometry, carm):
+        window.add_mesh(table_mesh(skin, carm), color=_TABLE, opacity=0.55)
+        for mesh, colour, opacity in arm_meshes(geometry, carm):
             window.add_mesh(mesh, color=colour, opacity=opacity, smooth_shading=True, specular=0.2)
-        _look(window, geometry, carm)
+        look_at_room(window, geometry, carm)
         height = size_px[1]
         draw_text(window, title, (8, 13), height, _INK, size_px=14, bold=True)
         angles = (("orbital", carm.orbital_deg), ("tilt", carm.tilt_deg), ("wig-wag", carm.wig_wag_deg))
@@ -69,7 +72,7 @@ def carm_picture(
         return encode_png(offscreen.pixels(window))
 
 
-def _bodies(ct: CtVolume) -> tuple[pv.PolyData, pv.PolyData]:
+def bodies(ct: CtVolume) -> tuple[pv.PolyData, pv.PolyData]:
     """Skin and bone as coarse surfaces, LPS mm."""
     grid = ct.grid
     step = np.maximum(np.rint(_STEP_MM / grid.spacing_mm).astype(int), 1)
@@ -97,7 +100,7 @@ def _surface(values: Array, level: float, first: Array, direction: Array, spacin
     return mesh
 
 
-def _table(skin: pv.PolyData, carm: CArm) -> pv.PolyData:
+def table_mesh(skin: pv.PolyData, carm: CArm) -> pv.PolyData:
     """A slab under the belly, along the patient."""
     low, high = carm.isocentre_lps_mm - 150.0, carm.isocentre_lps_mm + 150.0
     if skin.n_points:
@@ -111,7 +114,7 @@ def _table(skin: pv.PolyData, carm: CArm) -> pv.PolyData:
     return slab
 
 
-def _arm(geometry: CArmGeometry, carm: CArm) -> list[tuple[pv.PolyData, str, float]]:
+def arm_meshes(geometry: CArmGeometry, carm: CArm) -> list[tuple[pv.PolyData, str, float]]:
     """Tube, arc, detector and beam, each with colour and opacity."""
     column, ray, up = carm_axes(carm)
     source = geometry.source_lps_mm
@@ -146,7 +149,7 @@ def _edges(source: Array, corners: Array) -> pv.PolyData:
     return tubes
 
 
-def _look(window: pv.Plotter, geometry: CArmGeometry, carm: CArm) -> None:
+def look_at_room(window: pv.Plotter, geometry: CArmGeometry, carm: CArm) -> None:
     """Always from beside the patient's left leg, the whole arm in the picture."""
     ray = unit(carm.isocentre_lps_mm - geometry.source_lps_mm)
     focus = geometry.source_lps_mm + 0.5 * carm.source_to_detector_mm * ray

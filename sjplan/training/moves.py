@@ -131,6 +131,11 @@ def pose(theatre: Theatre, arm: act.MoveArm) -> CArm:
     return theatre.maker.device.pose(turned, arm.travel_mm)
 
 
+def frames_of(theatre: Theatre, shot: act.Shoot) -> int:
+    """How many frames a shot takes: one, or as many as the device makes in its seconds."""
+    return max(1, round(shot.seconds * theatre.maker.device.frames_per_s))
+
+
 def metal(state: State) -> tuple[tuple[Trajectory, ...], tuple[tuple[Array, Array], ...]]:
     """Implants and pins that a radiograph shows."""
     pins = () if state.pin is None else ((state.pin.outer_end_lps_mm, state.pin.tip_lps_mm),)
@@ -148,8 +153,7 @@ def _move_arm(theatre: Theatre, state: State, action: act.MoveArm, rng: np.rando
 
 
 def _shoot(theatre: Theatre, state: State, action: act.Shoot, rng: np.random.Generator) -> Effect:
-    device = theatre.maker.device
-    frames = max(1, round(action.seconds * device.frames_per_s))
+    device, frames = theatre.maker.device, frames_of(theatre, action)
     implants, pins = metal(state)
     exposure = theatre.exposure(pose(theatre, state.arm), implants, pins, action.mode)
     shown = replace(

@@ -11,7 +11,7 @@ import numpy as np
 import sjplan
 from sjplan.core.errors import InputError
 from sjplan.training.actions import Action, Shoot, as_dict, checked, from_dict
-from sjplan.training.moves import Refused, applied, metal, pose
+from sjplan.training.moves import Refused, applied, frames_of, metal, pose
 from sjplan.training.pin import Feel
 from sjplan.training.state import State
 from sjplan.training.theatre import Theatre
@@ -118,9 +118,10 @@ class Session:
         number = max(len(self.events) - 1, 0) if number is None else number
         implants, pins = metal(self.state)
         shot = from_dict(self.events[number]["action"]) if self.events else Shoot()
-        mode = shot.mode if isinstance(shot, Shoot) else Shoot().mode
+        shot = shot if isinstance(shot, Shoot) else Shoot()
         rng = self._rng(number, _IMAGE_STREAM)
-        return self.theatre.radiograph(pose(self.theatre, self.state.arm), implants, pins, mode, rng, self.pixels)
+        carm, frames = pose(self.theatre, self.state.arm), frames_of(self.theatre, shot)
+        return self.theatre.radiograph(carm, implants, pins, shot.mode, rng, self.pixels, frames)
 
     def _rng(self, number: int, stream: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, number, stream])

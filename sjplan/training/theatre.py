@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final
 
@@ -37,6 +37,9 @@ from sjplan.xray.types import CArm, Detector, Exposure, Radiograph
 
 EXPOSURE_PIXELS: Final = 64
 """Exposure and dose are measured on so few rows, so that they are the same whether a picture is drawn or not."""
+
+AVERAGED: Final = 4
+"""Frames that make up a held picture: recursive filters of C-arms weigh a new frame by a quarter or so (default)."""
 
 NORMAL_WITHIN_MM: Final = 5.0
 """A cortex's slope is that of the triangles within this of the tip."""
@@ -121,9 +124,15 @@ class Theatre:
         mode: Mode,
         rng: np.random.Generator,
         pixels: int = 512,
+        frames: int = 1,
     ) -> Radiograph:
-        """One frame as the detector shows it."""
-        return self.scope.shoot(carm, self.maker, implants, pins, pixels=pixels, rng=rng, mode=mode)
+        """What stays on the screen: the last frame, averaged with those just before it as C-arms do."""
+        shots = [
+            self.scope.shoot(carm, self.maker, implants, pins, pixels=pixels, rng=rng, mode=mode)
+            for _ in range(min(frames, AVERAGED))
+        ]
+        signals = [shot.signal for shot in shots if shot.signal is not None]
+        return replace(shots[-1], signal=np.asarray(np.mean(np.stack(signals), axis=0), np.float32))
 
     def detector(self, pixels: int = 512) -> Detector:
         """The C-arm's whole field in so many rows."""

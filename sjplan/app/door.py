@@ -1,0 +1,189 @@
+"""The one port that is open: lets visitors in, and hands each to a server of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from html import escape
+from typing import Final
+
+from aiohttp import web
+
+from sjplan import NOT_FOR_CLINICAL_USE
+from sjplan.app.guard import Gate, Role, guard
+from sjplan.app.house import House
+from sjplan.app.visit import Visit
+
+MOST_VISITS: Final = 40
+"""Visitors at once; each takes some 50 MB."""
+
+IDLE_S: Final = 900.0
+"""A visitor whose page has been gone for so long is forgotten; what they did stands in the history."""
+
+MOST_UPLOAD: Final = 512 * 2**20
+"""Bytes of an upload."""
+
+COOKIE: Final = "sjplan"
+WRONG_PASSWORD_S: Final = 1.0
+"""A wrong password is answered no sooner."""
+
+
+class Door:
+    """Routes, and the visits that are going on.
+
+    Parameters
+    ----------
+    house : House
+        What visitors share.
+    gate : Gate
+        Who may come in.
+    """
+
+    def __init__(self, house: House, gate: Gate) -> None:
+        self.house, self.gate = house, gate
+        self.visits: dict[str, tuple[str, Visit]] = {}
+        self.app = web.Application(middlewares=[guard(gate)], client_max_size=MOST_UPLOAD)
+        self.app.add_routes(
+            [
+                web.get("/", self._arrive),
+                web.post("/login", self._login),
+                web.get("/v/{visit}/ws", self._socket),
+                web.get("/v/{visit}/download/{name}", self._download),
+                web.get("/v/{visit}/{name:.*}", self._file),
+            ]
+        )
+        self.app.on_shutdown.append(self._shut)
+
+    async def _arrive(self, request: web.Request) -> web.StreamResponse:
+        token = request.query.get("token")
+        if token is not None:
+            role = self.gate.role_of(token)
+            if role is None or (role == "trainee" and self.gate.password is not None):
+                return page(
+                    "This address is not valid", "Open the address that <code>sjplan train</code> printed.", 403
+                )
+            return self._admitted(request, role)
+        role = self._role(request)
+        if role is None:
+            if self.gate.password is not None:
+                return page("sjplan trainer", LOGIN)
+            return page("Who are you?", "Open the address that <code>sjplan train</code> printed: it holds a key.", 403)
+        await self._forget_idle()
+        if len(self.visits) >= MOST_VISITS:
+            return page("The house is full", f"{MOST_VISITS} visitors are here already. Come back in a while.", 503)
+        visit = Visit(self.house, role)
+        visit.open()
+        self.visits[visit.id] = (request.cookies[self._cookie(request)], visit)
+        raise web.HTTPFound(f"/v/{visit.id}/index.html?secret={visit.mounted.secret}")
+
+    async def _login(self, request: web.Request) -> web.StreamResponse:
+        given = await request.post()
+        if not self.gate.knows(str(given.get("password", ""))):
+            await asyncio.sleep(WRONG_PASSWORD_S)
+            return page("That password is wrong", LOGIN, 403)
+        return self._admitted(request, "trainee")
+
+    def _admitted(self, request: web.Request, role: Role) -> web.StreamResponse:
+        answer = web.HTTPFound("/")
+        answer.set_cookie(self._cookie(request), self.gate.admit(role), httponly=True, samesite="Lax", path="/")
+        raise answer
+
+    async def _file(self, request: web.Request) -> web.StreamResponse:
+        visit = self._visit(request)
+        name = request.match_info["name"]
+        if name == "index.html" and visit.connected:
+            if "take" not in request.query:
+                return page("Open in another tab", TAKE.format(address=escape(_with_take(request))), 409)
+            await visit.mounted.disconnect()
+        path = visit.mounted.files.get(name)
+        if path is None:
+            raise web.HTTPNotFound(text="no such page\n")
+        return web.FileResponse(path)
+
+    async def _socket(self, request: web.Request) -> web.StreamResponse:
+        visit = self._visit(request)
+        if visit.connected:
+            raise web.HTTPConflict(text="open in another tab\n")
+        visit.connected += 1
+        try:
+            return await visit.mounted.connect(request)
+        finally:
+            visit.connected -= 1
+            visit.seen = time.monotonic()
+
+    async def _download(self, request: web.Request) -> web.StreamResponse:
+        download = self._visit(request).downloads.get(request.match_info["name"])
+        if download is None:
+            raise web.HTTPNotFound(text="no such file\n")
+        body = await self.house.worker.do(download.make)
+        headers = {"Content-Disposition": f'attachment; filename="{download.name}"'}
+        return web.Response(body=body, content_type=download.kind, headers=headers)
+
+    def _visit(self, request: web.Request) -> Visit:
+        """The visit that is asked for, if it is this guest's."""
+        owner, visit = self.visits.get(request.match_info["visit"], ("", None))
+        if self._role(request) is None or visit is None or owner != request.cookies.get(self._cookie(request)):
+            raise web.HTTPForbidden(text="This visit is over, or not yours. Go to the first page.\n")
+        return visit
+
+    def _role(self, request: web.Request) -> Role | None:
+        return self.gate.guests.get(request.cookies.get(self._cookie(request), ""))
+
+    def _cookie(self, request: web.Request) -> str:
+        """Cookies know no ports: two trainers on one machine need two names."""
+        port = request.host.rpartition(":")[2]
+        return f"{COOKIE}_{port}" if port.isdigit() else COOKIE
+
+    async def _forget_idle(self) -> None:
+        old = time.monotonic() - IDLE_S
+        for key, (_, visit) in list(self.visits.items()):
+            if not visit.connected and visit.seen < old:
+                del self.visits[key]
+                await visit.close()
+
+    async def _shut(self, _app: web.Application) -> None:
+        for _owner, visit in self.visits.values():
+            with contextlib.suppress(Exception):
+                await visit.close()
+        self.visits.clear()
+
+
+LOGIN: Final = (
+    '<form method="post" action="/login"><label>Password <input type="password" name="password" autofocus '
+    'autocomplete="current-password"></label> <button>Come in</button></form>'
+)
+TAKE: Final = (
+    "<p>This rehearsal goes on in another tab or window. Nothing is lost: go back there, or "
+    '<a href="{address}">use it here</a> and let the other one go.</p>'
+)
+
+
+def page(title: str, body: str, status: int = 200) -> web.Response:
+    """A plain page."""
+    text = (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f"<title>{escape(title)}</title><style>body{{background:#11161b;color:#e6e6e6;font:16px/1.5 system-ui,"
+        f"sans-serif;max-width:40rem;margin:15vh auto;padding:0 1rem}}a{{color:#7fc7ff}}input,button{{font:inherit;"
+        f"padding:.3rem .6rem}}</style><h1>{escape(title)}</h1>{body}<p><small>{escape(NOT_FOR_CLINICAL_USE)}</small>"
+    )
+    return web.Response(text=text, content_type="text/html", status=status)
+
+
+def _with_take(request: web.Request) -> str:
+    return str(request.rel_url.update_query(take="1"))
+
+
+async def serve(door: Door, host: str, port: int, ready: Callable[[str, int], None]) -> None:
+    """Listen until cancelled; says on which address and port once it does."""
+    runner = web.AppRunner(door.app, access_log=None)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port)
+        await site.start()
+        ready(host, runner.addresses[0][1])
+        await asyncio.Event().wait()
+    finally:
+        await runner.cleanup()
+        door.house.close()

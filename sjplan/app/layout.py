@@ -1,0 +1,40 @@
+"""The page as a whole: a bar, what is being waited for, and the page that is turned to."""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from trame.ui.html import DivLayout
+from trame.widgets import client, html
+
+from sjplan.app import operate_view, start_view
+from sjplan.app.parts import button
+
+if TYPE_CHECKING:
+    from sjplan.app.visit import Visit
+
+
+def build(visit: Visit) -> Any:
+    """Build a visitor's page."""
+    css = resources.files("sjplan.app").joinpath("style.css").read_text(encoding="utf-8")
+    with DivLayout(visit.mounted.server) as layout:
+        layout.root.classes = "sheet"
+        client.Style(css)
+        with html.Div(classes="bar", role="banner"):
+            html.H1("sjplan trainer")
+            with html.Span(v_if="user", classes="count"):
+                html.Span("{{ user }}")
+            html.Div(classes="space")
+            operate_view.counters()
+            button("First page", (visit.go, "['start']"), v_if="page != 'start'", id="home")
+            html.Span("Not for clinical use", classes="caution")
+        with html.Div(classes="note", v_if="error", role="alert", id="error"):
+            html.Span("{{ error }}")
+            button("Close", "error = ''")
+        html.Div("{{ wait }} …", classes="wait", v_if="wait", role="status", id="wait")
+        with html.Div(v_if="page == 'start'", classes="main", id="page_start"):
+            start_view.build(visit)
+        with html.Div(v_show="page == 'operate'", classes="main", id="page_operate"):
+            operate_view.build(visit)
+    return layout

@@ -1,0 +1,85 @@
+"""A screen on the page: grey or coloured pixels that are streamed as JPEG, and the mouse on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from sjplan.render.fluoro import FRAME_LOOK, display_grey
+from sjplan.xray.types import Radiograph
+
+BLANK: Final = 16
+"""Grey of a screen that shows nothing yet."""
+
+SMOOTHED_PX: Final = 0.8
+"""Blur of a screen against quantum noise, in pixels of a picture of 512 (default; every C-arm has some)."""
+
+Mouse = Callable[[str, float, float], None]
+"""Called with press, move or release, and where: shares of the width from the left and of the height from the top."""
+
+
+class Monitor:
+    """What a remote-controlled area of trame shows; the protocol is trame_rca's.
+
+    Parameters
+    ----------
+    pixels : int
+        Width and height until a picture is shown.
+    mouse : callable, optional
+        Told what the mouse does on it.
+    """
+
+    def __init__(self, pixels: int = 512, mouse: Mouse | None = None) -> None:
+        self._image: NDArray[np.uint8] = np.full((pixels, pixels, 3), BLANK, np.uint8)
+        self._mouse, self._size, self._pressed = mouse, (pixels, pixels), False
+        self.handler: Any = None
+        self.shown = 0
+
+    @property
+    def image(self) -> NDArray[np.uint8]:
+        """What is shown, (rows, columns, 3)."""
+        return self._image
+
+    def show(self, image: NDArray[np.uint8]) -> None:
+        """Show (rows, columns) grey or (rows, columns, 3) coloured pixels."""
+        full = image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
+        self._image = np.ascontiguousarray(full)
+        self.shown += 1
+        if self.handler is not None:
+            self.handler.schedule_render()
+
+    @property
+    def img_cols_rows(self) -> tuple[NDArray[np.uint8], int, int]:
+        """For trame_rca: pixels, columns and rows."""
+        rows, columns = self._image.shape[:2]
+        return self._image, columns, rows
+
+    def process_resize_event(self, width: int, height: int) -> None:
+        """For trame_rca: how large the area is on the page."""
+        self._size = (max(int(width), 1), max(int(height), 1))
+
+    def process_interaction_event(self, event: dict[str, Any]) -> None:
+        """For trame_rca: the mouse, counted from the lower left corner."""
+        if self._mouse is None or "x" not in event or "y" not in event:
+            return
+        kind = str(event.get("type", ""))
+        across = min(max(float(event["x"]) / self._size[0], 0.0), 1.0)
+        down = min(max(1.0 - float(event["y"]) / self._size[1], 0.0), 1.0)
+        if kind.endswith("ButtonPress"):
+            self._pressed = True
+            self._mouse("press", across, down)
+        elif kind.endswith("ButtonRelease") and self._pressed:
+            self._pressed = False
+            self._mouse("release", across, down)
+        elif "Move" in kind and self._pressed:
+            self._mouse("move", across, down)
+
+
+def grey_of(radiograph: Radiograph) -> NDArray[np.uint8]:
+    """A frame as the C-arm's screen shows it, (rows, columns) uint8."""
+    darkness = gaussian_filter(radiograph.darkness, SMOOTHED_PX * radiograph.detector.rows / 512, mode="nearest")
+    return display_grey(darkness, look=FRAME_LOOK, blades=radiograph.blades)

@@ -1,0 +1,319 @@
+"""The operating room behind its page: buttons become actions of a session, and what came of them becomes words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, get_args
+
+from sjplan.app.arm import NUMBERS, Arm, skin_under
+from sjplan.app.monitor import Monitor, grey_of
+from sjplan.app.words import clock, felt, said
+from sjplan.app.worker import Latest
+from sjplan.core.errors import SjplanError
+from sjplan.core.plan import Side
+from sjplan.render.fluoro import edge_letters
+from sjplan.render.room import RoomWindow
+from sjplan.training import actions as act
+from sjplan.training.actions import Action
+from sjplan.training.history import Recorded
+from sjplan.training.moves import metal
+from sjplan.training.pin import angles_deg
+from sjplan.training.session import Observation
+from sjplan.xray.carm import CArmGeometry
+from sjplan.xray.types import CArm, Radiograph
+
+if TYPE_CHECKING:
+    from sjplan.app.visit import Visit
+
+ROOM_PX: Final = 262
+
+COARSE: Final[Mapping[str, Mapping[str, float]]] = {
+    "ap": {"orbital_deg": 0.0, "tilt_deg": 0.0, "wig_wag_deg": 0.0},
+    "lateral": {"orbital_deg": 90.0, "tilt_deg": 0.0, "wig_wag_deg": 0.0},
+    "inlet": {"orbital_deg": 0.0, "tilt_deg": -25.0, "wig_wag_deg": 0.0},
+    "outlet": {"orbital_deg": 0.0, "tilt_deg": 40.0, "wig_wag_deg": 0.0},
+}
+"""Where a radiographer puts the arm when a view is called out; this patient's true views lie some degrees off."""
+
+TAP_S: Final = 0.3
+"""A short step on the pedal: as long as a person's foot takes (default)."""
+
+
+class OperatePage:
+    """One operation at a time.
+
+    State of the page begins with `op_`: numbers of the arm and the pin, counters, and the last message.
+    """
+
+    def __init__(self, visit: Visit) -> None:
+        self.visit, self.state = visit, visit.state
+        self.live = Monitor(mouse=self._mouse)
+        self.second = Monitor()
+        self.room = Monitor(ROOM_PX)
+        self._window: RoomWindow | None = None
+        self._room = Latest(self._draw_room)
+        self.recorded: Recorded | None = None
+        self.arm: Arm | None = None
+        self.shot_with: CArm | None = None
+        self.state.update(
+            {"op_ready": False, "op_busy": False, "op_case": "", "op_title": "", "op_text": "", "op_side": "left",
+             "op_sides": ["left"], "op_message": "", "op_tone": "plain", "op_clock": "0:00", "op_shots": 0,
+             "op_fluoro": "0.0", "op_dose": "0.0", "op_pedal": False, "op_tool": "turn", "op_view": "no shot yet",
+             "op_moved": False, "op_edges": {},
+             "op_pin": "none", "op_up": 0.0, "op_along": 0.0, "op_cranial": 0.0, "op_ventral": 0.0,
+             "op_push": 20.0, "op_blows": 3, "op_joules": 1.0, "op_back": 10.0, "op_apart": 20.0, "op_drill": 40.0,
+             "op_model": "tri-7", "op_models": [], "op_length": 50.0, "op_lengths": [], "op_protrusion": 3.0,
+             "op_roll": 0.0, "op_implants": [], "op_hint": "", "op_hints_left": 0, "op_broach": 40.0,
+             **{f"arm_{name}": 0.0 for name in NUMBERS}}
+        )  # fmt: skip
+
+    async def begin(self, recorded: Recorded, title: str, text: str, sides: tuple[Side, ...]) -> None:
+        """Show a session, new or resumed."""
+        session = recorded.session
+        if self._window is not None:
+            await self.visit.house.worker.do(self._window.close)
+        self._window = await self.visit.house.worker.do(RoomWindow, session.theatre.scanned, (ROOM_PX, ROOM_PX))
+        self.recorded = recorded
+        self.arm = Arm(session, self.live, self.visit.house.worker, self._arm_changed)
+        self.shot_with = None
+        models = session.theatre.models
+        self.state.update(
+            {"op_case": session.theatre.name, "op_title": title, "op_text": text, "op_sides": list(sides),
+             "op_side": sides[0], "op_models": list(models), "op_view": "no shot yet", "op_ready": True}
+        )  # fmt: skip
+        self.choose_model("tri-7" if "tri-7" in models else next(iter(models)))
+        self.live.show(self._blank())
+        self.second.show(self._blank())
+        middle = session.theatre.labels.grid.centre_lps_mm
+        self.state.update({"op_up": round(float(middle[1])), "op_along": round(float(middle[2]))})
+        self._after(Observation())
+        shots = [e for e in session.events if e["action"]["do"] == "shoot" and "refused" not in e]
+        self._say(
+            "The patient lies prone. Bring in the C-arm."
+            if not session.events
+            else f"Resumed after {len(session.events)} steps, {len(shots)} shots."
+        )
+
+    async def act(self, action: Action) -> Observation | None:
+        """Do one action, once the arm is where it is wanted."""
+        if self.recorded is None or self.arm is None or self.state.op_busy:
+            return None
+        self.state.op_busy = True
+        self.state.flush()
+        try:
+            if self.arm.moved and not isinstance(action, act.MoveArm):
+                moved = await self._step(self.arm.wanted)
+                if moved.refused:
+                    self.arm.wanted = self.recorded.session.state.arm
+                    self._after(moved)
+                    return moved
+            if isinstance(action, act.Shoot):
+                self.shot_with = self.arm.pose
+            observation = await self._step(action)
+            self._after(observation)
+            return observation
+        except SjplanError as error:
+            self._say(str(error), "warn")
+            return None
+        finally:
+            self.state.op_busy = False
+            self.state.flush()
+
+    async def shoot(self, seconds: float = TAP_S) -> None:
+        """Step on the pedal for so long."""
+        observation = await self.act(act.Shoot(seconds=seconds))
+        if observation is not None and observation.image is not None:
+            picture = await self.visit.house.worker.do(grey_of, observation.image)
+            self.live.show(picture)
+            self.state.update({"op_view": self._pose_words(), "op_edges": self._edges(observation.image)})
+            self.state.flush()
+
+    async def keep(self) -> None:
+        """Put the picture on the second screen."""
+        self.second.show(self.live.image)
+
+    def set_arm(self, name: str, value: Any) -> None:
+        """Want one number of the arm."""
+        number = _number(value)
+        if self.arm is None or number is None or name not in NUMBERS:
+            return
+        refused = self.arm.to(**{name: number})
+        if refused:
+            self._say(refused, "warn")
+        self._arm_changed()
+
+    def nudge_arm(self, name: str, by: float) -> None:
+        """Want one number of the arm more or less."""
+        if self.arm is not None:
+            self.set_arm(name, getattr(self.arm.wanted, name) + by)
+
+    def call_view(self, name: str) -> None:
+        """Let the radiographer put the arm about where a view is."""
+        if self.arm is not None and name in COARSE:
+            refused = self.arm.to(**COARSE[name])
+            if refused:
+                self._say(refused, "warn")
+
+    async def place_pin(self) -> None:
+        """Set the pin on the skin where the numbers say; one that has not gone in yet is taken up again."""
+        s = self.state
+        if self.recorded is not None and (pin := self.recorded.session.state.pin) is not None and pin.depth_mm == 0.0:
+            await self.act(act.WithdrawPin(1.0))
+        await self.act(
+            act.PlacePin(s.op_side, float(s.op_up), float(s.op_along), float(s.op_cranial), float(s.op_ventral))
+        )
+
+    async def move_entry(self, up: float, along: float) -> None:
+        """Shift where the pin is to be set, and set it again if it stands on the skin."""
+        self.state.update({"op_up": round(self.state.op_up + up, 1), "op_along": round(self.state.op_along + along, 1)})
+        if self.recorded is not None and (pin := self.recorded.session.state.pin) is not None and pin.depth_mm == 0.0:
+            await self.place_pin()
+
+    async def tilt(self, cranial: float, ventral: float) -> None:
+        """Turn the pin by so much; without a pin, what it will be set with."""
+        s = self.state
+        s.update({"op_cranial": round(s.op_cranial + cranial, 1), "op_ventral": round(s.op_ventral + ventral, 1)})
+        await self.tilt_to()
+
+    async def tilt_to(self) -> None:
+        """Turn the pin to the numbers."""
+        if self.recorded is not None and self.recorded.session.state.pin is not None:
+            await self.act(act.TiltPin(float(self.state.op_cranial), float(self.state.op_ventral)))
+
+    def choose_model(self, name: str) -> None:
+        """Take an implant from the shelf."""
+        if self.recorded is None or name not in self.recorded.session.theatre.models:
+            return
+        lengths = list(self.recorded.session.theatre.models[name].lengths_mm)
+        near = min(lengths, key=lambda length: abs(length - self.state.op_length))
+        self.state.update({"op_model": name, "op_lengths": lengths, "op_length": near})
+
+    async def finish(self) -> bool:
+        """End the operation; whether it is over."""
+        observation = await self.act(act.Finish())
+        return observation is not None and observation.refused is None
+
+    async def _step(self, action: Action) -> Observation:
+        assert self.recorded is not None
+        return await self.visit.house.worker.do(self.recorded.step, action)
+
+    def _mouse(self, what: str, across: float, down: float) -> None:
+        """The mouse on the radiograph: turns the arm, or marks the skin."""
+        if self.arm is None or self.recorded is None:
+            return
+        with self.state:
+            if self.state.op_tool == "mark":
+                if what == "press":
+                    self._mark(across, down)
+            elif what == "press":
+                self.arm.press(across, down, pedal=bool(self.state.op_pedal))
+            elif what == "move":
+                self.arm.drag(across, down)
+            else:
+                self.visit.soon(self._released())
+
+    async def _released(self) -> None:
+        assert self.arm is not None
+        seconds = await self.arm.release()
+        if seconds is not None:
+            await self.shoot(min(seconds, 60.0))
+
+    def _mark(self, across: float, down: float) -> None:
+        assert self.recorded is not None
+        if self.shot_with is None:
+            self._say("Take a shot first: the mark is set on its picture.", "warn")
+            return
+        at = skin_under(self.recorded.session, self.shot_with, self.state.op_side, across, down)
+        if at is None:
+            self._say("Marks are set on a lateral picture, inside the body.", "warn")
+            return
+        self.state.update({"op_up": round(float(at[1]), 1), "op_along": round(float(at[2]), 1), "op_tool": "turn"})
+        self.visit.soon(self.act(act.MarkSkin(self.state.op_side, float(at[1]), float(at[2]))))
+
+    def _arm_changed(self) -> None:
+        if self.arm is None:
+            return
+        self.state.update({f"arm_{name}": getattr(self.arm.wanted, name) for name in NUMBERS})
+        self.state.op_moved = self.arm.moved
+        self._room.ask()
+
+    async def _draw_room(self) -> None:
+        """Draw the room as the arm and the metal are now."""
+        if self._window is None or self.recorded is None or self.arm is None:
+            return
+        session = self.recorded.session
+        implants, pins = metal(session.state)
+        picture = await self.visit.house.worker.do(
+            self._window.draw, self.arm.pose, session.theatre.detector(), implants, pins
+        )
+        self.room.show(picture)
+
+    async def close(self) -> None:
+        """Close the window of the room."""
+        if self._window is not None:
+            await self.visit.house.worker.do(self._window.close)
+            self._window = None
+
+    def _after(self, observation: Observation) -> None:
+        """Put what is known after a step on the page."""
+        assert self.recorded is not None
+        state = self.recorded.session.state
+        if observation.refused:
+            self._say(observation.refused[:1].upper() + observation.refused[1:] + ".", "warn")
+        elif observation.feel is not None:
+            self._say(felt(observation.feel))
+        elif observation.said:
+            self._say(said(observation.said))
+        else:
+            self._say("")
+        pin = state.pin
+        if pin is not None:
+            cranial, ventral = angles_deg(pin.side, pin.axis)
+            self.state.update({"op_cranial": round(cranial, 1), "op_ventral": round(ventral, 1)})
+        self.state.update(
+            {"op_clock": clock(state.seconds), "op_shots": state.shots, "op_fluoro": f"{state.fluoroscopy_s:.1f}",
+             "op_dose": f"{state.dose_area_ugy_m2:.1f}",
+             "op_pin": "none" if pin is None else f"{pin.depth_mm:.0f} mm behind the skin",
+             "op_implants": [
+                 f"{i.side} {i.trajectory.model.id} {i.trajectory.length_mm:g} mm" for i in state.implants]}
+        )  # fmt: skip
+        self._arm_changed()
+
+    def _say(self, text: str, tone: str = "plain") -> None:
+        self.state.update({"op_message": text, "op_tone": tone})
+
+    def _pose_words(self) -> str:
+        assert self.arm is not None
+        a = self.arm.wanted
+        return f"orbital {a.orbital_deg:.0f}°  tilt {a.tilt_deg:.0f}°  wig-wag {a.wig_wag_deg:.0f}°"
+
+    def _edges(self, image: Radiograph) -> dict[str, str]:
+        assert self.recorded is not None
+        frame = self.recorded.session.theatre.anatomy.frame
+        return edge_letters(image, CArmGeometry.of(image.carm, image.detector), frame)
+
+    def _blank(self) -> Any:
+        import numpy as np
+
+        return np.full((512, 512), 16, np.uint8)
+
+
+def sides_of(word: str) -> tuple[Side, ...]:
+    """One side, or both.
+
+    Examples
+    --------
+    >>> sides_of("both"), sides_of("left")
+    (('left', 'right'), ('left',))
+    """
+    sides: tuple[Side, ...] = get_args(Side)
+    return sides if word == "both" else tuple(side for side in sides if side == word)
+
+
+def _number(value: Any) -> float | None:
+    """A number that a page sent, if it is one."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if abs(number) < 1e5 else None

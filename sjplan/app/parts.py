@@ -1,0 +1,45 @@
+"""Pieces that the pages are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from trame.widgets import html, rca
+
+from sjplan.app.monitor import Monitor
+
+JPEG_QUALITY = 90
+FRAMES_PER_S = 60.0
+
+
+def button(text: str, click: Any, **more: Any) -> html.Button:
+    """A button; `click` is a function, or a pair of a function and its arguments as the page writes them."""
+    return html.Button(text, type="button", click=click, **more)
+
+
+def stepper(
+    key: str, label: str, unit: str, by: float, nudge: Callable[..., Any], change: Any, names: tuple[str, str]
+) -> None:
+    """A number with a button to either side of it; `names` say what less and more mean."""
+    with html.Div(classes="row"):
+        html.Label(label, html_for=key)
+        button("−", (nudge, f"[{-by}]"), title=f"{names[0]} {by:g} {unit}", aria_label=f"{label} {names[0]}")
+        html.Input(type="number", id=key, step=by, value=(key,), change=change)
+        button("+", (nudge, f"[{by}]"), title=f"{names[1]} {by:g} {unit}", aria_label=f"{label} {names[1]}")
+        html.Span(unit, classes="unit")
+
+
+def screen(monitor: Monitor, name: str, pixels: int, **more: Any) -> html.Div:
+    """A monitor of so many pixels on the page; what is put inside stands over the picture."""
+    style = f"width:{pixels}px;height:{pixels}px"
+    with html.Div(id=name, style=style, **more) as box:
+        area = rca.RemoteControlledArea(name=f"{name}_area", display="image", style="width:100%;height:100%")
+        monitor.handler = area.create_view_handler(
+            monitor,
+            encoder="jpeg",
+            target_fps=FRAMES_PER_S,
+            interactive_quality=JPEG_QUALITY,
+            still_quality=JPEG_QUALITY,
+        )
+    return box

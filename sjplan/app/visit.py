@@ -1,0 +1,106 @@
+"""One visitor: a server, a state and pages of their own, so that nothing of one person is seen by another."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sjplan import NOT_FOR_CLINICAL_USE
+from sjplan.app.guard import Role
+from sjplan.app.house import House
+from sjplan.app.mount import Mounted
+from sjplan.app.operate import OperatePage
+from sjplan.app.start import StartPage
+from sjplan.core.errors import SjplanError
+
+LOG: Final = logging.getLogger("sjplan.app")
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A file that a visitor may fetch: made when it is asked for."""
+
+    name: str
+    kind: str
+    make: Callable[[], bytes]
+
+
+class Visit:
+    """Composition of one visitor's pages.
+
+    Parameters
+    ----------
+    house : House
+        What is shared.
+    role : {"trainee", "instructor"}
+        What they may see.
+    """
+
+    def __init__(self, house: House, role: Role) -> None:
+        self.house, self.role = house, role
+        self.id = secrets.token_urlsafe(12)
+        self.mounted = Mounted(self.id)
+        self.state: Any = self.mounted.server.state
+        self.downloads: dict[str, Download] = {}
+        self.seen = time.monotonic()
+        self.connected = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.state.update(
+            {"trame__title": "sjplan trainer", "page": "start", "user": "", "role": role, "wait": "", "error": "",
+             "not_for_clinical_use": NOT_FOR_CLINICAL_USE}
+        )  # fmt: skip
+        self.operate = OperatePage(self)
+        self.start = StartPage(self)
+
+    def open(self) -> None:
+        """Build the page and be ready for the browser."""
+        from sjplan.app.layout import build
+
+        self._layout = build(self)
+        self.mounted.open()
+        self.soon(self.start.refresh())
+
+    def soon(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Do something off the present call, show what it changed, and say in words what went wrong."""
+        task = asyncio.get_running_loop().create_task(self._shown(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _shown(self, work: Coroutine[Any, Any, Any]) -> None:
+        try:
+            await work
+        except SjplanError as error:
+            self.state.error = str(error)
+        except Exception as error:
+            LOG.exception("a page failed")
+            self.state.error = f"unexpected {type(error).__name__}: nothing that was done is lost; go on, or reload"
+        finally:
+            self.state.wait = ""
+            self.state.flush()
+
+    def tell(self, text: str) -> None:
+        """Say what is being waited for."""
+        self.state.wait = text
+        self.state.flush()
+
+    def go(self, page: str) -> None:
+        """Turn to another page."""
+        self.state.update({"page": page, "error": ""})
+
+    async def finish(self) -> None:
+        """End the operation and turn to the debrief."""
+        if await self.operate.finish():
+            self.go("start")
+            await self.start.refresh()
+
+    async def close(self) -> None:
+        """Let go of everything; sessions stand in the history."""
+        for task in list(self._tasks):
+            task.cancel()
+        await self.operate.close()
+        await self.mounted.close()

@@ -1,0 +1,67 @@
+"""The one thread in which everything heavy is done: kernels, pictures and the history are used by one at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, Final, TypeVar
+
+T = TypeVar("T")
+LOG: Final = logging.getLogger("sjplan.app")
+
+
+class Worker:
+    """Does calls one after another, off the event loop.
+
+    Compiled kernels use all cores by themselves, GL wants to be called from one thread, and so does SQLite: a second
+    thread would gain nothing.
+    """
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="sjplan")
+
+    async def do(self, call: Callable[..., T], *args: Any, **named: Any) -> T:
+        """What a call gives, once its turn has come."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, partial(call, *args, **named))
+
+    def close(self) -> None:
+        """Wait for what is being done, and stop."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+class Latest:
+    """Runs a coroutine again and again for the newest request only: what was overtaken is never done.
+
+    Parameters
+    ----------
+    draw : coroutine function
+        Does the newest thing; called without arguments, it looks up what that is.
+    """
+
+    def __init__(self, draw: Callable[[], Awaitable[None]]) -> None:
+        self._draw, self._wanted, self._task = draw, False, None
+
+    _task: asyncio.Task[None] | None
+
+    def ask(self) -> None:
+        """Want a drawing of how things are now."""
+        self._wanted = True
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def settled(self) -> None:
+        """Wait until everything that was asked for has been drawn."""
+        if self._task is not None:
+            await self._task
+
+    async def _run(self) -> None:
+        while self._wanted:
+            self._wanted = False
+            try:
+                await self._draw()
+            except Exception:
+                LOG.exception("a picture could not be drawn")
+                return
