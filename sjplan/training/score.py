@@ -7,7 +7,7 @@ are rated below 50 whatever else was done well, clean ones from 50 on.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, get_args
 
@@ -100,6 +100,9 @@ class ScoreSheet:
 def score(session: Session, scoring: Scoring, wanted: Mapping[Side, Plan]) -> ScoreSheet:
     """Score an operation as it stands.
 
+    Implants that lay in the patient from the start count where they still lie on a side that was asked for; how they
+    came there does not, so that process measures are for each implant that remained to be put in.
+
     Parameters
     ----------
     session : Session
@@ -117,10 +120,11 @@ def score(session: Session, scoring: Scoring, wanted: Mapping[Side, Plan]) -> Sc
     asked = sum(len(plan.trajectories) for plan in wanted.values())
     if not asked:
         raise InputError("wanted", found="no side", wanted="a plan for each side that is to be operated on")
-    reports = judged(session)
+    reports = judged(session, wanted)
     implants = [implant for report in reports.values() for implant in report.implants]
     breach_mm, breached = deepest_breach(implants)
-    values = {**_geometry(reports, wanted), **_process(session, asked)}
+    kept = sum(session.was_given(i) for i in session.state.implants if i.side in wanted)
+    values = {**_geometry(reports, wanted), **_process(session, max(asked - kept, 1))}
     measures = tuple(
         Rated(name, m.kind, value := values[name], None if value is None else m.worth(value), m.weight)
         for name, m in scoring.measures.items()
@@ -155,13 +159,17 @@ def rating(measures: Iterable[Rated], breach_mm: float, share_placed: float) -> 
     return CLEAN_FROM + (100.0 - CLEAN_FROM) * worth if breach_mm <= 0.0 else (CLEAN_FROM - 0.01) * worth
 
 
-def judged(session: Session) -> dict[Side, MarginReport]:
-    """The judge's report of each side that holds implants, from cranial to caudal."""
+def judged(session: Session, wanted: Container[Side] = ()) -> dict[Side, MarginReport]:
+    """The judge's report of each side that holds implants, from cranial to caudal.
+
+    A side that was not asked for, and holds only what lay there from the start, is left out.
+    """
     theatre = session.theatre
     found: dict[Side, MarginReport] = {}
     for side in get_args(Side):
         paths = cranial_first(session.state, side)
-        if paths:
+        touched = not all(session.was_given(implant) for implant in session.state.of_side(side))
+        if paths and (touched or side in wanted):
             plan = Plan(side, paths, "by hand")
             found[side] = judge(plan, theatre.anatomy, theatre.limits, theatre.surfaces(side))
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -11,9 +11,10 @@ import numpy as np
 import sjplan
 from sjplan.core.errors import InputError
 from sjplan.training.actions import Action, Shoot, as_dict, checked, from_dict
+from sjplan.training.given import given_from, require_given
 from sjplan.training.moves import Refused, applied, frames_of, metal, pose
 from sjplan.training.pin import Feel
-from sjplan.training.state import State
+from sjplan.training.state import Implanted, State
 from sjplan.training.theatre import Theatre
 from sjplan.xray.types import Radiograph
 
@@ -55,14 +56,30 @@ class Session:
         Patient and tools.
     seed : int
         Of skids, drags and noise.
+    given : sequence of Implanted
+        In the patient from the start, from an earlier operation; the one that came last is the first to be backed out.
     images : bool
         Whether shots are drawn; dose and states are the same without.
     pixels : int
         Rows and columns of an image.
+
+    Raises
+    ------
+    InputError
+        For a seed that is none, or given implants that no shelf or side has.
     """
 
-    def __init__(self, theatre: Theatre, seed: int = 0, *, images: bool = True, pixels: int = 512) -> None:
+    def __init__(
+        self,
+        theatre: Theatre,
+        seed: int = 0,
+        *,
+        given: Sequence[Implanted] = (),
+        images: bool = True,
+        pixels: int = 512,
+    ) -> None:
         self.theatre, self.images, self.pixels = theatre, images, pixels
+        self.given = require_given(given, theatre.models)
         self.record: Callable[[Mapping[str, Any]], None] | None = None
         self.reset(seed)
 
@@ -70,7 +87,7 @@ class Session:
         """Begin anew."""
         if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
             raise InputError("seed", found=repr(seed), wanted="a whole number from 0")
-        self.seed, self.state = seed, State()
+        self.seed, self.state = seed, State(implants=self.given)
         self.events: list[dict[str, Any]] = []
 
     @property
@@ -82,9 +99,14 @@ class Session:
             "sha256": dict(self.theatre.sha256),
             "device": self.theatre.maker.device.id,
             "seed": self.seed,
+            **({"given": [implant.as_dict() for implant in self.given]} if self.given else {}),
             "sjplan": sjplan.__version__,
             "not_for_clinical_use": True,
         }
+
+    def was_given(self, implant: Implanted) -> bool:
+        """Whether an implant lay in the patient from the start."""
+        return any(implant is one for one in self.given)
 
     def step(self, action: Action) -> Observation:
         """Do one action, and log it; where `record` is set, it is called with the event before anything has changed.
@@ -148,11 +170,13 @@ def replayed(theatre: Theatre, header: Mapping[str, Any], events: Iterable[Mappi
     Raises
     ------
     InputError
-        If the log is of another schema, case or device, or an event does not come out as it is written.
+        If the log is of another schema, case or device, begins with implants that cannot be, or an event does not come
+        out as it is written.
     """
     if header.get("schema") != SCHEMA:
         raise InputError("session log", found=f"schema {header.get('schema')!r}", wanted=SCHEMA)
-    session = Session(theatre, header.get("seed", -1), images=False)
+    given = given_from(header.get("given", []), theatre.models)
+    session = Session(theatre, header.get("seed", -1), given=given, images=False)
     for name in ("case", "sha256", "device"):
         if header.get(name) != session.header[name]:
             found, wanted = (repr(h.get(name)) for h in (header, session.header))

@@ -34,6 +34,17 @@ class Implanted:
     trajectory: Trajectory
     passage: Passage
 
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, every number as it is."""
+        return {
+            "side": self.side,
+            "model": self.trajectory.model.id,
+            "entry_lps_mm": self.trajectory.entry_lps_mm.tolist(),
+            "tip_lps_mm": self.trajectory.tip_lps_mm.tolist(),
+            "roll_deg": self.trajectory.roll_deg,
+            "passage": _numbers(self.passage),
+        }
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class State:
@@ -90,17 +101,7 @@ class State:
             "reached_bone": self.reached_bone,
             "runs_out": self.runs_out,
             "passage": None if self.passage is None else _numbers(self.passage),
-            "implants": [
-                {
-                    "side": i.side,
-                    "model": i.trajectory.model.id,
-                    "entry_lps_mm": i.trajectory.entry_lps_mm.tolist(),
-                    "tip_lps_mm": i.trajectory.tip_lps_mm.tolist(),
-                    "roll_deg": i.trajectory.roll_deg,
-                    "passage": _numbers(i.passage),
-                }
-                for i in self.implants
-            ],
+            "implants": [i.as_dict() for i in self.implants],
             "marks_lps_mm": [mark.tolist() for mark in self.marks_lps_mm],
             **{
                 name: getattr(self, name)

@@ -17,6 +17,7 @@ from sjplan.planning.raster import RasterPlanner
 from sjplan.safety.judge import judge
 from sjplan.testing.problems import phantom_problem
 from sjplan.training import actions as act
+from sjplan.training.given import earlier
 from sjplan.training.process import checked_share, counted, views_true_share
 from sjplan.training.score import CLEAN_FROM, Rated, ScoreSheet, rating, score
 from sjplan.training.session import Session
@@ -139,6 +140,28 @@ def test_what_was_asked_for_and_not_done_counts(theatre: Theatre, planned: Plan,
     assert nothing.grades["sjplan"] == "none"
     with pytest.raises(InputError, match="a plan for each side"):
         score(ended(theatre, planned), scoring, {})
+
+
+def test_what_lay_there_from_the_start_counts_where_it_was_asked_for(
+    theatre: Theatre, planned: Plan, scoring: Scoring
+) -> None:
+    """A revision of one of three: rated for the one; and an earlier operation of the other side rates nobody."""
+    bad = through_s1(theatre, planned)
+    before = tuple(earlier(planned.side, path, 3.0) for path in (*planned.trajectories[1:], bad))
+    session = Session(theatre, 0, given=before, images=False)
+    left_in = sheet(session, scoring, planned)
+    assert left_in.breach_mm > 0.0
+    assert left_in.rating < CLEAN_FROM
+    new = earlier(planned.side, planned.trajectories[0], 3.0)
+    session.state = replace(session.state, implants=(*before[:2], new), shots=8, finished=True)
+    replaced = sheet(session, scoring, planned)
+    assert (replaced.breach_mm, replaced.value("shots")) == (0.0, 8.0)
+    assert replaced.value("tip_off_plan_mm") == pytest.approx(0.0, abs=1e-9)
+    alone = sheet(ended(theatre, planned, *planned.trajectories, shots=24), scoring, planned)
+    assert replaced.rating == pytest.approx(alone.rating)
+    other = replace(planned, side="right")
+    elsewhere = score(Session(theatre, 0, given=before, images=False), scoring, {"right": other})
+    assert (elsewhere.reports, elsewhere.breach_mm, elsewhere.rating) == ({}, 0.0, 0.0)
 
 
 WORTHS = st.lists(st.tuples(st.floats(0.0, 1.0), st.floats(0.01, 10.0)), min_size=1, max_size=17)
