@@ -14,7 +14,9 @@ from aiohttp import web
 from sjplan import NOT_FOR_CLINICAL_USE
 from sjplan.app.guard import Gate, Role, guard
 from sjplan.app.house import House
+from sjplan.app.upload import received
 from sjplan.app.visit import Visit
+from sjplan.core.errors import SjplanError
 
 MOST_VISITS: Final = 40
 """Visitors at once; each takes some 50 MB."""
@@ -22,8 +24,8 @@ MOST_VISITS: Final = 40
 IDLE_S: Final = 900.0
 """A visitor whose page has been gone for so long is forgotten; what they did stands in the history."""
 
-MOST_UPLOAD: Final = 512 * 2**20
-"""Bytes of an upload."""
+SMALL: Final = 64 * 2**10
+"""Bytes of a request that is no upload."""
 
 COOKIE: Final = "sjplan"
 WRONG_PASSWORD_S: Final = 1.0
@@ -44,13 +46,14 @@ class Door:
     def __init__(self, house: House, gate: Gate) -> None:
         self.house, self.gate = house, gate
         self.visits: dict[str, tuple[str, Visit]] = {}
-        self.app = web.Application(middlewares=[guard(gate)], client_max_size=MOST_UPLOAD)
+        self.app = web.Application(middlewares=[guard(gate)], client_max_size=SMALL)
         self.app.add_routes(
             [
                 web.get("/", self._arrive),
                 web.post("/login", self._login),
                 web.get("/v/{visit}/ws", self._socket),
                 web.get("/v/{visit}/download/{name}", self._download),
+                web.post("/v/{visit}/upload", self._upload),
                 web.get("/v/{visit}/{name:.*}", self._file),
             ]
         )
@@ -120,6 +123,18 @@ class Door:
         body = await self.house.worker.do(download.make)
         headers = {"Content-Disposition": f'attachment; filename="{download.name}"'}
         return web.Response(body=body, content_type=download.kind, headers=headers)
+
+    async def _upload(self, request: web.Request) -> web.StreamResponse:
+        visit = self._visit(request)
+        try:
+            bed = await received(request, self.house)
+        except SjplanError as error:
+            visit.state.error = str(error)
+        else:
+            visit.own_beds[bed.id] = bed
+            visit.state.bed = bed.id
+        visit.soon(visit.start.refresh())
+        raise web.HTTPSeeOther(f"index.html?secret={visit.mounted.secret}&take=1")
 
     def _visit(self, request: web.Request) -> Visit:
         """The visit that is asked for, if it is this guest's."""

@@ -1,28 +1,37 @@
-"""What all visitors share: patients, exercises, rules, the history, and the thread that works for them."""
+"""What all visitors share: patients, rules, the history, and the thread that works for them."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
+
+import numpy as np
 
 from sjplan.anatomy.build import anatomy_from_labels
 from sjplan.anatomy.checks import check_labels, check_planning_resolution
 from sjplan.app.worker import Worker
-from sjplan.core.errors import InputError, unknown_name
+from sjplan.core.errors import InputError
+from sjplan.core.exercise import Exercise
 from sjplan.core.plan import Plan, Side
 from sjplan.core.scoring import Scoring
 from sjplan.io.cases import Case, require_labels
+from sjplan.io.catalogue import read_implants
+from sjplan.io.planfile import plan_from_entry, read_plan
 from sjplan.training.history import History
 from sjplan.training.theatre import Theatre, open_theatre
 
 MOST_THEATRES: Final = 4
 """Patients that are kept ready; each takes some 300 MB. The one that was used longest ago goes first."""
 
-Load = Callable[[], Case]
-Fetch = Callable[[], "asyncio.Future[None]"]
+
+NICE: Final = 10
+"""What is made in processes of its own waits for those who operate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +42,26 @@ class Bed:
     ----------
     id, title, note : str
         What the log calls it, and what a person reads.
-    folder : path
-        Where its files are, or will be once `prepare` has been called.
-    prepare : callable
-        Command line that makes the files, or None where they are there.
     load : callable
-        Reads the files.
+        Reads its files.
+    made : path
+        A folder that has to be there before they can be read.
+    make : tuple of str, optional
+        Command line that makes that folder.
+    planned : path
+        Folder of its plan.
+    plan : tuple of str
+        Command line that makes the plan.
     """
 
     id: str
     title: str
     note: str
-    folder: Path
-    load: Load
-    prepare: tuple[str, ...] | None = None
-    plan: tuple[str, ...] | None = None
+    load: Callable[[], Case]
+    made: Path
+    make: tuple[str, ...] | None
+    planned: Path
+    plan: tuple[str, ...]
 
 
 @dataclass
@@ -58,6 +72,8 @@ class House:
     ----------
     beds : mapping of id to Bed
         In the order in which they are offered.
+    exercises : mapping of id to Exercise
+        In the order of their levels.
     history : History
         Of all trainees.
     scoring : Scoring
@@ -66,33 +82,23 @@ class House:
         For everything heavy.
     """
 
-    beds: dict[str, Bed]
+    beds: Mapping[str, Bed]
+    exercises: Mapping[str, Exercise]
     history: History
     scoring: Scoring
     worker: Worker = field(default_factory=Worker)
-    _theatres: dict[str, Theatre] = field(default_factory=dict)
-    _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
-    _plans: dict[str, asyncio.Task[Mapping[Side, Plan]]] = field(default_factory=dict)
+    uploads: list[Path] = field(default_factory=list)
+    _theatres: dict[Bed, Theatre] = field(default_factory=dict)
+    _locks: dict[Bed, asyncio.Lock] = field(default_factory=dict)
+    _plans: dict[Bed, asyncio.Task[Mapping[Side, Plan]]] = field(default_factory=dict)
 
-    def bed(self, name: str) -> Bed:
-        """A patient by id.
-
-        Raises
-        ------
-        UnknownNameError
-            For any other.
-        """
-        if name not in self.beds:
-            raise unknown_name("case", name, self.beds)
-        return self.beds[name]
-
-    async def theatre(self, name: str, tell: Callable[[str], None]) -> Theatre:
+    async def theatre(self, bed: Bed, tell: Callable[[str], None]) -> Theatre:
         """The operating room of a patient: kept, or made ready now.
 
         Parameters
         ----------
-        name : str
-            Of the bed.
+        bed : Bed
+            The patient.
         tell : callable
             Told what is being done.
 
@@ -101,24 +107,43 @@ class House:
         SjplanError
             For a case that cannot be used.
         """
-        bed = self.bed(name)
-        async with self._locks.setdefault(name, asyncio.Lock()):
-            if name in self._theatres:
-                self._theatres[name] = self._theatres.pop(name)
-                return self._theatres[name]
-            if bed.prepare is not None and not bed.folder.exists():
-                tell("building the patient, once on this machine")
-                await run(bed.prepare, bed.title)
+        async with self._locks.setdefault(bed, asyncio.Lock()):
+            if bed in self._theatres:
+                self._theatres[bed] = self._theatres.pop(bed)
+                return self._theatres[bed]
+            if bed.make is not None and not bed.made.exists():
+                tell(f"building {bed.title}, once on this machine: half a minute")
+                await run(bed.make, bed.title)
             tell("reading the scan")
             case = await self.worker.do(bed.load)
             tell("finding joints and foramina")
             theatre = await self.worker.do(_opened, bed.id, case)
             tell("warming up the C-arm")
             await self.worker.do(_warmed, theatre)
-            self._theatres[name] = theatre
+            self._theatres[bed] = theatre
             while len(self._theatres) > MOST_THEATRES:
                 del self._theatres[next(iter(self._theatres))]
             return theatre
+
+    async def plans(self, bed: Bed) -> Mapping[Side, Plan]:
+        """Certified plans of a patient's sides, made once in a process of their own; a side without room has none.
+
+        Raises
+        ------
+        SjplanError
+            If the planner fails.
+        """
+        if bed not in self._plans or (self._plans[bed].done() and self._plans[bed].exception() is not None):
+            self._plans[bed] = asyncio.get_running_loop().create_task(self._planned(bed))
+        return await asyncio.shield(self._plans[bed])
+
+    async def _planned(self, bed: Bed) -> Mapping[Side, Plan]:
+        if bed.make is not None and not bed.made.exists():
+            await run(bed.make, bed.title)
+        file = bed.planned / "plan.json"
+        if not file.exists():
+            await run(bed.plan, f"plan of {bed.title}")
+        return await self.worker.do(_read_plans, file)
 
     def close(self) -> None:
         """Stop working, and close the history."""
@@ -126,9 +151,11 @@ class House:
             task.cancel()
         self.worker.close()
         self.history.close()
+        for folder in self.uploads:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
-async def run(command: tuple[str, ...], what: str) -> None:
+async def run(command: Sequence[str], what: str) -> None:
     """Run one of our own commands in a process of its own.
 
     Raises
@@ -136,17 +163,25 @@ async def run(command: tuple[str, ...], what: str) -> None:
     InputError
         If it fails, with its last line.
     """
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.DEVNULL, stderr=pipe)
+    pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
+    process = await asyncio.create_subprocess_exec(
+        *command, stdin=nothing, stdout=nothing, stderr=pipe, preexec_fn=partial(os.nice, NICE)
+    )
     try:
         _, said = await process.communicate()
     except asyncio.CancelledError:
         process.kill()
         await process.wait()
         raise
+    # 1 is an honest no: a side without a plan is an answer.
     if process.returncode not in (0, 1):
         lines = said.decode(errors="replace").strip().splitlines() or ["no reason given"]
         raise InputError(what, found=lines[-1].strip(), wanted="a case that can be made ready")
+
+
+def _read_plans(file: Path) -> Mapping[Side, Plan]:
+    shelf = read_implants()
+    return {entry.side: plan_from_entry(entry, shelf) for entry in read_plan(file).sides if entry.implants}
 
 
 def _opened(name: str, case: Case) -> Theatre:
@@ -157,9 +192,7 @@ def _opened(name: str, case: Case) -> Theatre:
 
 
 def _warmed(theatre: Theatre) -> None:
-    """Everything that a first shot would have to wait for."""
-    import numpy as np
-
+    """Everything that a first shot or a first blow would have to wait for."""
     for draft in (True, False):
         theatre.scope.shoot(theatre.start, theatre.maker, rng=np.random.default_rng(0), draft=draft)
     _ = theatre.tissue

@@ -23,6 +23,7 @@ from sjplan.xray.carm import CArmGeometry
 from sjplan.xray.types import CArm, Radiograph
 
 if TYPE_CHECKING:
+    from sjplan.app.house import Bed
     from sjplan.app.visit import Visit
 
 ROOM_PX: Final = 262
@@ -53,6 +54,7 @@ class OperatePage:
         self._window: RoomWindow | None = None
         self._room = Latest(self._draw_room)
         self.recorded: Recorded | None = None
+        self.bed: Bed | None = None
         self.arm: Arm | None = None
         self.shot_with: CArm | None = None
         self.state.update(
@@ -67,9 +69,9 @@ class OperatePage:
              **{f"arm_{name}": 0.0 for name in NUMBERS}}
         )  # fmt: skip
 
-    async def begin(self, recorded: Recorded, title: str, text: str, sides: tuple[Side, ...]) -> None:
+    async def begin(self, recorded: Recorded, bed: Bed, text: str, sides: tuple[Side, ...]) -> None:
         """Show a session, new or resumed."""
-        session = recorded.session
+        session, self.bed = recorded.session, bed
         if self._window is not None:
             await self.visit.house.worker.do(self._window.close)
         self._window = await self.visit.house.worker.do(RoomWindow, session.theatre.scanned, (ROOM_PX, ROOM_PX))
@@ -78,7 +80,7 @@ class OperatePage:
         self.shot_with = None
         models = session.theatre.models
         self.state.update(
-            {"op_case": session.theatre.name, "op_title": title, "op_text": text, "op_sides": list(sides),
+            {"op_case": session.theatre.name, "op_title": bed.title, "op_text": text, "op_sides": list(sides),
              "op_side": sides[0], "op_models": list(models), "op_view": "no shot yet", "op_ready": True}
         )  # fmt: skip
         self.choose_model("tri-7" if "tri-7" in models else next(iter(models)))

@@ -22,11 +22,11 @@ class StartPage:
 
     def __init__(self, visit: Visit) -> None:
         self.visit, self.state = visit, visit.state
-        beds = [{"id": b.id, "title": b.title, "note": b.note} for b in visit.house.beds.values()]
-        self.state.update({"beds": beds, "bed": beds[0]["id"] if beds else "", "side": "left", "mine": []})
+        self.state.update({"beds": [], "bed": next(iter(visit.house.beds), ""), "side": "left", "mine": []})
 
     async def refresh(self) -> None:
-        """Look up what this person has done."""
+        """Look up which patients there are, and what this person has done."""
+        self.state.beds = [{"id": b.id, "title": b.title, "note": b.note} for b in self.visit.beds.values()]
         user = str(self.state.user)
         entries = await self.visit.house.worker.do(self.visit.house.history.entries, user) if user else []
         self.state.mine = [_line(entry) for entry in reversed(entries)][:12]
@@ -41,24 +41,21 @@ class StartPage:
 
     async def operate(self, bed: str, side: str) -> None:
         """Begin an operation without an exercise."""
-        user = self._user()
-        theatre = await self.visit.house.theatre(bed, self.visit.tell)
-        session = Session(theatre, secrets.randbits(31))
-        recorded = await self.visit.house.worker.do(self.visit.house.history.begin, user, session)
-        title = self.visit.house.bed(bed).title
-        await self.visit.operate.begin(
-            recorded, title, "Three implants on each side that is operated on.", sides_of(side)
-        )
+        user, house, chosen = self._user(), self.visit.house, self.visit.bed(bed)
+        session = Session(await house.theatre(chosen, self.visit.tell), secrets.randbits(31))
+        recorded = await house.worker.do(house.history.begin, user, session)
+        text = "Three implants on each side that is operated on."
+        await self.visit.operate.begin(recorded, chosen, text, sides_of(side))
         self.visit.go("operate")
 
     async def resume(self, key: str) -> None:
         """Go on with a session where it stood."""
-        house = self.visit.house
-        entry = await self._entry(key)
-        theatre = await house.theatre(entry.case, self.visit.tell)
+        house, entry = self.visit.house, await self._entry(key)
+        bed = self.visit.bed(entry.case)
+        theatre = await house.theatre(bed, self.visit.tell)
         self.visit.tell("replaying what was done")
         recorded = await house.worker.do(house.history.resume, key, theatre)
-        await self.visit.operate.begin(recorded, house.bed(entry.case).title, "Resumed.", ("left", "right"))
+        await self.visit.operate.begin(recorded, bed, "Resumed.", ("left", "right"))
         self.visit.go("operate")
 
     async def _entry(self, key: str) -> Entry:

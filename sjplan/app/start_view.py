@@ -53,6 +53,15 @@ def build(visit: Visit) -> None:
                 id="operate",
                 disabled=("!user || !bed || !!wait",),
             )
+        with html.Details(classes="quiet"):
+            html.Summary("Bring a patient of your own")
+            html.P("A CT with labels, or a label map alone, as NIfTI, NRRD or MHA. Only bring what you may.")
+            with html.Form(action="upload", method="post", enctype="multipart/form-data", classes="row", id="bring"):
+                html.Label("Scan", html_for="scan")
+                html.Input(type="file", id="scan", name="scan", required=True)
+                html.Label("Labels", html_for="labels")
+                html.Input(type="file", id="labels", name="labels")
+                html.Button("Send", type="submit", id="send")
     with html.Div(classes="scroll", v_if="mine.length"):
         html.H2("What you did")
         with html.Table(id="mine"):

@@ -12,11 +12,11 @@ from typing import Any, Final
 
 from sjplan import NOT_FOR_CLINICAL_USE
 from sjplan.app.guard import Role
-from sjplan.app.house import House
+from sjplan.app.house import Bed, House
 from sjplan.app.mount import Mounted
 from sjplan.app.operate import OperatePage
 from sjplan.app.start import StartPage
-from sjplan.core.errors import SjplanError
+from sjplan.core.errors import SjplanError, unknown_name
 
 LOG: Final = logging.getLogger("sjplan.app")
 
@@ -47,6 +47,7 @@ class Visit:
         self.mounted = Mounted(self.id)
         self.state: Any = self.mounted.server.state
         self.downloads: dict[str, Download] = {}
+        self.own_beds: dict[str, Bed] = {}
         self.seen = time.monotonic()
         self.connected = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -56,6 +57,23 @@ class Visit:
         )  # fmt: skip
         self.operate = OperatePage(self)
         self.start = StartPage(self)
+
+    @property
+    def beds(self) -> dict[str, Bed]:
+        """Patients that this visitor may choose: brought ones first."""
+        return {**self.own_beds, **self.house.beds}
+
+    def bed(self, name: str) -> Bed:
+        """A patient by id.
+
+        Raises
+        ------
+        UnknownNameError
+            For any other.
+        """
+        if name not in self.beds:
+            raise unknown_name("case", name[:60], self.beds)
+        return self.beds[name]
 
     def open(self) -> None:
         """Build the page and be ready for the browser."""

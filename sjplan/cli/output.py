@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -36,24 +34,6 @@ def print_json(document: Mapping[str, Any]) -> None:
     }
     """
     sys.stdout.write(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
-    r"""Rows of one table as CSV, with the first one's columns; a cell that a spreadsheet would run is quoted by '.
-
-    Examples
-    --------
-    >>> csv_text([{"user": "=1+1", "mm": -2.5}])
-    "user,mm\n'=1+1,-2.5\n"
-    """
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    risky = ("=", "+", "-", "@")
-    writer.writerows(
-        {k: f"'{v}" if isinstance(v, str) and v.startswith(risky) else v for k, v in row.items()} for row in rows
-    )
-    return text.getvalue()
 
 
 def print_entry(name: str, summary: str, facts: Sequence[str] = ()) -> None:

@@ -11,8 +11,9 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from sjplan.cli.options import AsJson, FilePath
-from sjplan.cli.output import csv_text, out_console, print_json
+from sjplan.cli.output import out_console, print_json
 from sjplan.core.errors import InputError
+from sjplan.io.spreadsheets import csv_text
 
 app = App(name="sessions", help="List, show and export rehearsals.")
 

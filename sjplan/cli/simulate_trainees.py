@@ -10,9 +10,10 @@ from cyclopts import Parameter
 
 from sjplan.cli.intake import CaseArguments, plannable_anatomy, read_case
 from sjplan.cli.options import AsJson, Case, CatalogueFile, FilePath, Labels, Names, OutFolder, Series, Untrusted
-from sjplan.cli.output import csv_text, out_console, print_json
+from sjplan.cli.output import out_console, print_json
 from sjplan.cli.progress import part_of, progress
 from sjplan.core.errors import InputError
+from sjplan.io.spreadsheets import csv_text
 
 if TYPE_CHECKING:
     from sjplan.core.plan import Plan, Side

@@ -33,6 +33,8 @@ OFFERED: Final = (
 )
 """Presets on the first page, easy ones first."""
 
+SJPLAN: Final = (sys.executable, "-m", "sjplan.cli.main")
+
 
 def train(
     case: Annotated[str | None, Parameter(help="A patient of your own, beside the phantoms that ship.")] = None,
@@ -47,6 +49,7 @@ def train(
     ] = None,
     history: HistoryFile = None,
     scoring: Annotated[FilePath | None, Parameter(help="TOML file that says how to rate, in place of ours.")] = None,
+    exercises: Annotated[FilePath | None, Parameter(help="Folder with exercises of your own (TOML).")] = None,
     cache: Annotated[FilePath | None, Parameter(help="Folder in which built phantoms are kept.")] = None,
     open_browser: Annotated[bool, Parameter(name="--open", help="Open the page in the browser.")] = False,
     labels: Labels = None,
@@ -64,6 +67,7 @@ def train(
     from sjplan.app.door import Door, serve
     from sjplan.app.guard import LOOPBACK, Gate, read_password
     from sjplan.app.house import House
+    from sjplan.io.exercises import read_exercises
     from sjplan.io.scoring import read_scoring
     from sjplan.training.history import History
 
@@ -81,7 +85,9 @@ def train(
     hosts = LOOPBACK if not away else LOOPBACK | _own_names(host)
     gate = Gate.new(hosts, password)
     own = None if case is None else CaseArguments(case, labels, names, series, untrusted)
-    house = House(_beds(own, cache or _cache()), History(history_path(history)), read_scoring(scoring))
+    house = House(
+        _beds(own, cache or _cache()), read_exercises(exercises), History(history_path(history)), read_scoring(scoring)
+    )
 
     def ready(_: str, listening: int) -> None:
         shown = f"http://{'127.0.0.1' if not away else host}:{listening}/"
@@ -116,22 +122,35 @@ def _beds(own: CaseArguments | None, cache: Path) -> dict[str, Bed]:
 
     found: list[Bed] = []
     if own is not None:
-        path = Path(own.case).expanduser()
+        path = Path(own.case).expanduser().resolve()
         if not path.exists():
             raise InputError(own.case, found="no such file or folder", wanted="a CT, a label map or a phantom folder")
 
         def load() -> cases.Case:
             return cases.read_case(path, own.labels, series=own.series, names=own.names, untrusted=own.untrusted)
 
-        found.append(Bed(own.name, own.name, "the case that was named", path, load))
+        planned = cache / f"plan-{_short(f'{path} {path.stat().st_mtime_ns} {own}')}"
+        words = _plan_words(str(path), planned, own)
+        found.append(Bed(own.name, own.name, "the case that was named", load, path, None, planned, words))
     presets = list_presets()
     for name in OFFERED:
-        if name not in presets:
-            continue
-        folder = cache / f"{name}-{_short(repr(read_spec(name)))}"
-        command = (sys.executable, "-m", "sjplan.cli.main", "phantom", "build", name, "--out", str(folder))
-        found.append(Bed(name, name, presets[name], folder, partial(cases.read_case, folder), command))
+        key = _short(repr(read_spec(name)))
+        folder, planned = cache / f"{name}-{key}", cache / f"plan-{name}-{key}"
+        build = (*SJPLAN, "phantom", "build", name, "--out", str(folder))
+        load_it = partial(cases.read_case, folder)
+        words = _plan_words(str(folder), planned, None)
+        found.append(Bed(name, name, presets[name], load_it, folder, build, planned, words))
     return {bed.id: bed for bed in found}
+
+
+def _plan_words(case: str, out: Path, own: CaseArguments | None) -> tuple[str, ...]:
+    """Command line that plans a case."""
+    words = [*SJPLAN, "plan", case, "--no-pictures", "--out", str(out)]
+    if own is not None:
+        for option, value in (("--labels", own.labels), ("--names", own.names), ("--series", own.series)):
+            words += [] if value is None else [option, str(value)]
+        words += ["--untrusted"] if own.untrusted else []
+    return tuple(words)
 
 
 def _short(text: str) -> str:
