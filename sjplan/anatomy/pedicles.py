@@ -18,6 +18,9 @@ LATERAL_CAP_MM = 26.0
 PROMINENCE_MM = 2.5
 """A pedicle narrows the enclosed space by at least this; smaller dips are surface detail."""
 
+SHALLOW_MM = 0.8
+"""A dip this deep is a pedicle where there must be one."""
+
 APART_MM = 11
 """Pedicles lie 15 to 34 mm apart; dips nearer than this belong to one pedicle."""
 
@@ -92,7 +95,10 @@ def _paired_dips(axis: CanalAxis, profiles: Mapping[int, Array]) -> list[dict[in
 
 
 def _split_long_segments(levels: list[dict[int, int]], axis: CanalAxis, mean: Array) -> None:
-    """Add the deepest dip of the mean profile inside a stretch that is too long for one segment."""
+    """Add the dip of the mean profile that lies deepest below its shoulders, in a stretch too long for one segment.
+
+    Not the narrowest place: above the first foramen the canal alone is narrower than any pedicle.
+    """
     for _ in range(3):
         arcs = [axis.first, *(level[0] for level in levels), axis.last + 2]
         gaps = [
@@ -104,10 +110,11 @@ def _split_long_segments(levels: list[dict[int, int]], axis: CanalAxis, mean: Ar
             return
         _, begin, end = max(gaps)
         stretch = mean[begin + 14 : end - 12]
-        dip = int(np.argmin(stretch)) if len(stretch) else -1
-        if dip <= 0 or dip >= len(stretch) - 1:
+        if len(stretch) == 0:
             return
-        if min(stretch[:dip].max(), stretch[dip:].max()) - stretch[dip] < 0.8:
+        shoulders = np.minimum(np.maximum.accumulate(stretch), np.maximum.accumulate(stretch[::-1])[::-1])
+        dip = int(np.argmax(shoulders - stretch))
+        if shoulders[dip] - stretch[dip] < SHALLOW_MM:
             return
         levels.append({0: begin + 14 + dip})
         levels.sort(key=lambda level: level[0])
