@@ -97,6 +97,55 @@ def test_of_two_pieces_on_one_side_the_larger_is_the_foramen():
     assert [n.index for n in named(found).named] == [1]
 
 
+def sized(found, *pockets):
+    """Tunnels of both sides with their volumes, a pair of them or one for both sides of each pair."""
+    for n, pocket in enumerate(pockets):
+        for tunnel, mm3 in zip(found[2 * n : 2 * n + 2], np.broadcast_to(pocket, 2), strict=True):
+            tunnel.seed_mm3 = float(mm3)
+    return found
+
+
+def test_two_levels_in_one_opening_are_doubted():
+    """Member 198 of the cohort as it was: S1 and S2 of each side in one pocket, so that S3 was named S2."""
+    naming = named(sized(tunnels(30, 59, 78), (4540, 4206), (919, 860), (568, 571)))
+    assert [f.code for f in naming.findings] == ["level-doubtful"]
+    assert "4.9 times as large as the next (at most 3.4): it may be two levels in one" in naming.findings[0].text
+    assert [n.level for n in naming.named] == [level for level in ("S1", "S2", "S3") for _ in "lr"]
+    assert all(n.doubtful for n in naming.named)
+
+
+@pytest.mark.parametrize(
+    "pockets",
+    [
+        ((1501, 1522), (565, 478), (845, 805), (397, 413)),
+        ((2547, 2452), (1566, 1492), (919, 860), (568, 571)),
+        ((2800, 2670), (1209, 1282), (276, 251), (150, 125)),
+        ((1665, 1531), (857, 890)),
+    ],
+    ids=["adults 19", "adults 198", "vsd z019", "jhu 08"],
+)
+def test_a_first_pair_larger_than_the_next_as_usual_is_not_doubted(pockets):
+    naming = named(sized(tunnels(*(33, 58, 78, 97)[: len(pockets)]), *pockets))
+    assert not naming.findings
+    assert not any(n.doubtful for n in naming.named)
+
+
+def test_of_a_first_pair_open_on_one_side_that_side_is_compared():
+    """The other side's next opening does not count: sizes of two sides may differ."""
+    found = sized(tunnels(33, 58, 78), 3000, (1000, 200), 400)
+    for first, wanted in ((3000.0, False), (4000.0, True)):
+        found[0].seed_mm3 = first
+        naming = name_levels(found, [True, False, True, True, True, True], [False] * 6, ENDPLATE)
+        assert bool(naming.findings) is wanted
+    assert "4.0 times" in naming.findings[0].text
+
+
+def test_sides_that_share_no_level_are_not_compared():
+    found = sized(tunnels(33, 58), 5000, 500)
+    naming = name_levels(found, [True, False, False, True], [False] * 4, ENDPLATE)
+    assert not naming.findings
+
+
 def test_unusable_tunnels_are_not_counted():
     found = tunnels(33, 58)
     naming = name_levels(found, [False, True, True, True], [False] * 4, ENDPLATE)
