@@ -100,6 +100,9 @@ class Door:
             if "take" not in request.query:
                 return page("Open in another tab", TAKE.format(address=escape(_with_take(request))), 409)
             await visit.mounted.disconnect()
+        if name == "index.html" and "secret" not in request.query:
+            # The page takes it out of its address: loaded again, it has to be told once more.
+            raise web.HTTPFound(f"index.html?secret={visit.mounted.secret}")
         path = visit.mounted.files.get(name)
         if path is None:
             raise web.HTTPNotFound(text="no such page\n")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +18,6 @@ from sjplan.anatomy.build import anatomy_from_labels
 from sjplan.anatomy.checks import check_labels, check_planning_resolution
 from sjplan.app.worker import Worker
 from sjplan.core.errors import InputError
-from sjplan.core.exercise import Exercise
 from sjplan.core.plan import Plan, Side
 from sjplan.core.scoring import Scoring
 from sjplan.io.cases import Case, require_labels
@@ -26,9 +26,11 @@ from sjplan.io.planfile import plan_from_entry, read_plan
 from sjplan.training.history import History
 from sjplan.training.theatre import Theatre, open_theatre
 
-MOST_THEATRES: Final = 4
-"""Patients that are kept ready; each takes some 300 MB. The one that was used longest ago goes first."""
+SJPLAN: Final = (sys.executable, "-m", "sjplan.cli.main")
+"""Our own command, for what is made in a process of its own."""
 
+MOST_THEATRES: Final = 4
+"""Patients that are kept ready (default). The one that was used longest ago goes first."""
 
 NICE: Final = 10
 """What is made in processes of its own waits for those who operate."""
@@ -72,8 +74,6 @@ class House:
     ----------
     beds : mapping of id to Bed
         In the order in which they are offered.
-    exercises : mapping of id to Exercise
-        In the order of their levels.
     history : History
         Of all trainees.
     scoring : Scoring
@@ -83,7 +83,6 @@ class House:
     """
 
     beds: Mapping[str, Bed]
-    exercises: Mapping[str, Exercise]
     history: History
     scoring: Scoring
     worker: Worker = field(default_factory=Worker)
@@ -155,6 +154,20 @@ class House:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def plan_words(case: Path, out: Path, options: Mapping[str, object], *, untrusted: bool = False) -> tuple[str, ...]:
+    """Command line that plans a case; options that are None are left out.
+
+    Examples
+    --------
+    >>> plan_words(Path("a"), Path("b"), {"--labels": None, "--series": "1.2"})[3:]
+    ('plan', 'a', '--no-pictures', '--out', 'b', '--series', '1.2')
+    """
+    words = [*SJPLAN, "plan", str(case), "--no-pictures", "--out", str(out)]
+    for option, value in options.items():
+        words += [] if value is None else [option, str(value)]
+    return (*words, "--untrusted") if untrusted else tuple(words)
+
+
 async def run(command: Sequence[str], what: str) -> None:
     """Run one of our own commands in a process of its own.
 
@@ -164,9 +177,9 @@ async def run(command: Sequence[str], what: str) -> None:
         If it fails, with its last line.
     """
     pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
-    process = await asyncio.create_subprocess_exec(
-        *command, stdin=nothing, stdout=nothing, stderr=pipe, preexec_fn=partial(os.nice, NICE)
-    )
+    process = await asyncio.create_subprocess_exec(*command, stdin=nothing, stdout=nothing, stderr=pipe)
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, process.pid, NICE)
     try:
         _, said = await process.communicate()
     except asyncio.CancelledError:

@@ -32,6 +32,9 @@ def build(visit: Visit) -> Any:
         with html.Div(classes="note", v_if="error", role="alert", id="error"):
             html.Span("{{ error }}")
             button("Close", "error = ''")
+        with html.Div(classes="wait", v_if="said", role="status", id="said"):
+            html.Span("{{ said }}")
+            button("Close", "said = ''")
         html.Div("{{ wait }} …", classes="wait", v_if="wait", role="status", id="wait")
         with html.Div(v_if="page == 'start'", classes="main", id="page_start"):
             start_view.build(visit)

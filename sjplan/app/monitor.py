@@ -34,7 +34,8 @@ class Monitor:
     """
 
     def __init__(self, pixels: int = 512, mouse: Mouse | None = None) -> None:
-        self._image: NDArray[np.uint8] = np.full((pixels, pixels, 3), BLANK, np.uint8)
+        self._dark = np.full((pixels, pixels, 3), BLANK, np.uint8)
+        self._image: NDArray[np.uint8] = self._dark
         self._mouse, self._size, self._pressed = mouse, (pixels, pixels), False
         self.handler: Any = None
         self.shown = 0
@@ -51,6 +52,10 @@ class Monitor:
         self.shown += 1
         if self.handler is not None:
             self.handler.schedule_render()
+
+    def clear(self) -> None:
+        """Show nothing."""
+        self.show(self._dark)
 
     @property
     def img_cols_rows(self) -> tuple[NDArray[np.uint8], int, int]:

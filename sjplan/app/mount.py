@@ -77,11 +77,6 @@ class Mounted:
         for handler in self._web._ws_handlers:
             await handler.disconnectClients()
 
-    async def close(self) -> None:
-        """Disconnect everybody, and let go of everything."""
-        await self.disconnect()
-        self.server.state.clear() if hasattr(self.server.state, "clear") else None
-
 
 @lru_cache(maxsize=8)
 def _files(roots: tuple[tuple[str, str], ...]) -> Mapping[str, Path]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 from sjplan.app.arm import NUMBERS, Arm, skin_under
@@ -13,11 +13,13 @@ from sjplan.core.errors import SjplanError
 from sjplan.core.plan import Side
 from sjplan.render.fluoro import edge_letters
 from sjplan.render.room import RoomWindow
+from sjplan.render.style import words
 from sjplan.training import actions as act
 from sjplan.training.actions import Action
 from sjplan.training.history import Recorded
 from sjplan.training.moves import metal
 from sjplan.training.pin import angles_deg
+from sjplan.training.score import ScoreSheet, score
 from sjplan.training.session import Observation
 from sjplan.xray.carm import CArmGeometry
 from sjplan.xray.types import CArm, Radiograph
@@ -58,18 +60,18 @@ class OperatePage:
         self.arm: Arm | None = None
         self.shot_with: CArm | None = None
         self.state.update(
-            {"op_ready": False, "op_busy": False, "op_case": "", "op_title": "", "op_text": "", "op_side": "left",
+            {"op_busy": False, "op_title": "", "op_side": "left",
              "op_sides": ["left"], "op_message": "", "op_tone": "plain", "op_clock": "0:00", "op_shots": 0,
              "op_fluoro": "0.0", "op_dose": "0.0", "op_pedal": False, "op_tool": "turn", "op_view": "no shot yet",
              "op_moved": False, "op_edges": {},
              "op_pin": "none", "op_up": 0.0, "op_along": 0.0, "op_cranial": 0.0, "op_ventral": 0.0,
              "op_push": 20.0, "op_blows": 3, "op_joules": 1.0, "op_back": 10.0, "op_apart": 20.0, "op_drill": 40.0,
              "op_model": "tri-7", "op_models": [], "op_length": 50.0, "op_lengths": [], "op_protrusion": 3.0,
-             "op_roll": 0.0, "op_implants": [], "op_hint": "", "op_hints_left": 0, "op_broach": 40.0,
+             "op_roll": 0.0, "op_implants": [], "op_broach": 40.0,
              **{f"arm_{name}": 0.0 for name in NUMBERS}}
         )  # fmt: skip
 
-    async def begin(self, recorded: Recorded, bed: Bed, text: str, sides: tuple[Side, ...]) -> None:
+    async def begin(self, recorded: Recorded, bed: Bed, sides: tuple[Side, ...]) -> None:
         """Show a session, new or resumed."""
         session, self.bed = recorded.session, bed
         if self._window is not None:
@@ -80,12 +82,12 @@ class OperatePage:
         self.shot_with = None
         models = session.theatre.models
         self.state.update(
-            {"op_case": session.theatre.name, "op_title": bed.title, "op_text": text, "op_sides": list(sides),
-             "op_side": sides[0], "op_models": list(models), "op_view": "no shot yet", "op_ready": True}
+            {"op_title": bed.title, "op_sides": list(sides), "op_side": sides[0], "op_models": list(models),
+             "op_view": "no shot yet", "op_edges": {}}
         )  # fmt: skip
         self.choose_model("tri-7" if "tri-7" in models else next(iter(models)))
-        self.live.show(self._blank())
-        self.second.show(self._blank())
+        self.live.clear()
+        self.second.clear()
         middle = session.theatre.labels.grid.centre_lps_mm
         self.state.update({"op_up": round(float(middle[1])), "op_along": round(float(middle[2]))})
         self._after(Observation())
@@ -195,6 +197,30 @@ class OperatePage:
         observation = await self.act(act.Finish())
         return observation is not None and observation.refused is None
 
+    async def rate(self, tell: Callable[[str], None]) -> str:
+        """Rate the operation against the certified plan, end it in the history, and say how it went.
+
+        Without a plan of a side that was operated on there is no rating; the operation is ended all the same.
+        """
+        assert self.recorded is not None
+        assert self.bed is not None
+        house, recorded = self.visit.house, self.recorded
+        sides = {implant.side for implant in recorded.session.state.implants}
+        tell("looking for the best plan to compare with: up to a minute where there is none yet")
+        why = "this patient has no accepted plan of that side to compare with"
+        try:
+            plans = await house.plans(self.bed)
+        except SjplanError as error:
+            plans, why = {}, str(error)
+        wanted = {side: plans[side] for side in sides or plans if side in plans}
+        if not wanted or not sides <= set(wanted):
+            await house.worker.do(recorded.finish)
+            return f"The operation is in the history, without a rating: {why}."
+        tell("rating")
+        sheet = await house.worker.do(score, recorded.session, house.scoring, wanted)
+        await house.worker.do(recorded.finish, sheet)
+        return rated(sheet)
+
     async def _step(self, action: Action) -> Observation:
         assert self.recorded is not None
         return await self.visit.house.worker.do(self.recorded.step, action)
@@ -294,10 +320,18 @@ class OperatePage:
         frame = self.recorded.session.theatre.anatomy.frame
         return edge_letters(image, CArmGeometry.of(image.carm, image.detector), frame)
 
-    def _blank(self) -> Any:
-        import numpy as np
 
-        return np.full((512, 512), 16, np.uint8)
+def rated(sheet: ScoreSheet) -> str:
+    """How an operation went, in a sentence; what the labels leave open is not called clear."""
+    if sheet.lower_bound_mm is None:
+        found = "no implant was put in"
+    elif sheet.breached:
+        found = f"an implant lies {sheet.breach_mm:.1f} mm out of the bone ({words(sheet.breached)})"
+    elif sheet.lower_bound_mm > 0.0:
+        found = f"all implants lie in bone, clear of all dangers by at least {sheet.lower_bound_mm:.1f} mm"
+    else:
+        found = "all implants measure as in bone, nearer to a danger than the labels can tell apart"
+    return f"Rating {sheet.rating:.0f} of 100: {found}."
 
 
 def sides_of(word: str) -> tuple[Side, ...]:

@@ -96,7 +96,6 @@ def _arm(visit: Visit, page: Any) -> None:
                 lambda: visit.soon(page.shoot()),
                 classes="main-action",
                 id="shot",
-                title="Space",
                 disabled=("op_busy",),
             )
             button("Pulse 1 s", lambda: visit.soon(page.shoot(1.0)), id="pulse", disabled=("op_busy",))
@@ -125,17 +124,17 @@ def _pin(visit: Visit, page: Any, do: Any) -> None:
             _pair("op_ventral", "", "°", ("dorsal", "ventral"), lambda by: visit.soon(tilt(0.0, by)), 2.0)
         with html.Div(classes="row"):
             button("Aim", lambda: visit.soon(page.tilt_to()), id="aim", title="Turn the pin to the two numbers")
-            button("Push", lambda: do(act.PushPin(float(s.op_push))), id="push", title="By hand, P")
+            button("Push", lambda: do(act.PushPin(float(s.op_push))), id="push", title="By hand: bone stops it")
             _small("op_push", "mm", 1, 200)
-            button("Tap", lambda: do(act.TapPin(int(s.op_blows), float(s.op_joules))), id="tap", title="T",
+            button("Tap", lambda: do(act.TapPin(int(s.op_blows), float(s.op_joules))), id="tap",
                    classes="main-action")  # fmt: skip
             _small("op_blows", "×", 1, 20)
             _small("op_joules", "J", 0.1, 3)
         with html.Div(classes="row"):
-            button("Back", lambda: do(act.WithdrawPin(float(s.op_back))), id="back", title="Draw the pin back, B")
+            button("Back", lambda: do(act.WithdrawPin(float(s.op_back))), id="back", title="Draw the pin back")
             _small("op_back", "mm", 1, 200)
             button("Out", lambda: do(act.WithdrawPin(300.0)), id="out", title="Take the pin out")
-            button("Depth gauge", lambda: do(act.MeasureDepth()), id="gauge", title="G")
+            button("Depth gauge", lambda: do(act.MeasureDepth()), id="gauge")
 
 
 def _implant(visit: Visit, page: Any, do: Any) -> None:

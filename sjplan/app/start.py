@@ -44,8 +44,7 @@ class StartPage:
         user, house, chosen = self._user(), self.visit.house, self.visit.bed(bed)
         session = Session(await house.theatre(chosen, self.visit.tell), secrets.randbits(31))
         recorded = await house.worker.do(house.history.begin, user, session)
-        text = "Three implants on each side that is operated on."
-        await self.visit.operate.begin(recorded, chosen, text, sides_of(side))
+        await self.visit.operate.begin(recorded, chosen, sides_of(side))
         self.visit.go("operate")
 
     async def resume(self, key: str) -> None:
@@ -55,7 +54,7 @@ class StartPage:
         theatre = await house.theatre(bed, self.visit.tell)
         self.visit.tell("replaying what was done")
         recorded = await house.worker.do(house.history.resume, key, theatre)
-        await self.visit.operate.begin(recorded, bed, "Resumed.", ("left", "right"))
+        await self.visit.operate.begin(recorded, bed, sides_of("both"))
         self.visit.go("operate")
 
     async def _entry(self, key: str) -> Entry:

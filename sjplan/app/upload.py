@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import shutil
-import sys
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Final
 
 from aiohttp import BodyPartReader, web
 
-from sjplan.app.house import Bed, House
+from sjplan.app.house import Bed, House, plan_words
 from sjplan.core.errors import InputError
 from sjplan.io import cases
 
@@ -64,15 +63,13 @@ async def received(request: web.Request, house: House) -> Bed:
         shutil.rmtree(root, ignore_errors=True)
         raise
     name = f"upload-{secrets.token_hex(4)}"
-    command = [sys.executable, "-m", "sjplan.cli.main", "plan", str(files["scan"]), "--no-pictures", "--untrusted"]
-    if "labels" in files:
-        command += ["--labels", str(files["labels"])]
     planned = root / "plan"
+    words = plan_words(files["scan"], planned, {"--labels": files.get("labels")}, untrusted=True)
     title = f"brought {len(house.uploads) + 1}"
     house.uploads.append(root)
     while len(house.uploads) > MOST_KEPT:
         shutil.rmtree(house.uploads.pop(0), ignore_errors=True)
-    return Bed(name, title, "your own files", load, root, None, planned, (*command, "--out", str(planned)))
+    return Bed(name, title, "your own files", load, root, None, planned, words)
 
 
 async def _saved(request: web.Request, root: Path) -> dict[str, Path]:

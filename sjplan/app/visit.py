@@ -10,7 +10,6 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sjplan import NOT_FOR_CLINICAL_USE
 from sjplan.app.guard import Role
 from sjplan.app.house import Bed, House
 from sjplan.app.mount import Mounted
@@ -53,7 +52,7 @@ class Visit:
         self._tasks: set[asyncio.Task[None]] = set()
         self.state.update(
             {"trame__title": "sjplan trainer", "page": "start", "user": "", "role": role, "wait": "", "error": "",
-             "not_for_clinical_use": NOT_FOR_CLINICAL_USE}
+             "said": ""}
         )  # fmt: skip
         self.operate = OperatePage(self)
         self.start = StartPage(self)
@@ -108,17 +107,19 @@ class Visit:
 
     def go(self, page: str) -> None:
         """Turn to another page."""
-        self.state.update({"page": page, "error": ""})
+        self.state.update({"page": page, "error": "", "said": ""})
 
     async def finish(self) -> None:
-        """End the operation and turn to the debrief."""
+        """End the operation, rate it, and turn to the first page."""
         if await self.operate.finish():
-            self.go("start")
+            said = await self.operate.rate(self.tell)
             await self.start.refresh()
+            self.go("start")
+            self.state.said = said
 
     async def close(self) -> None:
         """Let go of everything; sessions stand in the history."""
         for task in list(self._tasks):
             task.cancel()
         await self.operate.close()
-        await self.mounted.close()
+        await self.mounted.disconnect()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import sys
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -17,23 +17,14 @@ from sjplan.cli.sessions import HistoryFile, history_path
 from sjplan.core.errors import InputError
 
 if TYPE_CHECKING:
+    from sjplan.app.guard import Gate
     from sjplan.app.house import Bed
 
 OFFERED: Final = (
-    *(
-        "default",
-        "female",
-        "large",
-        "obese",
-        "dysmorphic",
-        "elderly-osteoporotic",
-        "asymmetric-joints",
-        "hip-replacement",
-    ),
+    *("default", "female", "large", "obese", "dysmorphic", "elderly-osteoporotic", "asymmetric-joints"),
+    "hip-replacement",
 )
 """Presets on the first page, easy ones first."""
-
-SJPLAN: Final = (sys.executable, "-m", "sjplan.cli.main")
 
 
 def train(
@@ -49,7 +40,6 @@ def train(
     ] = None,
     history: HistoryFile = None,
     scoring: Annotated[FilePath | None, Parameter(help="TOML file that says how to rate, in place of ours.")] = None,
-    exercises: Annotated[FilePath | None, Parameter(help="Folder with exercises of your own (TOML).")] = None,
     cache: Annotated[FilePath | None, Parameter(help="Folder in which built phantoms are kept.")] = None,
     open_browser: Annotated[bool, Parameter(name="--open", help="Open the page in the browser.")] = False,
     labels: Labels = None,
@@ -62,95 +52,106 @@ def train(
     Listens on this machine only, and prints an address that holds a random key. With another --host everybody who can
     reach this machine can try the password; nothing is encrypted: put a server with TLS in front of it.
     """
+    require_app()
     import asyncio
 
     from sjplan.app.door import Door, serve
-    from sjplan.app.guard import LOOPBACK, Gate, read_password
+    from sjplan.app.guard import Gate
     from sjplan.app.house import House
-    from sjplan.io.exercises import read_exercises
     from sjplan.io.scoring import read_scoring
     from sjplan.training.history import History
 
     if not 0 <= port <= 65535:
         raise InputError("--port", found=str(port), wanted="0 to 65535")
-    away = host not in LOOPBACK and host != "::1"
-    if away and password_file is None:
-        fix = (
-            "--password-file FILE with one line of 12 letters or more; whoever reaches this machine may try to come in"
-        )
-        raise InputError(
-            "--host", found=f"{host} without a password", wanted="this machine only, or a password", fix=fix
-        )
-    password = None if password_file is None else read_password(password_file)
-    hosts = LOOPBACK if not away else LOOPBACK | _own_names(host)
+    hosts, password = _who_may(host, password_file)
     gate = Gate.new(hosts, password)
     own = None if case is None else CaseArguments(case, labels, names, series, untrusted)
-    house = House(
-        _beds(own, cache or _cache()), read_exercises(exercises), History(history_path(history)), read_scoring(scoring)
-    )
-
-    def ready(_: str, listening: int) -> None:
-        shown = f"http://{'127.0.0.1' if not away else host}:{listening}/"
-        trainee = shown if password is not None else f"{shown}?token={gate.tokens['trainee']}"
-        out_console().print(f"trainees:   {trainee}", markup=False, soft_wrap=True)
-        out_console().print(f"instructor: {shown}?token={gate.tokens['instructor']}", markup=False, soft_wrap=True)
-        if away:
-            error_line(
-                "listening beyond this machine, and nothing is encrypted: passwords and pictures can be read on the way"
-            )
-        if open_browser:
-            import webbrowser
-
-            webbrowser.open(trainee)
-
+    beds, rules = _beds(own, cache or _cache()), read_scoring(scoring)
+    house = House(beds, History(history_path(history)), rules)
     try:
-        asyncio.run(serve(Door(house, gate), host, port, ready))
+        asyncio.run(serve(Door(house, gate), host, port, partial(_announce, gate, open_browser)))
     except OSError as error:
-        raise InputError(
-            f"{host} port {port}", found=f"{error.strerror}", wanted="a free port", fix="--port N, or 0"
-        ) from None
+        found, fix = f"{error.strerror}", "--port N, or 0"
+        raise InputError(f"{host} port {port}", found=found, wanted="a free port", fix=fix) from None
     except KeyboardInterrupt:
         out_console().print("closed; sessions stand in the history and can be gone on with", markup=False)
     return 0
 
 
+def require_app() -> None:
+    """Say plainly that the web app's libraries are an extra, where they are not there.
+
+    Raises
+    ------
+    InputError
+        Naming the first that is missing.
+    """
+    missing = [name for name in ("aiohttp", "trame", "trame_rca") if find_spec(name) is None]
+    if missing:
+        wanted = "the extra app, which the trainer needs"
+        raise InputError("sjplan train", found=f"no {missing[0]}", wanted=wanted, fix="pip install 'sjplan[app]'")
+
+
+def _who_may(host: str, password_file: Path | None) -> tuple[frozenset[str], str | None]:
+    """Names that we answer to, and the password: beyond this machine there has to be one."""
+    from sjplan.app.guard import LOOPBACK, read_password
+
+    away = _beyond(host)
+    if away and password_file is None:
+        fix = (
+            "--password-file FILE with one line of 12 letters or more; whoever reaches this machine may try to come in"
+        )
+        found = f"{host} without a password"
+        raise InputError("--host", found=found, wanted="this machine only, or a password", fix=fix)
+    password = None if password_file is None else read_password(password_file)
+    return LOOPBACK | _own_names(host) if away else LOOPBACK, password
+
+
+def _beyond(host: str) -> bool:
+    """Whether others than this machine can reach an address."""
+    from sjplan.app.guard import LOOPBACK
+
+    return host not in LOOPBACK and host != "::1"
+
+
+def _announce(gate: Gate, open_browser: bool, host: str, port: int) -> None:
+    """Print where visitors come in."""
+    away = _beyond(host)
+    address = f"http://{host if away else '127.0.0.1'}:{port}/"
+    address += "" if gate.password is not None else f"?token={gate.tokens['trainee']}"
+    out_console().print(f"trainees: {address}", markup=False, soft_wrap=True)
+    if away:
+        error_line("listening beyond this machine, unencrypted: passwords and pictures can be read on the way")
+    if open_browser:
+        import webbrowser
+
+        webbrowser.open(address)
+
+
 def _beds(own: CaseArguments | None, cache: Path) -> dict[str, Bed]:
-    """The patients that are offered: one's own first, then presets."""
-    from sjplan.app.house import Bed
+    """The patients that are offered: one's own first, then presets of other names."""
+    from sjplan.app.house import SJPLAN, Bed, plan_words
     from sjplan.io import cases
     from sjplan.io.presets import list_presets, read_spec
 
-    found: list[Bed] = []
+    found: dict[str, Bed] = {}
     if own is not None:
         path = Path(own.case).expanduser().resolve()
         if not path.exists():
             raise InputError(own.case, found="no such file or folder", wanted="a CT, a label map or a phantom folder")
-
-        def load() -> cases.Case:
-            return cases.read_case(path, own.labels, series=own.series, names=own.names, untrusted=own.untrusted)
-
+        load = partial(cases.read_case, path, own.labels, series=own.series, names=own.names, untrusted=own.untrusted)
         planned = cache / f"plan-{_short(f'{path} {path.stat().st_mtime_ns} {own}')}"
-        words = _plan_words(str(path), planned, own)
-        found.append(Bed(own.name, own.name, "the case that was named", load, path, None, planned, words))
+        options = {"--labels": own.labels, "--names": own.names, "--series": own.series}
+        words = plan_words(path, planned, options, untrusted=own.untrusted)
+        found[own.name] = Bed(own.name, own.name, "the case that was named", load, path, None, planned, words)
     presets = list_presets()
     for name in OFFERED:
         key = _short(repr(read_spec(name)))
         folder, planned = cache / f"{name}-{key}", cache / f"plan-{name}-{key}"
-        build = (*SJPLAN, "phantom", "build", name, "--out", str(folder))
-        load_it = partial(cases.read_case, folder)
-        words = _plan_words(str(folder), planned, None)
-        found.append(Bed(name, name, presets[name], load_it, folder, build, planned, words))
-    return {bed.id: bed for bed in found}
-
-
-def _plan_words(case: str, out: Path, own: CaseArguments | None) -> tuple[str, ...]:
-    """Command line that plans a case."""
-    words = [*SJPLAN, "plan", case, "--no-pictures", "--out", str(out)]
-    if own is not None:
-        for option, value in (("--labels", own.labels), ("--names", own.names), ("--series", own.series)):
-            words += [] if value is None else [option, str(value)]
-        words += ["--untrusted"] if own.untrusted else []
-    return tuple(words)
+        build, load = (*SJPLAN, "phantom", "build", name, "--out", str(folder)), partial(cases.read_case, folder)
+        bed = Bed(name, name, presets[name], load, folder, build, planned, plan_words(folder, planned, {}))
+        found.setdefault(name, bed)
+    return found
 
 
 def _short(text: str) -> str:

@@ -22,7 +22,6 @@ class Trainer:
     process: subprocess.Popen[str]
     port: int
     token: str
-    instructor: str
     history: Path
     cache: Path
 
@@ -63,17 +62,15 @@ def start(folder: Path, case: Path | None, *more: str) -> Trainer:
     process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     lines, until = "", time.monotonic() + START_S
-    while "instructor:" not in lines:
+    while "trainees:" not in lines:
         line = process.stdout.readline()
         assert line, f"the trainer ended: {lines}"
         assert time.monotonic() < until, lines
         lines += line
     port = re.search(r":(\d+)/", lines)
     token = re.search(r"trainees:.*token=(\S+)", lines)
-    instructor = re.search(r"instructor:.*token=(\S+)", lines)
     assert port is not None
-    assert instructor is not None
-    return Trainer(process, int(port[1]), token[1] if token else "", instructor[1], history, cache)
+    return Trainer(process, int(port[1]), token[1] if token else "", history, cache)
 
 
 def ask(

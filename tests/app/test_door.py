@@ -8,7 +8,7 @@ import msgpack
 import pytest
 from app_support import Guest, Trainer, ask, come_in, start
 
-WRONG = ("", "x", "wslink-secret", "None", "..", "%00", "token", "a" * 7_000)
+WRONG = ("%ff%fe", "%ed%a0%80", "", "x", "wslink-secret", "None", "..", "%00", "token", "a" * 7_000)
 
 
 @pytest.fixture(scope="module")
