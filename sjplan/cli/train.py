@@ -55,6 +55,8 @@ def train(
     require_app()
     import asyncio
 
+    # Kernels and the browser share the cores: threads that wait must not spin on them. OpenMP reads this once.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from sjplan.app.door import Door, serve
     from sjplan.app.guard import Gate
     from sjplan.app.house import House
