@@ -6,7 +6,6 @@ are rated below 50 whatever else was done well, clean ones from 50 on.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, get_args
@@ -19,6 +18,7 @@ from sjplan.core.scoring import Scoring
 from sjplan.core.trajectory import Trajectory
 from sjplan.safety.judge import judge
 from sjplan.safety.types import ImplantMargins, MarginReport
+from sjplan.training.deviation import paired
 from sjplan.training.process import checked_share, counted, views_true_share
 from sjplan.training.session import Session
 from sjplan.training.state import State
@@ -232,10 +232,7 @@ def _finite(value: float) -> float:
 def _off_plan(report: MarginReport, plan: Plan) -> list[tuple[float, float]]:
     """Tip (mm) and angle (degrees) of each implant off its planned one, paired so that tips lie nearest in all."""
     own = [i.trajectory for i in report.implants]
-    few, many = sorted((own, list(plan.trajectories)), key=len)
-    ways = itertools.permutations(many, len(few))
-    best = min(ways, key=lambda w: sum(_apart(a, b)[0] for a, b in zip(few, w, strict=True)))
-    return [_apart(a, b) for a, b in zip(few, best, strict=True)]
+    return [_apart(own[n], plan.trajectories[m]) for n, m in paired(own, plan.trajectories)]
 
 
 def _apart(a: Trajectory, b: Trajectory) -> tuple[float, float]:

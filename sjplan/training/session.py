@@ -67,6 +67,11 @@ class Session:
     ------
     InputError
         For a seed that is none, or given implants that no shelf or side has.
+
+    Attributes
+    ----------
+    events, states : list
+        The log's events, and the state after each of them.
     """
 
     def __init__(
@@ -89,6 +94,7 @@ class Session:
             raise InputError("seed", found=repr(seed), wanted="a whole number from 0")
         self.seed, self.state = seed, State(implants=self.given)
         self.events: list[dict[str, Any]] = []
+        self.states: list[State] = []
 
     @property
     def header(self) -> dict[str, Any]:
@@ -138,12 +144,37 @@ class Session:
     def image(self, number: int | None = None) -> Radiograph:
         """The radiograph of the present state, with the noise of one step (the last one if not given)."""
         number = max(len(self.events) - 1, 0) if number is None else number
-        implants, pins = metal(self.state)
         shot = from_dict(self.events[number]["action"]) if self.events else Shoot()
-        shot = shot if isinstance(shot, Shoot) else Shoot()
+        return self._drawn(self.state, number, shot if isinstance(shot, Shoot) else Shoot(), self.pixels)
+
+    def shot(self, number: int, pixels: int | None = None) -> Radiograph:
+        """The radiograph that one event took, again: arm and metal as they were then, and its own noise.
+
+        Parameters
+        ----------
+        number : int
+            Of the event.
+        pixels : int, optional
+            Rows and columns, the session's own if not given: as many as it was taken with give the same picture to the
+            last bit.
+
+        Raises
+        ------
+        InputError
+            If that event took none.
+        """
+        event = self.events[number] if 0 <= number < len(self.events) else None
+        action = None if event is None else from_dict(event["action"])
+        if event is None or not isinstance(action, Shoot) or "refused" in event:
+            found = "no such event" if event is None else f"event {number}, {event['action']['do']}"
+            raise InputError("shot", found=found, wanted="the number of an event that took a radiograph")
+        return self._drawn(self.states[number], number, action, self.pixels if pixels is None else pixels)
+
+    def _drawn(self, state: State, number: int, shot: Shoot, pixels: int) -> Radiograph:
+        implants, pins = metal(state)
         rng = self._rng(number, _IMAGE_STREAM)
-        carm, frames = pose(self.theatre, self.state.arm), frames_of(self.theatre, shot)
-        return self.theatre.radiograph(carm, implants, pins, shot.mode, rng, self.pixels, frames)
+        carm, frames = pose(self.theatre, state.arm), frames_of(self.theatre, shot)
+        return self.theatre.radiograph(carm, implants, pins, shot.mode, rng, pixels, frames)
 
     def _rng(self, number: int, stream: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, number, stream])
@@ -161,6 +192,7 @@ class Session:
         if self.record is not None:
             self.record(event)
         self.events.append(event)
+        self.states.append(after)
         self.state = after
 
 

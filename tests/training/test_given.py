@@ -11,6 +11,7 @@ from sjplan.core.errors import InputError, SjplanError
 from sjplan.core.trajectory import Trajectory
 from sjplan.training import actions as act
 from sjplan.training.given import earlier, given_from
+from sjplan.training.happenings import happenings, timeline
 from sjplan.training.session import Session, replayed
 from sjplan.training.state import Implanted
 from sjplan.training.theatre import Theatre
@@ -121,3 +122,14 @@ def test_a_header_that_was_tampered_with_is_named(
 def test_what_is_no_list_of_implants_is_refused(theatre: Theatre, plain: object) -> None:
     with pytest.raises(InputError, match="session log given"):
         given_from(plain, theatre.models)
+
+
+def test_the_first_moment_begins_with_them_and_a_shot_has_them(theatre: Theatre, given: tuple[Implanted, ...]) -> None:
+    session = Session(theatre, 4, given=given, pixels=64)
+    taken = session.step(act.Shoot()).image
+    session.step(act.BackOut("left"))
+    first, last = timeline(session)
+    assert first.before.implants == given
+    assert [h.text for h in happenings((last,))] == ["The last implant on the left was taken out again: tri-7, 40 mm."]
+    assert taken is not None
+    assert np.array_equal(session.shot(0).signal, taken.signal)
