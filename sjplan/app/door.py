@@ -123,6 +123,8 @@ class Door:
         download = self._visit(request).downloads.get(request.match_info["name"])
         if download is None:
             raise web.HTTPNotFound(text="no such file\n")
+        if download.before is not None:
+            await download.before()
         body = await self.house.worker.do(download.make)
         headers = {"Content-Disposition": f'attachment; filename="{download.name}"'}
         return web.Response(body=body, content_type=download.kind, headers=headers)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from trame.ui.html import DivLayout
 from trame.widgets import client, html
 
-from sjplan.app import operate_view, start_view
+from sjplan.app import debrief_view, operate_view, start_view
 from sjplan.app.parts import button
 
 if TYPE_CHECKING:
@@ -40,4 +40,6 @@ def build(visit: Visit) -> Any:
             start_view.build(visit)
         with html.Div(v_show="page == 'operate'", classes="main", id="page_operate"):
             operate_view.build(visit)
+        with html.Div(v_show="page == 'debrief'", classes="main column", id="page_debrief"):
+            debrief_view.build(visit)
     return layout

@@ -25,6 +25,7 @@ from sjplan.xray.carm import CArmGeometry
 from sjplan.xray.types import CArm, Radiograph
 
 if TYPE_CHECKING:
+    from sjplan.app.debrief import DebriefPage
     from sjplan.app.house import Bed
     from sjplan.app.visit import Visit
 
@@ -57,6 +58,7 @@ class OperatePage:
         self._room = Latest(self._draw_room)
         self.recorded: Recorded | None = None
         self.bed: Bed | None = None
+        self.sheet: ScoreSheet | None = None
         self.arm: Arm | None = None
         self.shot_with: CArm | None = None
         self.state.update(
@@ -205,6 +207,7 @@ class OperatePage:
         assert self.recorded is not None
         assert self.bed is not None
         house, recorded = self.visit.house, self.recorded
+        self.sheet = None
         sides = {implant.side for implant in recorded.session.state.implants}
         tell("looking for the best plan to compare with: up to a minute where there is none yet")
         why = "this patient has no accepted plan of that side to compare with"
@@ -217,9 +220,16 @@ class OperatePage:
             await house.worker.do(recorded.finish)
             return f"The operation is in the history, without a rating: {why}."
         tell("rating")
-        sheet = await house.worker.do(score, recorded.session, house.scoring, wanted)
-        await house.worker.do(recorded.finish, sheet)
-        return rated(sheet)
+        self.sheet = await house.worker.do(score, recorded.session, house.scoring, wanted)
+        await house.worker.do(recorded.finish, self.sheet)
+        return rated(self.sheet)
+
+    async def tell(self, debrief: DebriefPage) -> None:
+        """Hand the operation that is over to its debrief."""
+        assert self.recorded is not None
+        assert self.bed is not None
+        reports = None if self.sheet is None else self.sheet.reports
+        await debrief.open(self.recorded.session, self.bed, self.recorded.id, reports)
 
     async def _step(self, action: Action) -> Observation:
         assert self.recorded is not None

@@ -57,6 +57,10 @@ class StartPage:
         await self.visit.operate.begin(recorded, bed, sides_of("both"))
         self.visit.go("operate")
 
+    async def debrief(self, key: str) -> None:
+        """Tell one of this person's sessions again."""
+        await self.visit.debrief.open_entry(await self._entry(key))
+
     async def _entry(self, key: str) -> Entry:
         """One of this person's sessions; nobody else's."""
         entries = await self.visit.house.worker.do(self.visit.house.history.entries, self._user())

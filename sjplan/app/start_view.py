@@ -25,6 +25,9 @@ def build(visit: Visit) -> None:
     def resume(key: str) -> None:
         visit.soon(start.resume(key))
 
+    def debrief(key: str) -> None:
+        visit.soon(start.debrief(key))
+
     with html.Div(classes="scroll"):
         html.H2("Who are you?")
         with html.Div(classes="row"):
@@ -74,3 +77,4 @@ def build(visit: Visit) -> None:
                 html.Td("{{ m.state }}")
                 with html.Td():
                     button("Go on", (resume, "[m.id]"), v_if="m.open")
+                    button("Debrief", (debrief, "[m.id]"), v_if="!m.open", disabled=("!!wait",))

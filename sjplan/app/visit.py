@@ -6,10 +6,11 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final
 
+from sjplan.app.debrief import DebriefPage
 from sjplan.app.guard import Role
 from sjplan.app.house import Bed, House
 from sjplan.app.mount import Mounted
@@ -22,11 +23,12 @@ LOG: Final = logging.getLogger("sjplan.app")
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """A file that a visitor may fetch: made when it is asked for."""
+    """A file that a visitor may fetch: made when it is asked for, after what has to be done `before` bit by bit."""
 
     name: str
     kind: str
     make: Callable[[], bytes]
+    before: Callable[[], Awaitable[None]] | None = None
 
 
 class Visit:
@@ -55,6 +57,7 @@ class Visit:
              "said": ""}
         )  # fmt: skip
         self.operate = OperatePage(self)
+        self.debrief = DebriefPage(self)
         self.start = StartPage(self)
 
     @property
@@ -107,19 +110,33 @@ class Visit:
 
     def go(self, page: str) -> None:
         """Turn to another page."""
+        if page != "debrief" and self.debrief.retelling is not None:
+            self.soon(self.debrief.close())
         self.state.update({"page": page, "error": "", "said": ""})
 
     async def finish(self) -> None:
-        """End the operation, rate it, and turn to the first page."""
-        if await self.operate.finish():
-            said = await self.operate.rate(self.tell)
-            await self.start.refresh()
+        """End the operation, rate it, and turn to its debrief; to the first page where that cannot be shown."""
+        if not await self.operate.finish():
+            return
+        said = await self.operate.rate(self.tell)
+        await self.start.refresh()
+        try:
+            await self.operate.tell(self.debrief)
+        except Exception:
             self.go("start")
-            self.state.said = said
+            raise
+        finally:
+            self.state.said = "" if self.page_tells else said
+
+    @property
+    def page_tells(self) -> bool:
+        """Whether the page itself says how the operation went."""
+        return self.state.page == "debrief" and self.operate.sheet is not None
 
     async def close(self) -> None:
         """Let go of everything; sessions stand in the history."""
         for task in list(self._tasks):
             task.cancel()
         await self.operate.close()
+        await self.debrief.close()
         await self.mounted.disconnect()

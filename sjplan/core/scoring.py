@@ -23,6 +23,8 @@ class Measure:
         Of the implants as they lie, or of how they came there.
     source : str
         Where `good` and `bad` come from.
+    stands_for : tuple of str
+        Complications of the same file that a bad value leads to.
 
     Raises
     ------
@@ -35,6 +37,7 @@ class Measure:
     weight: float
     kind: str
     source: str
+    stands_for: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.good) and math.isfinite(self.bad)) or self.good == self.bad:
@@ -119,9 +122,23 @@ class Complication:
 
 @dataclass(frozen=True, slots=True)
 class Scoring:
-    """Everything that a score rests on; one validated file."""
+    """Everything that a score rests on; one validated file.
+
+    Raises
+    ------
+    GeometryError
+        If a measure stands for a complication that is not listed.
+    """
 
     name: str
     measures: Mapping[str, Measure]
     grades: Mapping[str, GradeScheme]
     complications: Mapping[str, Complication]
+
+    def __post_init__(self) -> None:
+        for name, measure in self.measures.items():
+            unknown = sorted(set(measure.stands_for) - set(self.complications))
+            if unknown:
+                raise GeometryError(
+                    f"measure {name}", found=f"stands for {', '.join(unknown)}", wanted="complications of the same file"
+                )

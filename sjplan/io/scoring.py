@@ -30,6 +30,7 @@ class _Measure(BaseModel):
     weight: Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
     kind: Literal["geometry", "process"]
     source: str
+    stands_for: list[str] = []
 
 
 class _Grades(BaseModel):
@@ -83,9 +84,13 @@ def read_scoring(path: str | Path | None = None) -> Scoring:
     try:
         return Scoring(
             entry.name,
-            {name: Measure(**m.model_dump()) for name, m in entry.measures.items()},
+            {name: _measure(m) for name, m in entry.measures.items()},
             {name: GradeScheme(tuple(g.grades), tuple(g.from_mm), g.source) for name, g in entry.grades.items()},
             {name: Complication(**c.model_dump()) for name, c in entry.complications.items()},
         )
     except GeometryError as error:
         raise InputError(f"{what}: {error.what}", found=error.found, wanted=error.wanted) from error
+
+
+def _measure(entry: _Measure) -> Measure:
+    return Measure(**(entry.model_dump() | {"stands_for": tuple(entry.stands_for)}))

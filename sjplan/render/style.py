@@ -69,6 +69,27 @@ def landmark_colour(name: str) -> str:
 
 BONE_COLOUR: Final = "#e8dcc3"
 
+CLEARANCE_STEPS: Final = (
+    (0.0, "#ff5a36", "out of bone"),
+    (2.0, "#ffc400", "below 2 mm"),
+    (5.0, "#8fd3ff", "2 to 5 mm"),
+    (float("inf"), "#2f7de0", "5 mm and more"),
+)
+"""Clearance below which a path has a colour, that colour, and what it means; orange to blue, which few people confuse.
+The limits are those of the judge's defaults for foramina (2 mm) and of a comfortable margin (BMC19, 5 mm)."""
+
+
+def clearance_colour(clearance_mm: float) -> str:
+    """Colour of a stretch of a path with so much clearance.
+
+    Examples
+    --------
+    >>> clearance_colour(-0.1) == CLEARANCE_STEPS[0][1], clearance_colour(9.0) == CLEARANCE_STEPS[-1][1]
+    (True, True)
+    """
+    return next(colour for below, colour, _ in CLEARANCE_STEPS if clearance_mm < below)
+
+
 if set(STRUCTURE_COLOURS) != set(SURFACE_NAMES):
     raise GeometryError(
         "STRUCTURE_COLOURS",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -26,6 +28,11 @@ def _environment() -> Environment:
     )
 
 
+def rendered(template: str, values: Mapping[str, Any]) -> str:
+    """One of the room's templates with its values."""
+    return _environment().get_template(template).render(values)
+
+
 def report_html(data: ReportData) -> str:
     """The whole page as text.
 
@@ -35,7 +42,7 @@ def report_html(data: ReportData) -> str:
     >>> "NO PLAN IN TIME" in html, html.count("ot for clinical use") >= 2
     (True, True)
     """
-    return _environment().get_template("report.html.j2").render(page(data))
+    return rendered("report.html.j2", page(data))
 
 
 def write_report(path: str | Path, data: ReportData) -> Path:

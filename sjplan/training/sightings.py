@@ -85,7 +85,7 @@ class ShotSeen:
 
 @dataclass(frozen=True, slots=True)
 class TellingView:
-    """A view that shows a breach.
+    """A view that tells: that shows a breach, or comes nearest to showing what is near.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ class TellingView:
     arm : MoveArm or None
         The move that brings the arm there; None where this device does not go so far.
     clearance_mm : float
-        Of the shadow from the edge: negative.
+        Of the shadow from the edge: negative for a breach.
     """
 
     name: str
@@ -114,7 +114,8 @@ class TellingView:
         numbers = f"orbital {self.carm.orbital_deg:.0f}, tilt {self.carm.tilt_deg:.0f}"
         wig_wag = f", wig-wag {self.carm.wig_wag_deg:.0f}" if round(self.carm.wig_wag_deg) else ""
         far = "" if self.arm is not None else "; this arm does not go there"
-        return f"{self.name}{turned} ({numbers}{wig_wag}) shows it {-self.clearance_mm:.1f} mm across the edge{far}"
+        shows = f"shows it {_side_of_edge(self.clearance_mm)} the edge"
+        return f"{self.name}{turned} ({numbers}{wig_wag}) {shows}{far}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,8 @@ class ImplantSeen:
     standard_mm : mapping of view to float
         What the true standard views of this patient show, as `clearance_mm`.
     telling : TellingView or None
-        For a breach: the view that shows it, a standard one if any does.
+        For a breach: the view that shows it, a standard one if any does. Else the standard view in which the shadow
+        comes nearest to the edge.
     """
 
     structure: str
@@ -158,7 +160,8 @@ class ImplantSeen:
         if not self.breach:
             alarms = sum(s.verdict == "false alarm" for s in self.shots)
             alarm = f"; {alarms} of {len(self.shots)} shots made it look out" if alarms else ""
-            return f"{where}{alarm}"
+            tells = "" if self.telling is None else f"; {self.telling.text}"
+            return f"{where}{alarm}{tells}"
         if not self.shots:
             taken = "no shot was taken of it"
         else:
@@ -257,9 +260,10 @@ def _structure_seen(
         _shot_seen(theatre, viewer, moment, implant_in, implant, crossing_lps_mm, clearance)
         for moment, implant_in in shots
     )
-    telling = None
     if clearance.envelope_mm < 0.0:
         telling = _telling(theatre, viewer, views, standard, implant, crossing_lps_mm, name)
+    else:
+        telling = _nearest_edge(theatre, views, standard)
     return ImplantSeen(name, clearance.envelope_mm, clearance.at_lps_mm, seen, standard, telling)
 
 
@@ -311,6 +315,16 @@ def _telling(
     if extra is None:
         return None
     return TellingView(extra.start, extra.turned_deg, extra.carm, arm_for(theatre, extra.carm), extra.clearance_mm)
+
+
+def _nearest_edge(theatre: Theatre, views: Mapping[str, CArm], standard: Mapping[str, float]) -> TellingView | None:
+    """The standard view, one that this arm reaches first, in which a shadow comes nearest to the edge."""
+    seen = {name: mm for name, mm in standard.items() if not math.isnan(mm)}
+    if not seen:
+        return None
+    arms = {name: arm_for(theatre, views[name]) for name in seen}
+    best = min(seen, key=lambda name: (arms[name] is None, seen[name]))
+    return TellingView(best, 0.0, views[best], arms[best], seen[best])
 
 
 def _in_picture(theatre: Theatre, carm: CArm, point_lps_mm: Array) -> bool:

@@ -1,0 +1,202 @@
+"""The one-file report of an operation: what the debrief shows, with pictures inside and no identifiers but the code."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from io import BytesIO
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+import sjplan
+from sjplan.core.plan import Plan, Side
+from sjplan.core.scoring import Scoring
+from sjplan.render.marked import marked_picture
+from sjplan.render.path_svg import clearance_svg
+from sjplan.render.replay import LOOKS, Look, ReplayWindow
+from sjplan.report.data import Picture
+from sjplan.report.debrief import DebriefReport, ImplantTold, TellingPicture, debrief_html
+from sjplan.report.model import structure_words
+from sjplan.training.debrief import ImplantDebrief
+from sjplan.training.happenings import clock
+from sjplan.training.retelling import Retelling
+from sjplan.training.sheet_words import SIGNS, Tone, complication_rows, measure_rows, verdict
+from sjplan.training.sightings import ImplantSeen
+from sjplan.training.step_words import arm_words
+
+SHOT_PX: Final = 256
+"""Width of a radiograph in the report's contact sheet."""
+
+SCENE_PX: Final = 460
+_QUALITY: Final = 85
+
+
+@dataclass(frozen=True, slots=True)
+class CaseName:
+    """What a patient may be called outside the house: in a heading, and in the name of a file."""
+
+    title: str
+    file: str
+
+
+def case_name(title: str, sha256: Mapping[str, str]) -> CaseName:
+    """A phantom's own name; of any other patient only what its files hash to.
+
+    Parameters
+    ----------
+    title : str
+        Of a phantom that ships; "" for any other patient, whose file may be named after a person.
+    sha256 : mapping
+        Of the case's files.
+
+    Examples
+    --------
+    >>> case_name("", {"labels": "abcdef0123456789"})
+    CaseName(title='case abcdef0123', file='abcdef0123')
+    >>> case_name("default", {}).file
+    'default'
+    """
+    if title:
+        return CaseName(title, re.sub(r"[^A-Za-z0-9-]+", "-", title))
+    code = next(iter(sha256.values()), "")[:10]
+    return CaseName(f"case {code}".strip(), code or "case")
+
+
+def jpeg(picture: NDArray[np.uint8], width_px: int = SHOT_PX) -> bytes:
+    """A picture, grey or coloured, as JPEG of at most so many pixels in width."""
+    image = Image.fromarray(picture)
+    if image.width > width_px:
+        image = image.resize((width_px, round(image.height * width_px / image.width)), Image.Resampling.LANCZOS)
+    buffer = BytesIO()
+    image.save(buffer, format="JPEG", quality=_QUALITY)
+    return buffer.getvalue()
+
+
+def debrief_report(
+    retelling: Retelling,
+    sheet: Mapping[str, Any] | None,
+    scoring: Scoring,
+    plans: Mapping[Side, Plan],
+    name: CaseName,
+    who: str,
+    begun: str,
+    shots: Mapping[int, bytes],
+) -> str:
+    """The report of an operation as HTML.
+
+    Parameters
+    ----------
+    retelling : Retelling
+        The operation.
+    sheet : mapping or None
+        Its score, as the history has it.
+    scoring : Scoring
+        How it was rated.
+    plans : mapping of side to Plan
+        Drawn beside the implants.
+    name : CaseName
+        Of the patient.
+    who, begun : str
+        The trainee's name or code, and when.
+    shots : mapping of event to bytes
+        Radiographs to show, JPEG or PNG.
+    """
+    said = verdict(sheet)
+    header, state = retelling.session.header, retelling.session.state
+    facts = {
+        "shots": f"{state.shots}, {state.fluoroscopy_s:.1f} s of X-rays, {state.dose_area_ugy_m2:.1f} µGy m²",
+        "time": f"{clock(state.seconds)} min",
+        "redirections": str(state.redirections),
+        "C-arm": str(header["device"]),
+        "seed": str(header["seed"]),
+        **{f"sha256 of the {role}": digest for role, digest in retelling.session.theatre.sha256.items()},
+        "rated with": scoring.name,
+        "operated with": f"sjplan {header['sjplan']}",
+        "report by": f"sjplan {sjplan.__version__}",
+    }
+    report = DebriefReport(
+        title=name.title, who=who, begun=begun[:16].replace("T", " "),
+        verdict=asdict(said) | {"sign": SIGNS[said.tone]},
+        measures=[asdict(row) | {"sign": SIGNS[row.tone]} for row in measure_rows(sheet, scoring)],
+        complications=[asdict(row) for row in complication_rows(sheet)],
+        steps=[asdict(s) | {"sign": "" if s.tone == "none" else SIGNS[s.tone]} for s in retelling.steps()],
+        implants=tuple(_implant(retelling, implant) for implant in retelling.told.implants),
+        scenes=_scenes(retelling, plans),
+        shots=tuple(Picture(_caption(retelling, n), shots[n]) for n in retelling.shots if n in shots),
+        left_out=sum(n not in shots for n in retelling.shots),
+        facts=facts,
+    )  # fmt: skip
+    return debrief_html(report)
+
+
+def implant_words(implant: ImplantDebrief) -> ImplantTold:
+    """One implant in words, with its chart."""
+    path, margins = implant.margins.trajectory, implant.margins
+    tone: Tone = "bad" if any(seen.breach for seen in implant.seen) else "near" if implant.seen else "good"
+    crossing = "" if margins.crossing_lps_mm is not None else "; it does not cross the joint"
+    return ImplantTold(
+        name=implant.name.capitalize(),
+        size=f"{path.model.id}, {path.length_mm:g} mm",
+        clear=f"{margins.margin_mm:.1f} mm".replace("-", "\u2212"),
+        lengths=f"{margins.iliac_mm:.0f} mm in the ilium, {margins.sacral_mm:.0f} mm in the sacrum{crossing}",
+        plan="" if implant.deviation is None else implant.deviation.text,
+        tone=tone,
+        sign=SIGNS[tone],
+        svg=clearance_svg(implant.clearance, path.length_mm, implant.name),
+        seen=tuple(TellingPicture(s.text, tuple(shot.text for shot in s.shots), None) for s in implant.seen),
+    )
+
+
+def telling_picture(retelling: Retelling, implant: ImplantDebrief, seen: ImplantSeen) -> NDArray[np.uint8] | None:
+    """The view that tells of a structure near an implant, with all that was in at the end; None where none tells."""
+    if seen.telling is None:
+        return None
+    session = retelling.session
+    theatre, carm = session.theatre, seen.telling.carm
+    metal = [i.trajectory for i in session.state.implants]
+    rng = np.random.default_rng(session.seed)
+    radiograph = theatre.radiograph(carm, metal, (), "fluoroscopy", rng, session.pixels)
+    outlined = {implant.margins.slot: implant.margins.trajectory}
+    return marked_picture(radiograph, outlined, seen.at_lps_mm, structure_words(seen.structure), theatre.anatomy.frame)
+
+
+def _implant(retelling: Retelling, implant: ImplantDebrief) -> ImplantTold:
+    """One implant with the pictures that tell of it."""
+    words = implant_words(implant)
+    told = []
+    for seen, text in zip(implant.seen, words.seen, strict=True):
+        picture = telling_picture(retelling, implant, seen)
+        shown = None
+        if picture is not None and seen.telling is not None:
+            caption = f"{words.name}, the view that tells: {seen.telling.text}"
+            shown = Picture(caption, jpeg(picture, SCENE_PX))
+        told.append(TellingPicture(text.text, text.shots, shown))
+    return ImplantTold(
+        words.name, words.size, words.clear, words.lengths, words.plan, words.tone, words.sign, words.svg, tuple(told)
+    )
+
+
+def _scenes(retelling: Retelling, plans: Mapping[Side, Plan]) -> tuple[Picture, ...]:
+    """The bones at the end from two sides, with the plan's implants as edges."""
+    if not retelling.told.implants:
+        return ()
+    window = ReplayWindow(retelling.session.theatre.anatomy, retelling.sides, SCENE_PX)
+    try:
+        implants = retelling.implants_at(len(retelling.told.moments) - 1)
+        planned = [t for plan in plans.values() for t in plan.trajectories if plan.side in retelling.sides]
+        edges = ", the certified plan as white edges" if planned else ""
+        return tuple(
+            Picture(f"From {where}{edges}", jpeg(window.draw(Look(*LOOKS[name]), implants, planned=planned), SCENE_PX))
+            for name, where in (("behind", "behind"), ("head", "the head"))
+        )
+    finally:
+        window.close()
+
+
+def _caption(retelling: Retelling, number: int) -> str:
+    moment = retelling.told.moments[number]
+    return f"{clock(moment.state.seconds)} {arm_words(moment.state.arm)}"
