@@ -11,7 +11,7 @@ import re
 import sqlite3
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -35,6 +35,8 @@ WAIT_S: Final = 10.0
 
 CODE: Final = re.compile(r"[\w .@+-]{1,60}")
 """A person is a name or a code, nothing longer."""
+
+_BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
 SITTINGS: Final = ("one-sitting", "staged")
 
@@ -98,7 +100,7 @@ class History:
     Raises
     ------
     InputError
-        For a file that is no history, is damaged, or is of a newer version.
+        For a file that is no history, is damaged, in use elsewhere, or of another version; it stays as it is.
 
     Examples
     --------
@@ -110,15 +112,15 @@ class History:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with self._in_words():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            _look_at(self.path)
             self._db = sqlite3.connect(self.path, timeout=WAIT_S, isolation_level=None, check_same_thread=False)
-            self._prepare()
-        except sqlite3.DatabaseError as error:
-            raise InputError(
-                str(self.path), found=f"no usable history ({error})", wanted="a history that sjplan wrote",
-                fix="name another file; a new one is made where there is none",
-            ) from error  # fmt: skip
+            try:
+                self._prepare()
+            except BaseException:
+                self._db.close()
+                raise
 
     def __enter__(self) -> History:
         return self
@@ -177,11 +179,12 @@ class History:
 
     def log(self, key: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """Header and events of one session."""
-        found = self._db.execute("SELECT header FROM sessions WHERE id = ?", (key,)).fetchone()
-        if found is None:
-            raise InputError("session", found=repr(key), wanted="the id of a session (sjplan sessions list)")
-        lines = self._db.execute("SELECT line FROM events WHERE session_id = ? ORDER BY n", (key,))
-        return json.loads(found[0]), [json.loads(line) for (line,) in lines]
+        with self._in_words():
+            found = self._db.execute("SELECT header FROM sessions WHERE id = ?", (key,)).fetchone()
+            lines = self._db.execute("SELECT line FROM events WHERE session_id = ? ORDER BY n", (key,))
+            if found is not None:
+                return json.loads(found[0]), [json.loads(line) for (line,) in lines]
+        raise InputError("session", found=repr(key), wanted="the id of a session (sjplan sessions list)")
 
     def append(self, key: str, event: Mapping[str, Any]) -> None:
         """Put one event on the disk; the second of two writers of one session is refused.
@@ -192,13 +195,14 @@ class History:
             If an event of that number is there already: the session goes on elsewhere.
         """
         line = json.dumps(event, sort_keys=True, allow_nan=False)
-        try:
-            self._db.execute("INSERT INTO events VALUES (?, ?, ?)", (key, event["n"], line))
-        except sqlite3.IntegrityError:
-            raise InputError(
-                f"session {key}", found=f"event {event['n']} recorded already", wanted="one writer",
-                fix="it goes on in another window: close this one, or resume it here",
-            ) from None  # fmt: skip
+        with self._in_words():
+            try:
+                self._db.execute("INSERT INTO events VALUES (?, ?, ?)", (key, event["n"], line))
+            except sqlite3.IntegrityError:
+                raise InputError(
+                    f"session {key}", found=f"event {event['n']} recorded already", wanted="one writer",
+                    fix="it goes on in another window: close this one, or resume it here",
+                ) from None  # fmt: skip
 
     def finish(self, key: str, sheet: ScoreSheet | None) -> None:
         """End a session, with its score if it has one."""
@@ -210,51 +214,55 @@ class History:
 
     def sheet(self, key: str) -> dict[str, Any] | None:
         """The score of one session as plain values; None where there is none."""
-        found = self._db.execute("SELECT sheet FROM scores WHERE session_id = ?", (key,)).fetchone()
-        return None if found is None else json.loads(found[0])
+        with self._in_words():
+            found = self._db.execute("SELECT sheet FROM scores WHERE session_id = ?", (key,)).fetchone()
+            return None if found is None else json.loads(found[0])
 
     def entries(self, user: str | None = None) -> list[Entry]:
         """Sessions, oldest first; of one person, or of all."""
         where = "" if user is None else "WHERE code = ?"
-        rows = self._db.execute(
-            "SELECT s.id, code, exercise, header, indication, sitting, revision, begun, coalesce(ended, ''),"
-            " (SELECT count(*) FROM events WHERE session_id = s.id), rating"
-            " FROM sessions s JOIN users u ON u.id = s.user_id LEFT JOIN scores r ON r.session_id = s.id"
-            f" {where} ORDER BY begun, s.rowid",
-            () if user is None else (user,),
-        )
-        return [
-            Entry(key, code, exercise, json.loads(header)["case"], why, sitting, bool(again), begun, ended, n, rating)
-            for key, code, exercise, header, why, sitting, again, begun, ended, n, rating in rows
-        ]
+        with self._in_words():
+            rows = self._db.execute(
+                "SELECT s.id, code, exercise, header, indication, sitting, revision, begun, coalesce(ended, ''),"
+                " (SELECT count(*) FROM events WHERE session_id = s.id), rating"
+                " FROM sessions s JOIN users u ON u.id = s.user_id LEFT JOIN scores r ON r.session_id = s.id"
+                f" {where} ORDER BY begun, s.rowid",
+                () if user is None else (user,),
+            )
+            return [
+                Entry(key, code, exercise, json.loads(head)["case"], why, sitting, bool(again), begun, ended, n, rating)
+                for key, code, exercise, head, why, sitting, again, begun, ended, n, rating in rows
+            ]
 
     def _prepare(self) -> None:
-        """Make the tables of a new file, and refuse what is not ours."""
+        """Make the tables of a file that has none."""
         self._db.execute("PRAGMA foreign_keys = ON")
-        version, ours = (
-            self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("user_version", "application_id")
-        )
-        if version == 0 and not self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        if not self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.executescript(
                 f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {VERSION};"
                 f"PRAGMA application_id = {APPLICATION_ID}; COMMIT;"
             )
-        elif ours != APPLICATION_ID:
-            raise sqlite3.DatabaseError("another program's database")
-        elif version > VERSION:
-            raise sqlite3.DatabaseError(f"version {version} of a newer sjplan, this one knows {VERSION}")
         self._db.execute("PRAGMA synchronous = FULL")
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
+        with self._in_words():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    @contextmanager
+    def _in_words(self) -> Iterator[None]:
+        """Say plainly what is wrong with the file, whoever noticed it: SQLite, the system, or the reader of a cell."""
         try:
             yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+        except (sqlite3.Error, OSError, ValueError, KeyError, TypeError) as error:
+            raise _unusable(self.path, error) from error
 
 
 class Recorded:
@@ -331,6 +339,41 @@ def audit_row(history: History, entry: Entry) -> dict[str, Any]:
         "rating": entry.rating,
         "sjplan": header["sjplan"],
     }
+
+
+def _look_at(path: Path) -> None:
+    """Refuse what is no sound history of ours, through a connection that cannot write.
+
+    A connection that can write puts what lies in the write-ahead log into the file when it closes: a file that is
+    refused is to stay as it was, whole or not.
+    """
+    if not path.exists() or (path.is_file() and not path.stat().st_size):
+        return
+    if not path.is_file():
+        raise sqlite3.DatabaseError("a folder, or something else that is no file")
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=WAIT_S)) as db:
+        version, ours = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("user_version", "application_id"))
+        if ours != APPLICATION_ID:
+            raise sqlite3.DatabaseError("another program's database")
+        if version > VERSION:
+            raise sqlite3.DatabaseError(f"version {version} of a newer sjplan, this one knows {VERSION}")
+        if version < VERSION:
+            raise sqlite3.DatabaseError(f"version {version} of an older sjplan, this one knows {VERSION}")
+        wrong = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if wrong != "ok":
+            raise sqlite3.DatabaseError(f"damaged: {' '.join(wrong.split()).rpartition('*** ')[2]}")
+
+
+def _unusable(path: Path, error: Exception) -> InputError:
+    """What is wrong with a file, and what to do."""
+    if isinstance(error, sqlite3.OperationalError) and getattr(error, "sqlite_errorcode", 0) & 0xFF in _BUSY:
+        found = f"in use by another program for longer than {WAIT_S:g} s"
+        return InputError(str(path), found=found, wanted="a history that is free", fix="close that program; try again")
+    where = error.strerror if isinstance(error, OSError) and error.strerror else error
+    return InputError(
+        str(path), found=f"no usable history ({where})", wanted="a history that sjplan wrote",
+        fix="nothing in it was changed; name another file: a new one is made where there is none",
+    )  # fmt: skip
 
 
 def _now() -> str:

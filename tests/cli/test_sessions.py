@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,38 @@ def test_export_is_a_table_that_no_spreadsheet_runs(sjplan: Sjplan, file: Path, 
     assert sjplan("sessions", "export", "--history", file, "--to", "json", "--out", tmp_path / "a.json").code == 0
     document = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
     assert [row["user"] for row in document["sessions"]] == ["+cmd", "anna"]
+
+
+@pytest.mark.parametrize("command", [("sessions", "list"), ("train", "--port", "0")])
+def test_a_history_that_cannot_be_used_is_left_as_it_is(
+    sjplan: Sjplan, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    """Older, damaged, of another program, in use: one line, exit 2, and not a byte of it is other than it was."""
+    monkeypatch.setattr("sjplan.training.history.WAIT_S", 0.1)
+    older, damaged, foreign, held = (tmp_path / f"{name}.sqlite" for name in ("older", "damaged", "foreign", "held"))
+    for path in (older, held):
+        path.write_bytes(file.read_bytes())
+    damaged.write_bytes(file.read_bytes()[:-6000])
+    foreign.write_text("hello " * 1000, encoding="utf-8")
+    with sqlite3.connect(older) as db:
+        db.execute("PRAGMA user_version = 0")
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    other = sqlite3.connect(held, isolation_level=None)
+    other.execute("PRAGMA journal_mode = DELETE")
+    other.execute("BEGIN EXCLUSIVE")
+    for path, wrong in (
+        (older, "version 0 of an older sjplan"), (damaged, "malformed"), (foreign, "not a database"),
+        (held, "in use by another program"), (tmp_path / "foreign.sqlite" / "below", "no"),
+    ):  # fmt: skip
+        before = path.read_bytes() if path.is_file() else b""
+        done = sjplan(*command, "--history", path)
+        assert done.code == 2, path
+        assert one_line(done.err)
+        assert wrong in done.err
+        assert (path.read_bytes() if path.is_file() else b"") == before
+    other.execute("ROLLBACK")
+    other.close()
+    assert sjplan("sessions", "list", "--history", held).code == 0
 
 
 def test_what_is_wrong_gets_one_line(sjplan: Sjplan, file: Path, tmp_path: Path) -> None:

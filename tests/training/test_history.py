@@ -117,18 +117,94 @@ def test_what_no_session_is_gets_one_line(theatre: Theatre, history: History, wo
 
 
 def test_other_files_are_left_as_they_are(tmp_path: Path) -> None:
-    text, other, newer = (tmp_path / name for name in ("text.sqlite", "other.sqlite", "newer.sqlite"))
+    text, other, newer, older = (tmp_path / f"{name}.sqlite" for name in ("text", "other", "newer", "older"))
     text.write_text("not a database, and long enough that SQLite looks at its header twice " * 40, encoding="utf-8")
     with sqlite3.connect(other) as db:
         db.execute("CREATE TABLE mine (a INTEGER)")
-    History(newer).close()
-    with sqlite3.connect(newer) as db:
-        db.execute("PRAGMA user_version = 99")
-    for path, says in ((text, "not a database"), (other, "another program"), (newer, "version 99 of a newer sjplan")):
-        before = path.read_bytes()
+    for path, version in ((newer, 99), (older, 0)):
+        History(path).close()
+        with sqlite3.connect(path) as db:
+            db.execute(f"PRAGMA user_version = {version}")
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    for path, says in (
+        (text, "not a database"), (other, "another program"), (newer, "version 99 of a newer sjplan"),
+        (older, "version 0 of an older sjplan, this one knows 1"), (tmp_path, "a folder"),
+        (text / "below", "Not a directory|File exists"),
+    ):  # fmt: skip
+        before = path.read_bytes() if path.is_file() else b""
         with pytest.raises(InputError, match=says):
             History(path)
-        assert path.read_bytes() == before
+        assert (path.read_bytes() if path.is_file() else b"") == before
+
+
+def _filled(path: Path, theatre: Theatre) -> str:
+    """A history with one session of some pages, everything in the file itself; its id."""
+    with History(path) as history:
+        recorded = history.begin("x", Session(theatre, 5, images=False))
+        for _ in range(12):
+            for move in MOVES:
+                recorded.step(move)
+        recorded.finish()
+    return recorded.id
+
+
+@pytest.mark.parametrize("harm", ["a page overwritten", "cut off", "beside its log"])
+def test_a_damaged_history_is_said_to_be_so_and_stays_as_it_is(theatre: Theatre, tmp_path: Path, harm: str) -> None:
+    path = tmp_path / "history.sqlite"
+    _filled(path, theatre)
+    whole = path.read_bytes()
+    if harm == "cut off":
+        path.write_bytes(whole[: len(whole) // 2 + 100])
+    else:
+        path.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 8192) + whole[-4096:])
+    log = path.with_name(path.name + "-wal")
+    if harm == "beside its log":
+        log.write_bytes(b"\x37\x7f\x06\x82" + bytes(5000))
+    before = path.read_bytes()
+    for _ in range(2):
+        with pytest.raises(InputError, match=r"no usable history \(.*; fix: nothing in it was changed") as told:
+            History(path)
+        assert "\n" not in str(told.value)
+    assert path.read_bytes() == before
+
+
+def test_a_history_that_another_program_holds_is_waited_for_and_then_named(
+    theatre: Theatre, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "history.sqlite"
+    _filled(path, theatre)
+    monkeypatch.setattr("sjplan.training.history.WAIT_S", 0.2)
+    before = path.read_bytes()
+    other = sqlite3.connect(path)
+    other.execute("PRAGMA locking_mode = EXCLUSIVE")
+    other.execute("PRAGMA journal_mode = DELETE")
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(InputError, match="in use by another program for longer than"):
+        History(path)
+    other.execute("ROLLBACK")
+    other.close()
+    with History(path) as history:
+        assert history.entries()[0].events == 12 * len(MOVES)
+    assert len(path.read_bytes()) == len(before)
+
+
+def test_an_event_that_cannot_be_written_has_not_happened_and_says_why(
+    theatre: Theatre, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sjplan.training.history.WAIT_S", 0.2)
+    with History(tmp_path / "history.sqlite") as history:
+        recorded = history.begin("x", Session(theatre, 5, images=False))
+        recorded.step(MOVES[0])
+        other = sqlite3.connect(history.path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        before = recorded.session.state
+        with pytest.raises(InputError, match="in use by another program"):
+            recorded.step(MOVES[1])
+        assert recorded.session.state is before
+        other.execute("ROLLBACK")
+        other.close()
+        recorded.step(MOVES[1])
+        assert [e["action"]["do"] for e in history.log(recorded.id)[1]] == ["move-arm", "place-pin"]
 
 
 @pytest.mark.slow
