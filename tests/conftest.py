@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-# Two workers, and the programs they start, share two cores: threads that wait for work must not spin on them. Measured on
-# the planner's tests: a sixth less computing. Read once, when the first parallel kernel runs.
+# Two workers, and the programs they start, share two cores: threads that wait for work must not spin on them. Measured
+# on the planner's tests: a sixth less computing. Read once, when the first parallel kernel runs.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 

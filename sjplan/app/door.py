@@ -51,6 +51,7 @@ class Door:
             [
                 web.get("/", self._arrive),
                 web.post("/login", self._login),
+                web.post("/leave", self._leave),
                 web.get("/v/{visit}/ws", self._socket),
                 web.get("/v/{visit}/download/{name}", self._download),
                 web.post("/v/{visit}/upload", self._upload),
@@ -88,6 +89,13 @@ class Door:
             return page("That password is wrong", LOGIN, 403)
         return self._admitted(request, "trainee")
 
+    async def _leave(self, request: web.Request) -> web.StreamResponse:
+        """Forget a guest, so that whoever sits down next comes in as who they are."""
+        self.gate.guests.pop(request.cookies.get(self._cookie(request), ""), None)
+        answer = page("You have left", "Open an address that <code>sjplan train</code> printed to come in again.")
+        answer.del_cookie(self._cookie(request), path="/")
+        return answer
+
     def _admitted(self, request: web.Request, role: Role) -> web.StreamResponse:
         answer = web.HTTPFound("/")
         answer.set_cookie(self._cookie(request), self.gate.admit(role), httponly=True, samesite="Lax", path="/")
@@ -123,9 +131,12 @@ class Door:
         download = self._visit(request).downloads.get(request.match_info["name"])
         if download is None:
             raise web.HTTPNotFound(text="no such file\n")
-        if download.before is not None:
-            await download.before()
-        body = await self.house.worker.do(download.make)
+        try:
+            if download.before is not None:
+                await download.before()
+            body = await self.house.worker.do(download.make)
+        except SjplanError as error:
+            raise web.HTTPConflict(text=f"{error}\n") from None
         headers = {"Content-Disposition": f'attachment; filename="{download.name}"'}
         return web.Response(body=body, content_type=download.kind, headers=headers)
 

@@ -23,7 +23,8 @@ from sjplan.core.scoring import Scoring
 from sjplan.io.cases import Case, require_labels
 from sjplan.io.catalogue import read_implants
 from sjplan.io.planfile import plan_from_entry, read_plan
-from sjplan.training.history import History
+from sjplan.training.curves import Attempt, attempt_of
+from sjplan.training.history import Entry, History, audit_row
 from sjplan.training.theatre import Theatre, open_theatre
 
 SJPLAN: Final = (sys.executable, "-m", "sjplan.cli.main")
@@ -90,6 +91,7 @@ class House:
     _theatres: dict[Bed, Theatre] = field(default_factory=dict)
     _locks: dict[Bed, asyncio.Lock] = field(default_factory=dict)
     _plans: dict[Bed, asyncio.Task[Mapping[Side, Plan]]] = field(default_factory=dict)
+    _attempts: dict[str, Attempt] = field(default_factory=dict)
 
     async def theatre(self, bed: Bed, tell: Callable[[str], None]) -> Theatre:
         """The operating room of a patient: kept, or made ready now.
@@ -144,6 +146,22 @@ class House:
             await run(bed.plan, f"plan of {bed.title}")
         return await self.worker.do(_read_plans, file)
 
+    async def attempts(self, user: str | None = None) -> tuple[list[Attempt], list[Entry]]:
+        """Sessions that are over, for learning curves, and those that go on; of one person, or of all.
+
+        Each is read once, and on its own: whoever operates waits for one session at most.
+        """
+        over: list[Attempt] = []
+        going_on: list[Entry] = []
+        for entry in await self.worker.do(self.history.entries, user):
+            if not entry.ended:
+                going_on.append(entry)
+                continue
+            if entry.id not in self._attempts:
+                self._attempts[entry.id] = await self.worker.do(_attempt, self.history, entry)
+            over.append(self._attempts[entry.id])
+        return over, going_on
+
     def close(self) -> None:
         """Stop working, and close the history."""
         for task in self._plans.values():
@@ -195,6 +213,10 @@ async def run(command: Sequence[str], what: str) -> None:
 def _read_plans(file: Path) -> Mapping[Side, Plan]:
     shelf = read_implants()
     return {entry.side: plan_from_entry(entry, shelf) for entry in read_plan(file).sides if entry.implants}
+
+
+def _attempt(history: History, entry: Entry) -> Attempt:
+    return attempt_of(audit_row(history, entry), history.sheet(entry.id))
 
 
 def _opened(name: str, case: Case) -> Theatre:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from trame.ui.html import DivLayout
 from trame.widgets import client, html
 
-from sjplan.app import debrief_view, operate_view, start_view
+from sjplan.app import course_view, debrief_view, operate_view, start_view
 from sjplan.app.parts import button
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def build(visit: Visit) -> Any:
                 html.Span("{{ user }}")
             html.Div(classes="space")
             operate_view.counters()
+            course_view.way_in(visit)
             button("First page", (visit.go, "['start']"), v_if="page != 'start'", id="home")
             html.Span("Not for clinical use", classes="caution")
         with html.Div(classes="note", v_if="error", role="alert", id="error"):
@@ -38,6 +39,9 @@ def build(visit: Visit) -> Any:
         html.Div("{{ wait }} …", classes="wait", v_if="wait", role="status", id="wait")
         with html.Div(v_if="page == 'start'", classes="main", id="page_start"):
             start_view.build(visit)
+        if visit.course is not None:
+            with html.Div(v_if="page == 'course'", classes="main", id="page_course"):
+                course_view.build(visit, visit.course)
         with html.Div(v_show="page == 'operate'", classes="main", id="page_operate"):
             operate_view.build(visit)
         with html.Div(v_show="page == 'debrief'", classes="main column", id="page_debrief"):

@@ -6,7 +6,9 @@ import secrets
 from typing import TYPE_CHECKING, Any
 
 from sjplan.app.operate import sides_of
+from sjplan.app.plots import curve_svg
 from sjplan.core.errors import InputError
+from sjplan.training.curves import learning_curve
 from sjplan.training.history import CODE, Entry
 from sjplan.training.session import Session
 
@@ -22,7 +24,10 @@ class StartPage:
 
     def __init__(self, visit: Visit) -> None:
         self.visit, self.state = visit, visit.state
-        self.state.update({"beds": [], "bed": next(iter(visit.house.beds), ""), "side": "left", "mine": []})
+        self.state.update(
+            {"beds": [], "bed": next(iter(visit.house.beds), ""), "side": "left", "mine": [], "my_curve": "",
+             "my_trend": ""}
+        )  # fmt: skip
 
     async def refresh(self) -> None:
         """Look up which patients there are, and what this person has done."""
@@ -30,6 +35,10 @@ class StartPage:
         user = str(self.state.user)
         entries = await self.visit.house.worker.do(self.visit.house.history.entries, user) if user else []
         self.state.mine = [_line(entry) for entry in reversed(entries)][:12]
+        own, _ = await self.visit.house.attempts(user) if user else ([], [])
+        curve = learning_curve(own, "rating")
+        self.state.my_curve = curve_svg(curve, 400.0, 170.0) if curve.values else ""
+        self.state.my_trend = curve.trend.words(curve.measure)
 
     async def sign_in(self, user: str) -> None:
         """Take a name or a code."""

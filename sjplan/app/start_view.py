@@ -78,3 +78,7 @@ def build(visit: Visit) -> None:
                 with html.Td():
                     button("Go on", (resume, "[m.id]"), v_if="m.open")
                     button("Debrief", (debrief, "[m.id]"), v_if="!m.open", disabled=("!!wait",))
+        with html.Div(v_if="my_curve", id="my_curve"):
+            html.H2("Your rating, attempt by attempt")
+            html.Div(v_html=("my_curve",))
+            html.P("Trend: {{ my_trend }}.", classes="quiet")

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final
 
+from sjplan.app.course import CoursePage
 from sjplan.app.debrief import DebriefPage
 from sjplan.app.guard import Role
 from sjplan.app.house import Bed, House
@@ -59,6 +60,7 @@ class Visit:
         self.operate = OperatePage(self)
         self.debrief = DebriefPage(self)
         self.start = StartPage(self)
+        self.course = CoursePage(self) if role == "instructor" else None
 
     @property
     def beds(self) -> dict[str, Bed]:
@@ -84,6 +86,9 @@ class Visit:
         self._layout = build(self)
         self.mounted.open()
         self.soon(self.start.refresh())
+        if self.course is not None:
+            self.state.page = "course"
+            self.soon(self.course.refresh())
 
     def soon(self, work: Coroutine[Any, Any, Any]) -> None:
         """Do something off the present call, show what it changed, and say in words what went wrong."""

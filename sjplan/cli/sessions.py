@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_format
 import os
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +12,6 @@ from cyclopts import App, Parameter
 from sjplan.cli.options import AsJson, FilePath
 from sjplan.cli.output import out_console, print_json
 from sjplan.core.errors import InputError
-from sjplan.io.spreadsheets import csv_text
 
 app = App(name="sessions", help="List, show and export rehearsals.")
 
@@ -84,14 +82,12 @@ def export(
 ) -> int:
     """Write one row a session, with the fields that an audit or a registry asks for."""
     from sjplan.io.atomic import write_text
-    from sjplan.training.history import History, audit_row
+    from sjplan.training.exports import audit_rows, audit_text
+    from sjplan.training.history import History
 
     with History(_existing(history_path(history))) as opened:
-        rows = [audit_row(opened, entry) for entry in opened.entries(user)]
-    if not rows:
-        raise InputError("sessions", found="none to export", wanted="at least one session")
-    document = {"schema": "sjplan.sessions/1", "not_for_clinical_use": True, "sessions": rows}
-    write_text(out, csv_text(rows) if to == "csv" else json_format.dumps(document, indent=1) + "\n")
+        rows = audit_rows(opened, user)
+    write_text(out, audit_text(rows, to))
     out_console().print(str(out), markup=False)
     return 0
 

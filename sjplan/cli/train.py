@@ -119,9 +119,11 @@ def _beyond(host: str) -> bool:
 def _announce(gate: Gate, open_browser: bool, host: str, port: int) -> None:
     """Print where visitors come in."""
     away = _beyond(host)
-    address = f"http://{host if away else '127.0.0.1'}:{port}/"
-    address += "" if gate.password is not None else f"?token={gate.tokens['trainee']}"
+    door = f"http://{host if away else '127.0.0.1'}:{port}/"
+    address = door if gate.password is not None else f"{door}?token={gate.tokens['trainee']}"
     out_console().print(f"trainees: {address}", markup=False, soft_wrap=True)
+    course = f"{door}?token={gate.tokens['instructor']}"
+    out_console().print(f"instructor: {course} (everybody's sessions: do not pass on)", markup=False, soft_wrap=True)
     if away:
         error_line("listening beyond this machine, unencrypted: passwords and pictures can be read on the way")
     if open_browser:

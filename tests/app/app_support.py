@@ -24,11 +24,17 @@ class Trainer:
     token: str
     history: Path
     cache: Path
+    instructor: str = ""
 
     @property
     def url(self) -> str:
         """Where a trainee comes in."""
         return f"http://127.0.0.1:{self.port}/?token={self.token}"
+
+    @property
+    def course_url(self) -> str:
+        """Where an instructor comes in."""
+        return f"http://127.0.0.1:{self.port}/?token={self.instructor}"
 
     @property
     def host(self) -> str:
@@ -62,15 +68,17 @@ def start(folder: Path, case: Path | None, *more: str) -> Trainer:
     process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     lines, until = "", time.monotonic() + START_S
-    while "trainees:" not in lines:
+    while "instructor:" not in lines:
         line = process.stdout.readline()
         assert line, f"the trainer ended: {lines}"
         assert time.monotonic() < until, lines
         lines += line
     port = re.search(r":(\d+)/", lines)
     token = re.search(r"trainees:.*token=(\S+)", lines)
+    instructor = re.search(r"instructor:.*token=(\S+)", lines)
     assert port is not None
-    return Trainer(process, int(port[1]), token[1] if token else "", history, cache)
+    assert instructor is not None
+    return Trainer(process, int(port[1]), token[1] if token else "", history, cache, instructor[1])
 
 
 def ask(

@@ -3,6 +3,7 @@
 import pytest
 from cli_support import Sjplan
 
+from sjplan.app.guard import Gate
 from sjplan.cli import train
 
 
@@ -25,3 +26,17 @@ def test_bad_input(sjplan: Sjplan, words: tuple[str, ...], said: str) -> None:
     assert done.code == 2
     assert said in done.err
     assert done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("password", [None, "correct horse battery"])
+def test_the_second_line_is_the_instructors_way_in_and_says_so(
+    capsys: pytest.CaptureFixture[str], password: str | None
+) -> None:
+    gate = Gate.new(password=password)
+    train._announce(gate, False, "127.0.0.1", 8765)
+    first, second = capsys.readouterr().out.splitlines()
+    keyed = "" if password else f"?token={gate.tokens['trainee']}"
+    assert first == f"trainees: http://127.0.0.1:8765/{keyed}"
+    assert second.startswith(f"instructor: http://127.0.0.1:8765/?token={gate.tokens['instructor']} ")
+    assert "everybody's sessions" in second
+    assert gate.tokens["instructor"] not in first
