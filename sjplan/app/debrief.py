@@ -188,7 +188,7 @@ class DebriefPage:
         if picture is None:
             return
         self.shot.show(picture)
-        self.state.db_view = f"would have told: {found[1].telling.text}"
+        self.state.db_view = "the view that tells: " + found[1].telling.text.partition(" shows ")[0]
         self.state.flush()
 
     async def close(self) -> None:
@@ -218,7 +218,7 @@ class DebriefPage:
             {"db_title": title, "db_tone": said.tone, "db_sign": SIGNS[said.tone], "db_rating": said.rating,
              "db_headline": said.headline, "db_grades": said.grades, "db_measures": rows,
              "db_complications": [asdict(row) for row in complication_rows(sheet)], "db_implants": implants,
-             "db_steps": [asdict(s) | {"sign": "" if s.tone == "none" else SIGNS[s.tone]} for s in self._steps],
+             "db_steps": [asdict(step) for step in self._steps],
              "db_last": max(len(self._steps) - 1, 0), "db_main": False, "db_planned": False,
              "db_compared": any(i.deviation is not None for i in told.implants),
              "db_tab": "implants" if breached else "sheet"}
@@ -286,14 +286,14 @@ class DebriefPage:
         if self.retelling is None or self._window is None:
             return
         at, do = int(self.state.db_at), self.visit.house.worker.do
-        path = await do(self.retelling.path_at, at)
+        paths = await do(self.retelling.paths_at, at)
         planned = [t for p in self._plans.values() for t in p.trajectories if p.side in self.retelling.sides]
         picture = await do(
             self._window.draw, self.look, self.retelling.implants_at(at), self.retelling.pin_at(at),
-            None if path is None else PathShown(path.ends_lps_mm, path.clearance_mm),
+            [PathShown(path.ends_lps_mm, path.clearance_mm) for path in paths],
             planned if self.state.db_planned else (), quick=quick,
         )  # fmt: skip
-        self.state.db_path = "" if path is None else path.text
+        self.state.db_path = paths[0].text if paths else ""
         self.state.flush()
         self.replay.show(picture)
 

@@ -17,7 +17,7 @@ from sjplan.core.plan import Plan, Side
 from sjplan.core.scoring import Scoring
 from sjplan.render.marked import marked_picture
 from sjplan.render.path_svg import clearance_svg
-from sjplan.render.replay import LOOKS, Look, ReplayWindow
+from sjplan.render.replay import LOOKS, Look, PathShown, ReplayWindow
 from sjplan.report.data import Picture
 from sjplan.report.debrief import DebriefReport, ImplantTold, TellingPicture, debrief_html
 from sjplan.report.model import structure_words
@@ -27,6 +27,7 @@ from sjplan.training.retelling import Retelling
 from sjplan.training.sheet_words import SIGNS, Tone, complication_rows, measure_rows, verdict
 from sjplan.training.sightings import ImplantSeen
 from sjplan.training.step_words import arm_words
+from sjplan.training.theatre import AVERAGED
 
 SHOT_PX: Final = 256
 """Width of a radiograph in the report's contact sheet."""
@@ -123,7 +124,7 @@ def debrief_report(
         verdict=asdict(said) | {"sign": SIGNS[said.tone]},
         measures=[asdict(row) | {"sign": SIGNS[row.tone]} for row in measure_rows(sheet, scoring)],
         complications=[asdict(row) for row in complication_rows(sheet)],
-        steps=[asdict(s) | {"sign": "" if s.tone == "none" else SIGNS[s.tone]} for s in retelling.steps()],
+        steps=[asdict(step) for step in retelling.steps()],
         implants=tuple(_implant(retelling, implant) for implant in retelling.told.implants),
         scenes=_scenes(retelling, plans),
         shots=tuple(Picture(_caption(retelling, n), shots[n]) for n in retelling.shots if n in shots),
@@ -137,16 +138,17 @@ def implant_words(implant: ImplantDebrief) -> ImplantTold:
     """One implant in words, with its chart."""
     path, margins = implant.margins.trajectory, implant.margins
     tone: Tone = "bad" if any(seen.breach for seen in implant.seen) else "near" if implant.seen else "good"
+    nearest = min(margins.clearances, key=lambda c: c.envelope_mm)
     crossing = "" if margins.crossing_lps_mm is not None else "; it does not cross the joint"
     return ImplantTold(
         name=implant.name.capitalize(),
         size=f"{path.model.id}, {path.length_mm:g} mm",
-        clear=f"{margins.margin_mm:.1f} mm".replace("-", "\u2212"),
+        clear=f"{abs(margins.margin_mm):.1f} mm {'out' if margins.margin_mm < 0.0 else 'clear'}",
         lengths=f"{margins.iliac_mm:.0f} mm in the ilium, {margins.sacral_mm:.0f} mm in the sacrum{crossing}",
         plan="" if implant.deviation is None else implant.deviation.text,
         tone=tone,
         sign=SIGNS[tone],
-        svg=clearance_svg(implant.clearance, path.length_mm, implant.name),
+        svg=clearance_svg(implant.clearance, path.length_mm, implant.name, (nearest.envelope_mm, nearest.structure)),
         seen=tuple(TellingPicture(s.text, tuple(shot.text for shot in s.shots), None) for s in implant.seen),
     )
 
@@ -159,7 +161,7 @@ def telling_picture(retelling: Retelling, implant: ImplantDebrief, seen: Implant
     theatre, carm = session.theatre, seen.telling.carm
     metal = [i.trajectory for i in session.state.implants]
     rng = np.random.default_rng(session.seed)
-    radiograph = theatre.radiograph(carm, metal, (), "fluoroscopy", rng, session.pixels)
+    radiograph = theatre.radiograph(carm, metal, (), "fluoroscopy", rng, session.pixels, AVERAGED)
     outlined = {implant.margins.slot: implant.margins.trajectory}
     return marked_picture(radiograph, outlined, seen.at_lps_mm, structure_words(seen.structure), theatre.anatomy.frame)
 
@@ -186,11 +188,15 @@ def _scenes(retelling: Retelling, plans: Mapping[Side, Plan]) -> tuple[Picture, 
         return ()
     window = ReplayWindow(retelling.session.theatre.anatomy, retelling.sides, SCENE_PX)
     try:
-        implants = retelling.implants_at(len(retelling.told.moments) - 1)
+        end = len(retelling.told.moments) - 1
+        implants = retelling.implants_at(end)
+        paths = [PathShown(path.ends_lps_mm, path.clearance_mm) for path in retelling.paths_at(end)]
         planned = [t for plan in plans.values() for t in plan.trajectories if plan.side in retelling.sides]
         edges = ", the certified plan as white edges" if planned else ""
         return tuple(
-            Picture(f"From {where}{edges}", jpeg(window.draw(Look(*LOOKS[name]), implants, planned=planned), SCENE_PX))
+            Picture(
+                f"From {where}{edges}", jpeg(window.draw(Look(*LOOKS[name]), implants, None, paths, planned), SCENE_PX)
+            )
             for name, where in (("behind", "behind"), ("head", "the head"))
         )
     finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from trame.widgets import html
+from trame.widgets import client, html
 
 from sjplan.app.debrief import SCREEN_PX
 from sjplan.app.parts import button, screen
@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 
 TABS = (("implants", "Implants"), ("steps", "Steps"), ("sheet", "Score sheet"), ("risks", "Complications"))
 LOOKS = (("behind", "Behind"), ("side", "Side"), ("head", "Head"), ("front", "Front"))
+
+_IN_SIGHT = (
+    "utils.get('setTimeout')(() => utils.get('document').querySelector('#db_steps .on')"
+    "?.scrollIntoView({ block: 'nearest' }), 60)"
+)
+"""Keeps the step that one is at in sight; for the browser."""
 
 
 def build(visit: Visit) -> None:
@@ -27,7 +33,9 @@ def build(visit: Visit) -> None:
                 keydown=(lambda key: _keys(visit, page, key), "[$event.key]"),
             ):  # fmt: skip
                 with screen(page.replay, "replay", SCREEN_PX, classes="screen turn"):
-                    html.Div("inside the bone", classes="label")
+                    html.Div(
+                        "{{ db_planned ? 'inside the bone; white: the plan' : 'inside the bone' }}", classes="label"
+                    )
                     html.Div("drag to turn", classes="foot", style="left:auto;right:8px")
                 with screen(page.shot, "told_shot", SCREEN_PX, classes="screen"):
                     html.Div("{{ db_view || db_shot }}", classes="label", id="db_shot")
@@ -40,7 +48,7 @@ def build(visit: Visit) -> None:
                     here = f"db_tab == '{name}'"
                     button(text, f"db_tab = '{name}'", role="tab", id=f"tab_{name}", aria_selected=(here,),
                            classes=(f"{here} ? 'on' : ''",))  # fmt: skip
-            with html.Div(classes="scroll", role="tabpanel"):
+            with html.Div(classes="scroll", role="tabpanel", key="db_tab"):
                 _implants(visit, page)
                 _steps(page)
                 _sheet()
@@ -81,6 +89,7 @@ def _player(visit: Visit, page: Any) -> None:
             button(text, (page.look_from, f"['{name}']"))
         button("−", (page.nearer, "[0.8]"), aria_label="Farther")
         button("+", (page.nearer, "[1.25]"), aria_label="Nearer")
+        button("Back to your shot", (page.go_to, "[db_at]"), v_if="db_view", id="db_own")
         button("The plan", page.compare, v_if="db_compared", id="db_planned", aria_pressed=("db_planned",),
                classes=("db_planned ? 'on' : ''",), title="The certified plan's implants as white edges")  # fmt: skip
 
@@ -91,7 +100,7 @@ def _step() -> None:
         classes=("['message', 't-' + (db_steps[db_at] || {}).tone]",), id="db_step", role="status", aria_live="polite"
     ):
         html.Div("{{ (db_steps[db_at] || {}).text }}")
-        html.Div("{{ (db_steps[db_at] || {}).sign }} {{ line }}", v_for="line in (db_steps[db_at] || {}).inside || []",
+        html.Div("{{ line }}", v_for="line in (db_steps[db_at] || {}).inside || []",
                  key="line", classes="inside")  # fmt: skip
         html.Div("{{ db_path }}", classes="quiet", id="db_path")
 
@@ -107,7 +116,7 @@ def _implants(visit: Visit, page: Any) -> None:
         with html.Div(v_for="i in db_implants", key="i.n", classes=("['told', 't-' + i.tone]",)):
             with html.H2():
                 html.Span("{{ i.sign }}", classes="sign", aria_hidden="true")
-                html.Span("{{ i.name }}: {{ i.clear }} clear, {{ i.size }}")
+                html.Span("{{ i.name }}: {{ i.clear }}, {{ i.size }}")
             html.Div(v_html="i.svg")
             html.P("{{ i.lengths }}.")
             html.P("Beside the plan: {{ i.plan }}.", v_if="i.plan")
@@ -118,9 +127,16 @@ def _implants(visit: Visit, page: Any) -> None:
                     html.Summary("what your {{ s.shots.length }} shots said")
                     with html.Div(v_for="shot in s.shots", key="shot.n"):
                         button("{{ shot.text }}", (page.go_to, "[shot.n]"), classes="line")
+        html.P(
+            "Clearances are those of the round envelope, which no turn of an implant can leave; the sentence at the "
+            "top is about its own shape.",
+            classes="quiet",
+        )  # fmt: skip
 
 
 def _steps(page: Any) -> None:
+    client.ClientStateChange(value="db_at", change=_IN_SIGHT)
+    client.ClientStateChange(value="db_tab", change=_IN_SIGHT)
     with html.Div(v_if="db_tab == 'steps'", id="db_steps"), html.Button(
         type="button", v_for="s in db_steps.filter(s => s.turning_point || !db_main)", key="s.number",
         click=(page.go_to, "[s.number]"), classes=("['line', 't-' + s.tone, db_at == s.number ? 'on' : '']",),
@@ -128,7 +144,7 @@ def _steps(page: Any) -> None:
     ):  # fmt: skip
         html.Span("{{ s.clock }} ", classes="clock")
         html.Span("{{ s.text }}")
-        html.Span("{{ s.sign }} {{ line }}", v_for="line in s.inside", key="line", classes="inside")
+        html.Span("{{ line }}", v_for="line in s.inside", key="line", classes="inside")
 
 
 def _sheet() -> None:

@@ -45,7 +45,7 @@ def marked_picture(
     frame : AnatomicalFrame, optional
         For the letters at the edges.
     """
-    overlays = FluoroOverlays(implants=implants, frame=frame, show_names=False)
+    overlays = FluoroOverlays(implants=implants, frame=frame, show_names=False, show_caption=False)
     picture = Image.fromarray(decode_png(fluoro_picture(radiograph, overlays, zoom=1)))
     geometry = DrawnOut.like(CArmGeometry.of(radiograph.carm, radiograph.detector), radiograph.pincushion)
     column, row = (float(v) for v in geometry.project(at_lps_mm))

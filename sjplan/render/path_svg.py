@@ -23,7 +23,7 @@ Scale = Callable[[float], float]
 _SHADES: Final = (("ilium", 0.14), ("joint", 0.3), ("sacrum", 0.08))
 
 
-def clearance_svg(clearance: PathClearance, length_mm: float, name: str) -> str:
+def clearance_svg(clearance: PathClearance, length_mm: float, name: str, least: tuple[float, str] | None = None) -> str:
     """The clearance of an envelope along its axis, from the lateral end to the tip.
 
     Parameters
@@ -34,6 +34,8 @@ def clearance_svg(clearance: PathClearance, length_mm: float, name: str) -> str:
         Of the path.
     name : str
         Of what it belongs to, for those who hear the page.
+    least : (mm, structure), optional
+        The judge's least clearance, where it is known: a chart is sampled where its path is out.
 
     Returns
     -------
@@ -50,8 +52,8 @@ def clearance_svg(clearance: PathClearance, length_mm: float, name: str) -> str:
         return _TOP + down * (_HIGHEST_MM - float(np.clip(mm, _LOWEST_MM, _HIGHEST_MM)))
 
     worst = clearance.worst
-    least = f"{clearance.least_mm:.1f} mm".replace("-", "\u2212")
-    label = f"{least}, {words(clearance.structure[worst])}"
+    least_mm, nearest = (clearance.least_mm, clearance.structure[worst]) if least is None else least
+    label = f"{least_mm:.1f} mm, {words(nearest)}".replace("-", "\u2212")
     parts = [
         f'<svg class="curve" viewBox="0 0 {_WIDTH:g} {_HEIGHT:g}" role="img" aria-label="{escape(name)}: clearance '
         f'along its path, least {escape(label)} at {clearance.along_mm[worst]:.0f} mm from the lateral end" '

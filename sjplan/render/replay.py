@@ -122,7 +122,7 @@ class ReplayWindow:
         look: Look,
         implants: Sequence[tuple[int, Trajectory]] = (),
         pin: tuple[Array, Array] | None = None,
-        path: PathShown | None = None,
+        paths: Sequence[PathShown] = (),
         planned: Sequence[Trajectory] = (),
         *,
         quick: bool = False,
@@ -137,8 +137,8 @@ class ReplayWindow:
             In place, in the colours of their numbers; 0 is one that did not stay.
         pin : (outer end, tip), optional
             LPS mm.
-        path : PathShown, optional
-            Drawn in the colours of its clearance, thicker where it is out.
+        paths : sequence of PathShown
+            Drawn in the colours of their clearance, thicker where they are out; implants are then drawn faint.
         planned : sequence of Trajectory
             Drawn as white edges and axes.
         quick : bool
@@ -154,7 +154,7 @@ class ReplayWindow:
         self._moving = []
         for number, implant in implants:
             colour = slot_colour(number) if number else _GONE
-            self._add(self.scene.implant(implant), colour, 0.3 if path is not None else 1.0)
+            self._add(self.scene.implant(implant), colour, 0.3 if paths else 1.0)
         for wanted in planned:
             edges = self.scene.implant(wanted).extract_feature_edges(40.0)
             self._add(edges, _PLANNED, 1.0, line_width=4, lighting=False)
@@ -163,13 +163,13 @@ class ReplayWindow:
         if pin is not None:
             line = self._line(*pin)
             self._add(line.tube(radius=_PIN_SHOWN_MM), PIN_COLOUR, 1.0)
-        for ends, colour, radius in [] if path is None else _pieces(path):
+        for ends, colour, radius in (piece for path in paths for piece in _pieces(path)):
             tube = pv.lines_from_points(ends - self.scene.origin_lps_mm).tube(radius=radius)
             self._add(tube, colour, 1.0)
         view = self._view(look)
         view.apply(window, self.scene.origin_lps_mm)
         window.render()
-        return _labelled(offscreen.pixels(window), self._names(view), path is not None)
+        return _labelled(offscreen.pixels(window), self._names(view), bool(paths))
 
     def close(self) -> None:
         """Close the window."""

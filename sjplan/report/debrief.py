@@ -91,7 +91,7 @@ def debrief_html(report: DebriefReport) -> str:
     --------
     >>> said = {"tone": "bad", "sign": "x", "rating": "31", "headline": "An implant is out.", "grades": ""}
     >>> html = debrief_html(DebriefReport("default", "T-01", "", said, (), (), ()))
-    >>> html.index("An implant is out.") < html.index("31"), html.count("ot for clinical use") >= 2
+    >>> html.index("An implant is out.") < html.index(">31<"), html.count("ot for clinical use") >= 2
     (True, True)
     """
     return rendered("debrief.html.j2", {f.name: getattr(report, f.name) for f in fields(report)})

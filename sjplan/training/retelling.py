@@ -17,7 +17,7 @@ from sjplan.training.courses import PinCourse, course_clearance
 from sjplan.training.debrief import Debrief, ImplantDebrief
 from sjplan.training.happenings import clock
 from sjplan.training.session import Session
-from sjplan.training.sheet_words import Tone
+from sjplan.training.sheet_words import SIGNS, Tone
 from sjplan.training.step_words import step_words
 
 _BESIDE_MM = 0.5
@@ -39,7 +39,7 @@ class Step:
     tone : {"bad", "near", "good", "none"}
         How grave what it did inside is; none where nothing happened there.
     inside : tuple of str
-        What it did inside the bone, as sentences.
+        What it did inside the bone, as sentences, each with the sign of how grave it is.
     shot : int or None
         Event of the last shot until then: what the trainee had on the screen.
     turning_point : bool
@@ -67,23 +67,23 @@ class StepPath:
         Ends of the slabs, from the lateral end.
     clearance_mm : (n,) float
         Of each slab's envelope; negative is out.
-    structure : tuple of str
-        The danger that gives each.
+    least_mm, nearest : float, str
+        Of the whole path, and the danger that gives it.
     """
 
     name: str
     ends_lps_mm: Array
     clearance_mm: Array
-    structure: tuple[str, ...]
+    least_mm: float
+    nearest: str
 
     @property
     def text(self) -> str:
         """Where it is tightest, in words."""
-        worst = int(np.argmin(self.clearance_mm))
-        mm, where = float(self.clearance_mm[worst]), structure_words(self.structure[worst])
-        if mm < 0.0:
-            return f"{self.name}: {-mm:.1f} mm out of bone ({where})"
-        return f"{self.name}: {mm:.1f} mm clear at its tightest ({where})"
+        where = structure_words(self.nearest)
+        if self.least_mm < 0.0:
+            return f"{self.name}: {-self.least_mm:.1f} mm out of bone ({where})"
+        return f"{self.name}: {self.least_mm:.1f} mm clear at its tightest ({where})"
 
 
 @dataclass(eq=False)
@@ -119,8 +119,8 @@ class Retelling:
         worst: dict[int, Tone] = {}
         grave: Mapping[str, Tone] = {"bad": "bad", "near": "near", "note": "none"}
         for happening in self.told.happenings:
-            inside.setdefault(happening.number, []).append(happening.text)
             tone = grave[happening.gravity]
+            inside.setdefault(happening.number, []).append(f"{SIGNS[tone]} {happening.text}")
             worst[happening.number] = min(worst.get(happening.number, "none"), tone, key=("bad", "near", "none").index)
         found, shot = [], None
         for event, moment in zip(self.session.events, self.told.moments, strict=True):
@@ -145,17 +145,17 @@ class Retelling:
         pin = self.told.moments[number].state.pin
         return None if pin is None else (pin.outer_end_lps_mm, pin.tip_lps_mm)
 
-    def path_at(self, number: int) -> StepPath | None:
-        """The path that an event is about: of the pin that is in bone, else of the implant that went in last."""
-        state = self.told.moments[number].state
-        if state.pin is not None:
+    def paths_at(self, number: int) -> tuple[StepPath, ...]:
+        """Paths after an event, the one that it is about first: of the pin in bone, else of the implants in place."""
+        moment = self.told.moments[number]
+        if moment.state.pin is not None:
             course = self._course_of(number)
-            return None if course is None else self._so_far(course, state.pin.tip_lps_mm)
-        for implant in reversed(state.implants):
-            for known in self.told.implants:
-                if known.implanted is implant:
-                    return implant_path(known)
-        return None
+            path = None if course is None else self._so_far(course, moment.state.pin.tip_lps_mm)
+            return () if path is None else (path,)
+        there = [known for i in moment.state.implants for known in self.told.implants if known.implanted is i]
+        newest = there[-1:] if isinstance(moment.action, Insert) else []
+        rest = sorted((i for i in there if i not in newest), key=lambda i: i.clearance.least_mm)
+        return tuple(implant_path(i) for i in [*newest, *rest])
 
     def _course_of(self, number: int) -> PinCourse | None:
         """The way in bone on which the pin lies after an event."""
@@ -181,7 +181,11 @@ class Retelling:
         if count < 1:
             return None
         ends = whole.entry_lps_mm + np.arange(count + 1)[:, None] * step * whole.axis
-        return StepPath(f"Pin {course.pin} ({course.side})", ends, known.clearance_mm[:count], known.structure[:count])
+        so_far = known.clearance_mm[:count]
+        worst = int(np.argmin(so_far))
+        return StepPath(
+            f"Pin {course.pin} ({course.side})", ends, so_far, float(so_far[worst]), known.structure[worst]
+        )  # fmt: skip
 
 
 def implant_path(implant: ImplantDebrief) -> StepPath:
@@ -189,4 +193,5 @@ def implant_path(implant: ImplantDebrief) -> StepPath:
     path, along = implant.margins.trajectory, implant.clearance
     step = path.length_mm / len(along.along_mm)
     ends = path.entry_lps_mm + np.arange(len(along.along_mm) + 1)[:, None] * step * path.axis
-    return StepPath(implant.name.capitalize(), ends, along.clearance_mm, along.structure)
+    nearest = min(implant.margins.clearances, key=lambda c: c.envelope_mm)
+    return StepPath(implant.name.capitalize(), ends, along.clearance_mm, nearest.envelope_mm, nearest.structure)

@@ -194,8 +194,9 @@ def _value(name: str, value: float | None) -> str:
 
 def _good(name: str, measure: Measure) -> str:
     """What would be good."""
-    most = "at least" if measure.good > measure.bad else "at most"
-    return f"{most} {_value(name, measure.good)}"
+    _, unit, _ = MEASURES.get(name, (name, "", 1))
+    shown = f"{100.0 * measure.good if unit == '%' else measure.good:g}"
+    return f"{'≥' if measure.good > measure.bad else '≤'} {shown}{unit if unit == '°' else ' ' + unit}".rstrip()
 
 
 def _tone(worth: float | None) -> Tone:

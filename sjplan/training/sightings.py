@@ -111,8 +111,8 @@ class TellingView:
     def text(self) -> str:
         """In words, with the arm's numbers."""
         turned = f" turned by {self.turned_deg:.0f} degrees" if self.turned_deg else ""
-        numbers = f"orbital {self.carm.orbital_deg:.0f}, tilt {self.carm.tilt_deg:.0f}"
-        wig_wag = f", wig-wag {self.carm.wig_wag_deg:.0f}" if round(self.carm.wig_wag_deg) else ""
+        numbers = f"orbital {round(self.carm.orbital_deg)}, tilt {round(self.carm.tilt_deg)}"
+        wig_wag = f", wig-wag {round(self.carm.wig_wag_deg)}" if round(self.carm.wig_wag_deg) else ""
         far = "" if self.arm is not None else "; this arm does not go there"
         shows = f"shows it {_side_of_edge(self.clearance_mm)} the edge"
         return f"{self.name}{turned} ({numbers}{wig_wag}) {shows}{far}"

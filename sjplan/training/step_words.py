@@ -46,7 +46,8 @@ def arm_words(arm: MoveArm) -> str:
     >>> arm_words(MoveArm(orbital_deg=88.0, wig_wag_deg=-4.0))
     'lateral (orbital 88°, tilt 0°, wig-wag −4°)'
     """
-    parts = [f"{name} {_degrees(getattr(arm, key))}" for name, key in _ANGLES if name != "wig-wag" or arm.wig_wag_deg]
+    angles = [(name, round(getattr(arm, key))) for name, key in _ANGLES]
+    parts = [f"{name} {_signed(angle)}°" for name, angle in angles if angle or name != "wig-wag"]
     return f"{meant(arm)} ({', '.join(parts)})"
 
 
@@ -55,9 +56,8 @@ def _done(action: Mapping[str, Any], arm: MoveArm) -> str:
     do = str(action["do"])
     if do == "move-arm":
         to = MoveArm(**{name: value for name, value in action.items() if name != "do"})
-        shifts = [
-            f"{name} {getattr(to, key):.0f} mm".replace("-", "\u2212") for name, key in _SHIFTS if getattr(to, key)
-        ]
+        moved = [(name, round(getattr(to, key))) for name, key in _SHIFTS]
+        shifts = [f"{name} {_signed(mm)} mm" for name, mm in moved if mm]
         return ", ".join([f"C-arm to {arm_words(to)}", *shifts])
     if do == "shoot":
         long = float(action.get("seconds", 0.0))
@@ -89,8 +89,8 @@ def _mm(value: float) -> str:
     return f"{value:g} mm"
 
 
-def _degrees(value: float) -> str:
-    return f"{round(value)}°".replace("-", "\u2212")
+def _signed(value: int) -> str:
+    return f"{value}".replace("-", "\u2212")
 
 
 _SENTENCES: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
