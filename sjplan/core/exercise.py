@@ -250,7 +250,7 @@ class Exercise:
     hints : tuple of str
         Shown one after another, from the first.
     exam : bool
-        Whether it may be taken as an exam: no hints, no free look.
+        Whether it may be taken as an exam: without hints.
     limit_s : float or None
         Longest time that passes: of the operation's own clock where there is one, else by the trainee's.
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -195,24 +196,43 @@ def read_exercises(folder: str | Path | None = None) -> Mapping[str, Exercise]:
     >>> exercises["true-lateral"].kind, exercises["true-lateral"].level
     ('view', 1)
     """
+    exercises, broken = usable_exercises(folder)
+    if broken:
+        raise broken[0]
+    return exercises
+
+
+def usable_exercises(folder: str | Path | None = None) -> tuple[Mapping[str, Exercise], tuple[SjplanError, ...]]:
+    """Exercises as `read_exercises` gives them, and what is wrong with those files of the folder that are left out.
+
+    Raises
+    ------
+    InputError
+        For a folder that is none, or that holds too many files.
+    """
     found: dict[str, Exercise] = {}
     files: dict[str, str] = {}
-    for where, what, table in (*_shipped(), *_own(folder)):
-        exercise = _exercise(table, what)
-        if exercise.id in found:
-            taken = f"{exercise.id!r}, which {files[exercise.id]} has"
-            raise InputError(f"{what}: id", found=taken, wanted="an id that no other exercise has", fix="rename it")
-        found[exercise.id], files[exercise.id] = exercise, where
-    return dict(sorted(found.items(), key=lambda item: (item[1].level, item[0])))
+    broken: list[SjplanError] = []
+    for where, what, read in (*_shipped(), *_own(folder)):
+        try:
+            exercise = _exercise(read(), what)
+            if exercise.id in found:
+                taken = f"{exercise.id!r}, which {files[exercise.id]} has"
+                raise InputError(f"{what}: id", found=taken, wanted="an id that no other exercise has", fix="rename it")
+        except SjplanError as error:
+            broken.append(error)
+        else:
+            found[exercise.id], files[exercise.id] = exercise, where
+    return dict(sorted(found.items(), key=lambda item: (item[1].level, item[0]))), tuple(broken)
 
 
-def _shipped() -> Iterator[tuple[str, str, dict[str, Any]]]:
+def _shipped() -> Iterator[tuple[str, str, Callable[[], dict[str, Any]]]]:
     for file in sorted(resources.files("sjplan.data").joinpath("exercises").iterdir(), key=lambda f: f.name):
         if file.name.endswith(".toml"):
-            yield "sjplan itself", file.name, tomllib.loads(file.read_text("utf-8"))
+            yield "sjplan itself", file.name, partial(tomllib.loads, file.read_text("utf-8"))
 
 
-def _own(folder: str | Path | None) -> Iterator[tuple[str, str, dict[str, Any]]]:
+def _own(folder: str | Path | None) -> Iterator[tuple[str, str, Callable[[], dict[str, Any]]]]:
     if folder is None:
         return
     place = Path(folder)
@@ -222,7 +242,7 @@ def _own(folder: str | Path | None) -> Iterator[tuple[str, str, dict[str, Any]]]
     if len(files) > MOST_FILES:
         raise InputError(str(place), found=f"{len(files)} files", wanted=f"at most {MOST_FILES} exercises")
     for path in files:
-        yield path.name, str(path), read_toml(path)
+        yield path.name, str(path), partial(read_toml, path)
 
 
 def _exercise(table: dict[str, Any], what: str) -> Exercise:

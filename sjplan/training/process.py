@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
-from typing import Any, Final
+from functools import cached_property, lru_cache
+from typing import Any, Final, NamedTuple
 
+from sjplan.core.errors import GeometryError
 from sjplan.training.actions import MoveArm, from_dict
 from sjplan.training.moves import pose
 from sjplan.training.theatre import Theatre
 from sjplan.views.landmarks import landmark_lines
+from sjplan.views.patient import views_of_anatomy
 from sjplan.views.quality import INLET_MM, OUTLET_MM, inlet_offset_mm, lateral_quality, outlet_offset_mm
 from sjplan.views.true_lateral import DENSITY_MM, NOTCH_MM
+from sjplan.xray.types import CArm
 
 LATERAL_FROM_DEG: Final = 45.0
 STEEP_FROM_DEG: Final = 12.0
@@ -36,25 +39,61 @@ def meant(arm: MoveArm) -> str:
     return "outlet" if arm.tilt_deg > 0 else "inlet"
 
 
+_TILTED: Final = {
+    "inlet": (inlet_offset_mm, "fronts of S1 and S2", INLET_MM),
+    "outlet": (outlet_offset_mm, "symphysis and S2 foramina", OUTLET_MM),
+}
+
+
+class Offset(NamedTuple):
+    """How far apart a view shows what a true one shows together: by what landmark, and how far a true one has it."""
+
+    landmark: str
+    mm: float
+    true_mm: float
+
+
+def arm_at(theatre: Theatre, carm: CArm) -> MoveArm | None:
+    """The six numbers that bring the arm to a pose, its distances aside; None where the device does not go there."""
+    travel = carm.isocentre_lps_mm - theatre.start.isocentre_lps_mm
+    arm = MoveArm(carm.orbital_deg, carm.tilt_deg, carm.wig_wag_deg, *(float(mm) for mm in travel))
+    try:
+        pose(theatre, arm)
+    except GeometryError:
+        return None
+    return arm
+
+
 class Looks:
     """Judges views of one patient; what lines there are is found once."""
 
     def __init__(self, theatre: Theatre) -> None:
-        self.theatre, self._lines = theatre, landmark_lines(theatre.anatomy)
+        self.theatre, self.lines = theatre, landmark_lines(theatre.anatomy)
+
+    @cached_property
+    def arms(self) -> dict[str, MoveArm]:
+        """Where the arm stands for each standard view of this patient, as far as the device reaches it."""
+        views = views_of_anatomy(self.theatre.anatomy, self.theatre.maker.device.source_to_isocentre_mm)
+        found = {name: arm_at(self.theatre, carm) for name, carm in views.items()}
+        return {name: arm for name, arm in found.items() if arm is not None}
+
+    def offsets(self, view: str, arm: MoveArm) -> tuple[Offset, ...] | None:
+        """How far a pose is from a true lateral, inlet or outlet; None where the landmarks do not tell."""
+        anatomy, carm = self.theatre.anatomy, pose(self.theatre, arm)
+        if view == "lateral":
+            found = lateral_quality(anatomy.frame, self.lines, carm, parallel=True)
+            if found is None:
+                return None
+            return Offset("notches", found.notch_mm, NOTCH_MM), Offset("densities", found.density_mm, DENSITY_MM)
+        measure, what, true_mm = _TILTED[view]
+        off = measure(anatomy, carm)
+        return None if off is None else (Offset(what, off, true_mm),)
 
     def true(self, arm: MoveArm) -> bool | None:
         """Whether a view is true by its landmarks; None where it is no named view, or the landmarks are not there."""
-        kind, carm = meant(arm), pose(self.theatre, arm)
-        if kind == "ap":
-            return None
-        if kind == "lateral":
-            found = lateral_quality(self.theatre.anatomy.frame, self._lines, carm, parallel=True)
-            if found is None:
-                return None
-            return found.notch_mm <= TRUE_TIMES * NOTCH_MM and found.density_mm <= TRUE_TIMES * DENSITY_MM
-        measure, limit = (inlet_offset_mm, INLET_MM) if kind == "inlet" else (outlet_offset_mm, OUTLET_MM)
-        off = measure(self.theatre.anatomy, carm)
-        return None if off is None else off <= TRUE_TIMES * limit
+        kind = meant(arm)
+        offsets = None if kind == "ap" else self.offsets(kind, arm)
+        return None if offsets is None else all(off.mm <= TRUE_TIMES * off.true_mm for off in offsets)
 
 
 def views_true_share(theatre: Theatre, events: Iterable[Mapping[str, Any]]) -> float | None:

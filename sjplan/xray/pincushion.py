@@ -50,6 +50,20 @@ class DrawnOut(CArmGeometry):
         """The same geometry, shown drawn out."""
         return cls(**{f.name: getattr(geometry, f.name) for f in fields(CArmGeometry)}, share=share)
 
+    def undrawn(self, pixels: ArrayLike) -> Array:
+        """Where pixels (..., 2) of the picture that is shown would lie without its being drawn out.
+
+        Examples
+        --------
+        >>> from sjplan.xray.types import CArm, Detector
+        >>> shown = DrawnOut.like(CArmGeometry.of(CArm(0, 0, 0, (0, 0, 0)), Detector(201, 201, 1.0)), 0.04)
+        >>> shown.undrawn(shown.project([45, 0, 30])).round(3).tolist()
+        [186.604, 42.264]
+        """
+        middle = np.array([self.columns - 1, self.rows - 1]) / 2.0
+        at = np.asarray(pixels, dtype=np.float64) - middle
+        return np.asarray(at * _inward(at, middle, self.share)[..., None] + middle)
+
     def project(self, points_lps_mm: ArrayLike) -> Array:
         """Pixel coordinates (column, row) in the picture that is shown."""
         middle = np.array([self.columns - 1, self.rows - 1]) / 2.0

@@ -12,10 +12,7 @@ from sjplan.core.plan import Plan
 from sjplan.core.scoring import Scoring
 from sjplan.core.trajectory import Trajectory
 from sjplan.io.scoring import read_scoring
-from sjplan.planning.protocol import Budget
-from sjplan.planning.raster import RasterPlanner
 from sjplan.safety.judge import judge
-from sjplan.testing.problems import phantom_problem
 from sjplan.training import actions as act
 from sjplan.training.given import earlier
 from sjplan.training.process import checked_share, counted, views_true_share
@@ -24,13 +21,6 @@ from sjplan.training.session import Session
 from sjplan.training.state import Implanted, Passage, State
 from sjplan.training.theatre import Theatre
 from sjplan.views.patient import views_of_anatomy
-
-
-@pytest.fixture(scope="module")
-def planned() -> Plan:
-    found = RasterPlanner().plan(phantom_problem(), rng=np.random.default_rng(0), budget=Budget(seconds=60.0))
-    assert found.plan is not None
-    return found.plan
 
 
 @pytest.fixture(scope="module")

@@ -10,22 +10,12 @@ import pytest
 
 from sjplan.core.errors import InputError
 from sjplan.core.plan import Plan
-from sjplan.planning.protocol import Budget
-from sjplan.planning.raster import RasterPlanner
 from sjplan.safety.judge import judge
-from sjplan.testing.problems import phantom_problem
 from sjplan.training import actions as act
 from sjplan.training.moves import LEAST_SEAT_MM
 from sjplan.training.pin import angles_deg
 from sjplan.training.session import Session, replayed
 from sjplan.training.theatre import Theatre
-
-
-@pytest.fixture(scope="module")
-def planned() -> Plan:
-    found = RasterPlanner().plan(phantom_problem(), rng=np.random.default_rng(0), budget=Budget(seconds=60.0))
-    assert found.plan is not None
-    return found.plan
 
 
 def pin_along(theatre: Theatre, plan: Plan, slot: int) -> act.PlacePin:
