@@ -17,7 +17,7 @@ from sjplan.safety.types import ImplantMargins
 from sjplan.training.actions import MoveArm
 from sjplan.training.misplaced import misplaced, well_placed
 from sjplan.training.moves import pose
-from sjplan.training.process import Looks, arm_at
+from sjplan.training.process import Looks, arm_for
 from sjplan.training.questions import InOrOut, Question, Verdict
 from sjplan.training.score import deepest_breach
 from sjplan.training.theatre import Theatre
@@ -215,7 +215,7 @@ def _shown(
 def _extra_arm(theatre: Theatre, sights: Sequence[Sight]) -> MoveArm | None:
     """The pose that an extra view has, where the device goes there."""
     extra = next((sight.extra for sight in sights if sight.extra is not None), None)
-    return None if extra is None else arm_at(theatre, extra.carm)
+    return None if extra is None else arm_for(theatre, extra.carm)
 
 
 def _listed(words: Sequence[str]) -> str:

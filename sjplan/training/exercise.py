@@ -75,6 +75,11 @@ class Attempt:
         """The operating room."""
         return self.looks.theatre
 
+    @property
+    def opening(self) -> tuple[MoveArm, ...]:
+        """What its session begins with: where a view is looked for, the arm stands off."""
+        return (self.questions[0].arm,) if isinstance(self.exercise.task, ViewTask) else ()
+
     def session(self, *, images: bool = True, pixels: int = 512) -> Session:
         """The session of an exercise in which something is done or a view is looked for: it begins as it should."""
         return Session(self.theatre, self.seed, given=self.questions[0].given, images=images, pixels=pixels)

@@ -149,20 +149,31 @@ class History:
         InputError
             For a person's code that is empty, too long or has strange signs, or a sitting that does not exist.
         """
-        if not CODE.fullmatch(user):
-            raise InputError("user", found=repr(user[:70]), wanted="a name or code of 1 to 60 letters, digits, . @ + -")
+        self.require_user(user)
         if sitting not in SITTINGS:
             raise InputError("sitting", found=repr(sitting), wanted=" or ".join(SITTINGS))
         if session.events:
             raise InputError("session", found=f"{len(session.events)} events", wanted="one that has not begun")
         key = uuid.uuid4().hex
-        with self._transaction():
+        with self.transaction():
             self._db.execute("INSERT OR IGNORE INTO users (code, created) VALUES (?, ?)", (user, _now()))
             self._db.execute(
                 "INSERT INTO sessions SELECT ?, id, ?, ?, ?, ?, ?, ?, NULL FROM users WHERE code = ?",
                 (key, exercise, json.dumps(session.header), indication, sitting, revision, _now(), user),
             )
         return Recorded(self, key, session)
+
+    @staticmethod
+    def require_user(user: str) -> None:
+        """Refuse what is no code of a person.
+
+        Raises
+        ------
+        InputError
+            If it is empty, too long or has strange signs.
+        """
+        if not CODE.fullmatch(user):
+            raise InputError("user", found=repr(user[:70]), wanted="a name or code of 1 to 60 letters, digits, . @ + -")
 
     def resume(self, key: str, theatre: Theatre, *, images: bool = True) -> Recorded:
         """Go on with a session at its last event.
@@ -206,7 +217,7 @@ class History:
 
     def finish(self, key: str, sheet: ScoreSheet | None) -> None:
         """End a session, with its score if it has one."""
-        with self._transaction():
+        with self.transaction():
             self._db.execute("UPDATE sessions SET ended = ? WHERE id = ? AND ended IS NULL", (_now(), key))
             if sheet is not None:
                 plain = json.dumps(sheet_document(sheet), allow_nan=False)
@@ -246,11 +257,12 @@ class History:
         self._db.execute("PRAGMA synchronous = FULL")
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """What is done within is on the disk as a whole, or not at all."""
         with self._in_words():
             self._db.execute("BEGIN IMMEDIATE")
             try:
-                yield
+                yield self._db
             except BaseException:
                 self._db.execute("ROLLBACK")
                 raise

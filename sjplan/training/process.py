@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property, lru_cache
 from typing import Any, Final, NamedTuple
 
-from sjplan.core.errors import GeometryError
+from sjplan.core.errors import SjplanError
 from sjplan.training.actions import MoveArm, from_dict
 from sjplan.training.moves import pose
 from sjplan.training.theatre import Theatre
@@ -53,13 +53,13 @@ class Offset(NamedTuple):
     true_mm: float
 
 
-def arm_at(theatre: Theatre, carm: CArm) -> MoveArm | None:
-    """The six numbers that bring the arm to a pose, its distances aside; None where the device does not go there."""
+def arm_for(theatre: Theatre, carm: CArm) -> MoveArm | None:
+    """The move that brings the arm to a pose, the inverse of `pose`; None where the device does not go there."""
     travel = carm.isocentre_lps_mm - theatre.start.isocentre_lps_mm
     arm = MoveArm(carm.orbital_deg, carm.tilt_deg, carm.wig_wag_deg, *(float(mm) for mm in travel))
     try:
         pose(theatre, arm)
-    except GeometryError:
+    except SjplanError:
         return None
     return arm
 
@@ -74,7 +74,7 @@ class Looks:
     def arms(self) -> dict[str, MoveArm]:
         """Where the arm stands for each standard view of this patient, as far as the device reaches it."""
         views = views_of_anatomy(self.theatre.anatomy, self.theatre.maker.device.source_to_isocentre_mm)
-        found = {name: arm_at(self.theatre, carm) for name, carm in views.items()}
+        found = {name: arm_for(self.theatre, carm) for name, carm in views.items()}
         return {name: arm for name, arm in found.items() if arm is not None}
 
     def offsets(self, view: str, arm: MoveArm) -> tuple[Offset, ...] | None:

@@ -154,6 +154,13 @@ def seen_at(theatre: Theatre, arm: MoveArm, point: PointAt) -> Array:
     return np.array([column * scale, -row * scale])
 
 
+def shown_at(theatre: Theatre, arm: MoveArm, points_lps_mm: Array) -> Array:
+    """Where points (n, 3) are seen, as a click counts: shares of the picture from the left and from the top, (n, 2)."""
+    geometry = CArmGeometry.of(pose(theatre, arm), theatre.detector(SCALE_PIXELS))
+    pixels = DrawnOut.like(geometry, theatre.maker.device.pincushion).project(points_lps_mm)
+    return np.asarray((pixels + 0.5) / SCALE_PIXELS)
+
+
 def in_plane_lps_mm(carm: CArm, seen: Array) -> Array:
     """Points (n, 2) of the isocentre's plane, as `seen_at` counts, in space: a radiograph shows them just there."""
     column, _, up = carm_axes(carm)

@@ -14,7 +14,6 @@ from typing import Final, Literal
 import numpy as np
 
 from sjplan.core.arrays import Array
-from sjplan.core.errors import SjplanError
 from sjplan.core.trajectory import Trajectory
 from sjplan.report.model import structure_words
 from sjplan.safety.types import Clearance, ImplantMargins
@@ -22,7 +21,7 @@ from sjplan.training.actions import MoveArm, Shoot
 from sjplan.training.courses import GUIDE_PIN, follows
 from sjplan.training.happenings import Moment, clock
 from sjplan.training.moves import NEAR_MM, pose
-from sjplan.training.process import meant
+from sjplan.training.process import arm_for, meant
 from sjplan.training.state import Implanted
 from sjplan.training.theatre import Theatre
 from sjplan.views.hides import STANDARD, Viewer, extra_view
@@ -168,17 +167,6 @@ class ImplantSeen:
             taken = f"of {len(self.shots)} shots of it {counts['showed']} showed it and {counts['hid']} hid it"
         tells = "no view up to 40 degrees off a standard one shows it" if self.telling is None else self.telling.text
         return f"{where}; {taken}; {tells}"
-
-
-def arm_for(theatre: Theatre, carm: CArm) -> MoveArm | None:
-    """The move that brings the arm to a pose, the inverse of `pose`; None where the device does not go there."""
-    travel = carm.isocentre_lps_mm - theatre.start.isocentre_lps_mm
-    arm = MoveArm(carm.orbital_deg, carm.tilt_deg, carm.wig_wag_deg, *(float(mm) for mm in travel))
-    try:
-        pose(theatre, arm)
-    except SjplanError:
-        return None
-    return arm
 
 
 def implant_seen(

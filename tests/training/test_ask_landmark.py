@@ -12,21 +12,17 @@ from sjplan.training.actions import MoveArm
 from sjplan.training.ask_landmark import questions, shown, verdict
 from sjplan.training.moves import pose
 from sjplan.training.process import Looks
-from sjplan.training.questions import SCALE_PIXELS, PointAt, Question, half_field_mm, in_plane_lps_mm, seen_at
+from sjplan.training.questions import PointAt, Question, half_field_mm, in_plane_lps_mm, seen_at, shown_at
 from sjplan.views.plane import seen_mm
-from sjplan.xray.carm import CArmGeometry
-from sjplan.xray.pincushion import DrawnOut
 
 ALL = tuple(Asked(name, view) for name, views in LANDMARKS.items() for view in views)
 TASK = LandmarkTask(ALL, len(ALL), 6.0, 1)
 
 
 def click(looks: Looks, arm: MoveArm, point_lps_mm: np.ndarray) -> PointAt:
-    """Where a point of the patient is seen: by the projector's own geometry, drawn out as the picture is."""
-    detector = looks.theatre.detector(SCALE_PIXELS)
-    plain = CArmGeometry.of(pose(looks.theatre, arm), detector)
-    pixel = DrawnOut.like(plain, looks.theatre.maker.device.pincushion).project(point_lps_mm)
-    return PointAt.at_pixel(float(pixel[0]), float(pixel[1]), SCALE_PIXELS)
+    """Where a point of the patient is seen."""
+    ((across, down),) = shown_at(looks.theatre, arm, point_lps_mm[None])
+    return PointAt(float(across), float(down))
 
 
 def asked(looks: Looks, landmark: str, view: str) -> Question:

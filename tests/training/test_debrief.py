@@ -18,8 +18,8 @@ from sjplan.training.debrief import Debrief, debrief
 from sjplan.training.deviation import Deviation, deviation, paired
 from sjplan.training.happenings import Moment, clock, happenings, timeline
 from sjplan.training.moves import NEAR_MM, pose
+from sjplan.training.process import arm_for
 from sjplan.training.session import Session, replayed
-from sjplan.training.sightings import arm_for
 from sjplan.training.state import State
 from sjplan.training.theatre import Theatre
 from sjplan.views.hides import Viewer, explain

@@ -13,8 +13,8 @@ from sjplan.planning.raster import RasterPlanner
 from sjplan.testing.problems import phantom_problem
 from sjplan.training import actions as act
 from sjplan.training.pin import angles_deg
+from sjplan.training.process import arm_for
 from sjplan.training.session import Session
-from sjplan.training.sightings import arm_for
 from sjplan.training.theatre import Theatre
 from sjplan.views.patient import views_of_anatomy
 
