@@ -166,7 +166,7 @@ class ReplayWindow:
         for ends, colour, radius in (piece for path in paths for piece in _pieces(path)):
             tube = pv.lines_from_points(ends - self.scene.origin_lps_mm).tube(radius=radius)
             self._add(tube, colour, 1.0)
-        view = self._view(look)
+        view = self.view(look)
         view.apply(window, self.scene.origin_lps_mm)
         window.render()
         return _labelled(offscreen.pixels(window), self._names(view), bool(paths))
@@ -184,7 +184,8 @@ class ReplayWindow:
             look = more or {"smooth_shading": True, "split_sharp_edges": True, "specular": 0.3}
             self._moving.append(self._window.add_mesh(mesh, color=colour, opacity=opacity, render=False, **look))
 
-    def _view(self, look: Look) -> ParallelView:
+    def view(self, look: Look) -> ParallelView:
+        """The camera of a look."""
         across = _ACROSS_MM[max(len(self.sides), 1)] / look.near
         towards, right = _directions(self.scene.anatomy.frame, look, -1.0 if self.sides == ("right",) else 1.0)
         size = self.size_px
