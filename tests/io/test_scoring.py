@@ -73,3 +73,13 @@ def test_what_is_wrong_gets_one_line(tmp_path: Path, text: str, wrong: str) -> N
 
 def test_the_shipped_file_is_of_the_schema() -> None:
     assert read_shipped("scoring.toml")["schema"] == "sjplan.scoring/1"
+
+
+def test_measures_stand_for_complications_that_the_file_lists(tmp_path: Path) -> None:
+    scoring = read_scoring()
+    modelled = {name for name, c in scoring.complications.items() if c.modelled}
+    named = {name for m in scoring.measures.values() for name in m.stands_for}
+    assert named <= modelled, "what a rehearsal cannot show stands for no measure"
+    assert {"nerve-impingement", "malposition", "improper-length", "pin-bent-or-broken", "vascular-injury"} <= named
+    with pytest.raises(InputError, match="stands for halos"):
+        read_scoring(written(tmp_path, HEAD + ONE + 'stands_for = ["halos"]\n'))

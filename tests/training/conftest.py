@@ -1,9 +1,10 @@
-"""The contract's phantom as an operating room, and a plan of either side."""
+"""The contract's phantom as an operating room, a plan of either side, and one operation that went wrong."""
 
 from collections.abc import Mapping
 
 import numpy as np
 import pytest
+from training_support import implant, into_s1, pin_along
 
 from sjplan.core.plan import Plan, Side
 from sjplan.core.trajectory import Trajectory
@@ -12,7 +13,10 @@ from sjplan.planning.protocol import Budget
 from sjplan.planning.raster import RasterPlanner
 from sjplan.safety.judge import judge
 from sjplan.testing.problems import phantom_anatomy, phantom_labels, phantom_problem
+from sjplan.training import actions as act
+from sjplan.training.debrief import Debrief, debrief
 from sjplan.training.process import Looks
+from sjplan.training.session import Session
 from sjplan.training.theatre import Theatre, open_theatre
 
 
@@ -43,3 +47,28 @@ def plans(theatre: Theatre, planned: Plan) -> Mapping[Side, Plan]:
 @pytest.fixture(scope="session")
 def looks(theatre: Theatre) -> Looks:
     return Looks(theatre)
+
+
+@pytest.fixture(scope="session")
+def plan(planned: Plan) -> Plan:
+    return planned
+
+
+@pytest.fixture(scope="session")
+def told(theatre: Theatre, plan: Plan) -> Session:
+    """One implant in the S1 foramen, one pin turned and given up, one implant by the plan."""
+    session = Session(theatre, 3, images=False)
+    implant(session, plan.side, into_s1(theatre, plan), "inlet", "outlet", "ap")
+    session.step(pin_along(theatre, plan.side, plan.trajectories[1]))
+    session.step(act.PushPin(200.0))
+    session.step(act.TapPin(3, 1.0))
+    session.step(act.TiltPin(0.0, 0.0))
+    session.step(act.WithdrawPin(300.0))
+    implant(session, plan.side, plan.trajectories[2], "inlet")
+    session.step(act.Finish())
+    return session
+
+
+@pytest.fixture(scope="session")
+def found(told: Session, plan: Plan) -> Debrief:
+    return debrief(told, {plan.side: plan})

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from training_support import implant, into_s1, pin_along, planned, view
+from training_support import implant, into_s1, pin_along, view
 
 from sjplan.core.errors import InputError
 from sjplan.core.plan import Plan
@@ -24,31 +24,6 @@ from sjplan.training.state import State
 from sjplan.training.theatre import Theatre
 from sjplan.views.hides import Viewer, explain
 from sjplan.xray.types import CArm
-
-
-@pytest.fixture(scope="module")
-def plan() -> Plan:
-    return planned()
-
-
-@pytest.fixture(scope="module")
-def told(theatre: Theatre, plan: Plan) -> Session:
-    """One implant in the S1 foramen, one pin turned and given up, one implant by the plan."""
-    session = Session(theatre, 3, images=False)
-    implant(session, plan.side, into_s1(theatre, plan), "inlet", "outlet", "ap")
-    session.step(pin_along(theatre, plan.side, plan.trajectories[1]))
-    session.step(act.PushPin(200.0))
-    session.step(act.TapPin(3, 1.0))
-    session.step(act.TiltPin(0.0, 0.0))
-    session.step(act.WithdrawPin(300.0))
-    implant(session, plan.side, plan.trajectories[2], "inlet")
-    session.step(act.Finish())
-    return session
-
-
-@pytest.fixture(scope="module")
-def found(told: Session, plan: Plan) -> Debrief:
-    return debrief(told, {plan.side: plan})
 
 
 def test_every_moment_of_a_replay_is_there_with_its_state(told: Session) -> None:

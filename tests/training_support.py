@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from sjplan.training.theatre import Theatre
 from sjplan.views.patient import views_of_anatomy
 
 
+@cache
 def planned() -> Plan:
     """A plan of the contract's phantom."""
     found = RasterPlanner().plan(phantom_problem(), rng=np.random.default_rng(0), budget=Budget(seconds=60.0))
