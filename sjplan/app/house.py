@@ -18,6 +18,7 @@ from sjplan.anatomy.build import anatomy_from_labels
 from sjplan.anatomy.checks import check_labels, check_planning_resolution
 from sjplan.app.worker import Worker
 from sjplan.core.errors import InputError
+from sjplan.core.exercise import Exercise
 from sjplan.core.plan import Plan, Side
 from sjplan.core.scoring import Scoring
 from sjplan.io.cases import Case, require_labels
@@ -26,6 +27,7 @@ from sjplan.io.planfile import plan_from_entry, read_plan
 from sjplan.training.curves import Attempt, attempt_of
 from sjplan.training.history import Entry, History, audit_row
 from sjplan.training.theatre import Theatre, open_theatre
+from sjplan.training.tries import Tries
 
 SJPLAN: Final = (sys.executable, "-m", "sjplan.cli.main")
 """Our own command, for what is made in a process of its own."""
@@ -79,6 +81,10 @@ class House:
         Of all trainees.
     scoring : Scoring
         How operations are rated.
+    exercises : mapping of id to Exercise
+        In the order in which they are offered.
+    broken : sequence of str
+        What is wrong with a teacher's files that are left out.
     worker : Worker
         For everything heavy.
     """
@@ -86,12 +92,17 @@ class House:
     beds: Mapping[str, Bed]
     history: History
     scoring: Scoring
+    exercises: Mapping[str, Exercise] = field(default_factory=dict)
+    broken: Sequence[str] = ()
     worker: Worker = field(default_factory=Worker)
     uploads: list[Path] = field(default_factory=list)
     _theatres: dict[Bed, Theatre] = field(default_factory=dict)
     _locks: dict[Bed, asyncio.Lock] = field(default_factory=dict)
     _plans: dict[Bed, asyncio.Task[Mapping[Side, Plan]]] = field(default_factory=dict)
     _attempts: dict[str, Attempt] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.tries = Tries(self.history)
 
     async def theatre(self, bed: Bed, tell: Callable[[str], None]) -> Theatre:
         """The operating room of a patient: kept, or made ready now.

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 from trame.ui.html import DivLayout
 from trame.widgets import client, html
 
-from sjplan.app import course_view, debrief_view, operate_view, start_view
+from sjplan.app import (
+    course_view,
+    debrief_view,
+    exercise_view,
+    operate_view,
+    question_view,
+    start_view,
+)
 from sjplan.app.parts import button
 
 if TYPE_CHECKING:
@@ -42,8 +49,14 @@ def build(visit: Visit) -> Any:
         if visit.course is not None:
             with html.Div(v_if="page == 'course'", classes="main", id="page_course"):
                 course_view.build(visit, visit.course)
+        with html.Div(v_if="page == 'operate'"):
+            exercise_view.strip(visit)
         with html.Div(v_show="page == 'operate'", classes="main", id="page_operate"):
             operate_view.build(visit)
+        with html.Div(v_show="page == 'question'", classes="main", id="page_question"):
+            question_view.build(visit)
+        with html.Div(v_show="page == 'verdict'", classes="main column", id="page_verdict"):
+            exercise_view.verdict(visit)
         with html.Div(v_show="page == 'debrief'", classes="main column", id="page_debrief"):
             debrief_view.build(visit)
     return layout

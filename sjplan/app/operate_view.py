@@ -169,7 +169,7 @@ def _implant(visit: Visit, page: Any, do: Any) -> None:
         )
     with html.Div(classes="row"):
         html.Div(style="flex:1")
-        button("Finish the operation", lambda: visit.soon(visit.finish()), id="finish", classes="main-action")
+        button("{{ ex_end }}", lambda: visit.soon(visit.finish()), id="finish", classes="main-action")
 
 
 def _small(key: str, unit: str, low: float, high: float) -> None:

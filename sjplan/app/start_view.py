@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from trame.widgets import html
 
+from sjplan.app import exercise_view
 from sjplan.app.parts import button
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def build(visit: Visit) -> None:
                 type="text", id="who", value=("user",), maxlength=60, autocomplete="off",
                 change=(sign_in, "[$event.target.value]"),
             )  # fmt: skip
-            html.Span("Only this is kept of you, on the machine that runs sjplan.", classes="quiet")
+        html.Small("Only this is kept of you, on the machine that runs sjplan.", classes="quiet")
         html.H2("Patients")
         with html.Div(classes="cards", role="radiogroup", aria_label="Patients"), html.Button(
             type="button", v_for="b in beds", key="b.id", role="radio", click="bed = b.id",
@@ -65,11 +66,13 @@ def build(visit: Visit) -> None:
                 html.Label("Labels", html_for="labels")
                 html.Input(type="file", id="labels", name="labels")
                 html.Button("Send", type="submit", id="send")
-    with html.Div(classes="scroll", v_if="mine.length"):
+    with html.Div(classes="scroll middle"):
+        exercise_view.listed(visit)
+    with html.Div(classes="scroll last", v_if="mine.length"):
         html.H2("What you did")
         with html.Table(id="mine"):
             with html.Thead(), html.Tr():
-                for name in ("begun", "what", "rating", ""):
+                for name in ("begun", "what", "result", ""):
                     html.Th(name)
             with html.Tbody(), html.Tr(v_for="m in mine", key="m.id"):
                 html.Td("{{ m.begun }}")
@@ -77,7 +80,7 @@ def build(visit: Visit) -> None:
                 html.Td("{{ m.state }}")
                 with html.Td():
                     button("Go on", (resume, "[m.id]"), v_if="m.open")
-                    button("Debrief", (debrief, "[m.id]"), v_if="!m.open", disabled=("!!wait",))
+                    button("Debrief", (debrief, "[m.id]"), v_if="!m.open && m.session", disabled=("!!wait",))
         with html.Div(v_if="my_curve", id="my_curve"):
             html.H2("Your rating, attempt by attempt")
             html.Div(v_html=("my_curve",))

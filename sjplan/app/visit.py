@@ -12,10 +12,12 @@ from typing import Any, Final
 
 from sjplan.app.course import CoursePage
 from sjplan.app.debrief import DebriefPage
+from sjplan.app.exercise import ExercisePage
 from sjplan.app.guard import Role
 from sjplan.app.house import Bed, House
 from sjplan.app.mount import Mounted
 from sjplan.app.operate import OperatePage
+from sjplan.app.question import QuestionPage
 from sjplan.app.start import StartPage
 from sjplan.core.errors import SjplanError, unknown_name
 
@@ -59,6 +61,8 @@ class Visit:
         )  # fmt: skip
         self.operate = OperatePage(self)
         self.debrief = DebriefPage(self)
+        self.exercise = ExercisePage(self)
+        self.question = QuestionPage(self)
         self.start = StartPage(self)
         self.course = CoursePage(self) if role == "instructor" else None
 
@@ -118,9 +122,17 @@ class Visit:
         if page != "debrief" and self.debrief.retelling is not None:
             self.soon(self.debrief.close())
         self.state.update({"page": page, "error": "", "said": ""})
+        if page == "start":
+            self.soon(self.start.refresh())
 
     async def finish(self) -> None:
-        """End the operation, rate it, and turn to its debrief; to the first page where that cannot be shown."""
+        """End the operation, rate it, and turn to its debrief; to the first page where that cannot be shown.
+
+        Of an exercise the verdict comes first.
+        """
+        if self.exercise.attempt is not None:
+            await self.exercise.finish()
+            return
         if not await self.operate.finish():
             return
         said = await self.operate.rate(self.tell)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,6 +20,7 @@ from sjplan.core.errors import InputError
 if TYPE_CHECKING:
     from sjplan.app.guard import Gate
     from sjplan.app.house import Bed
+    from sjplan.core.exercise import Exercise
 
 OFFERED: Final = (
     *("default", "female", "large", "obese", "dysmorphic", "elderly-osteoporotic", "asymmetric-joints"),
@@ -40,6 +42,9 @@ def train(
     ] = None,
     history: HistoryFile = None,
     scoring: Annotated[FilePath | None, Parameter(help="TOML file that says how to rate, in place of ours.")] = None,
+    exercises: Annotated[
+        FilePath | None, Parameter(help="Folder with a teacher's exercises (*.toml), beside those that ship.")
+    ] = None,
     cache: Annotated[FilePath | None, Parameter(help="Folder in which built phantoms are kept.")] = None,
     open_browser: Annotated[bool, Parameter(name="--open", help="Open the page in the browser.")] = False,
     labels: Labels = None,
@@ -69,7 +74,8 @@ def train(
     gate = Gate.new(hosts, password)
     own = None if case is None else CaseArguments(case, labels, names, series, untrusted)
     beds, rules = _beds(own, cache or _cache()), read_scoring(scoring)
-    house = House(beds, History(history_path(history)), rules)
+    offered, broken = _exercises(exercises)
+    house = House(beds, History(history_path(history)), rules, offered, broken)
     try:
         asyncio.run(serve(Door(house, gate), host, port, partial(_announce, gate, open_browser)))
     except OSError as error:
@@ -92,6 +98,16 @@ def require_app() -> None:
     if missing:
         wanted = "the extra app, which the trainer needs"
         raise InputError("sjplan train", found=f"no {missing[0]}", wanted=wanted, fix="pip install 'sjplan[app]'")
+
+
+def _exercises(folder: Path | None) -> tuple[Mapping[str, Exercise], tuple[str, ...]]:
+    """Exercises that can be used, and what is wrong with the others, said here and on the page without the folder."""
+    from sjplan.io.exercises import usable_exercises
+
+    found, broken = usable_exercises(folder)
+    for error in broken:
+        error_line(f"exercise left out: {error}")
+    return found, tuple(str(error).replace(f"{folder}{os.sep}", "") for error in broken)
 
 
 def _who_may(host: str, password_file: Path | None) -> tuple[frozenset[str], str | None]:

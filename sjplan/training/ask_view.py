@@ -36,6 +36,8 @@ TURNS: Final = {
 }
 """Angles that change each view; the third turns the picture in itself."""
 
+NUMBERS: Final = ("orbital_deg", "tilt_deg", "wig_wag_deg", *TRAVELS)
+
 _WORDS: Final = {
     "orbital_deg": "orbital {} to the patient's {}",
     "tilt_deg": "tilt {} to the {}",
@@ -93,20 +95,22 @@ def verdict(looks: Looks, task: ViewTask, view: str, arm: MoveArm) -> Verdict:
     off_deg = math.degrees(math.acos(float(np.clip(ray @ true_ray, -1.0, 1.0))))
     if off_deg > NO_SUCH_VIEW_DEG:
         said = f"That is no {view}: its ray lies {off_deg:.0f} degrees off."
-        return Verdict(False, None, "mm", (said, _turn_words(looks.theatre, view, arm, true)), arm=true)
+        return Verdict(
+            False, None, "mm", ("That is not true yet.", said, _turn_words(looks.theatre, view, arm, true)), arm=true
+        )
     offsets = looks.offsets(view, arm)
     faults = [*_faults(looks, task, view, carm)]
-    words = ["Left and right share too little in this view to be compared."] if offsets is None else []
+    passed = not faults and offsets is not None and all(off.mm <= task.times * off.true_mm for off in offsets)
+    words = ["That is a true view." if passed else "That is not true yet."]
+    words += ["Left and right share too little in this view to be compared."] if offsets is None else []
     for off in offsets or ():
         least = task.times * off.true_mm
         words.append(f"{off.landmark[0].upper()}{off.landmark[1:]} lie {off.mm:.1f} mm apart; up to {least:g} mm pass.")
-    passed = not faults and all(off.mm <= task.times * off.true_mm for off in offsets or ()) and offsets is not None
     words += faults
     if not passed and off_deg > _LEAST_DEG:
         words.append(_turn_words(looks.theatre, view, arm, true))
     if not passed and max(_moves_mm(arm, true).values()) > _LEAST_MM:
         words.append(_move_words(arm, true))
-    words.append("That is a true view." if passed else "That is not true yet.")
     worst = max(offsets or (), key=lambda off: off.mm / off.true_mm, default=None)
     return Verdict(passed, None if worst is None else worst.mm, "mm", tuple(filter(None, words)), arm=true)
 
@@ -151,7 +155,9 @@ def _off(theatre: Theatre, true: MoveArm, view: str, task: ViewTask, rng: np.ran
         changed[name] = float(np.clip(getattr(true, name) + off, *getattr(device, name)))
     for name, most in zip(("lift_mm" if view == "lateral" else "across_mm", "along_mm"), OFF_MM, strict=True):
         changed[name] = float(np.clip(getattr(true, name) + rng.uniform(-most, most), *getattr(device, name)))
-    return replace(true, **changed)
+    off_arm = replace(true, **changed)
+    # Numbers as an arm's display has them: what is left of the true pose after the point would tell nobody anything.
+    return replace(off_arm, **{name: round(getattr(off_arm, name), 1) for name in NUMBERS})
 
 
 def _to_show(looks: Looks, view: str) -> Array:
