@@ -52,9 +52,9 @@ class ExercisePage:
         self._progress: Mapping[str, Progress] = {}
         self._second: dict[str, str] = {}
         self.state.update(
-            {"ex_list": [], "ex_broken": list(visit.house.broken), "ex_exam": False, "ex_on": False, "ex_title": "",
-             "ex_text": "", "ex_ask": "", "ex_as_exam": False, "ex_hints": [], "ex_left": 0, "ex_open": False,
-             "ex_limit": "", "ex_end": ENDS["operate"],
+            {"ex_list": [], "ex_broken": list(visit.house.broken), "ex_exam": False, "ex_on": False, "ex_find": False,
+             "ex_title": "", "ex_text": "", "ex_ask": "", "ex_as_exam": False, "ex_hints": [], "ex_left": 0,
+             "ex_open": False, "ex_limit": "", "ex_end": ENDS["operate"],
              "ex_passed": False, "ex_words": [], "ex_mark": "", "ex_pictures": [], "ex_session": False,
              "ex_next": False}
         )  # fmt: skip
@@ -185,9 +185,9 @@ class ExercisePage:
         await self.visit.operate.tell(self.visit.debrief)
 
     def clear(self) -> None:
-        """No exercise goes on."""
+        """No exercise goes on, and views can be called out again, which nobody may who is to find one."""
         self.attempt = None
-        self.state.update({"ex_on": False, "ex_open": False, "ex_end": ENDS["operate"]})
+        self.state.update({"ex_on": False, "ex_find": False, "ex_open": False, "ex_end": ENDS["operate"]})
 
     def _set(self, attempt: Attempt, tried: str, bed: Bed, *, exam: bool, shown: int) -> None:
         exercise = attempt.exercise
@@ -200,7 +200,8 @@ class ExercisePage:
         self.state.update(
             {"ex_title": exercise.title + stage, "ex_text": exercise.text, "ex_as_exam": exam, "ex_pictures": [],
              "ex_limit": "" if exercise.limit_s is None else clock(exercise.limit_s),
-             "ex_end": ENDS.get(exercise.kind, ""), "ex_ask": attempt.questions[0].text}
+             "ex_end": ENDS.get(exercise.kind, ""), "ex_ask": attempt.questions[0].text,
+             "ex_find": exercise.kind == "view"}
         )  # fmt: skip
         self._show_hints(shown)
 

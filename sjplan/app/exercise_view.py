@@ -54,7 +54,7 @@ def strip(visit: Visit) -> None:
         html.Span("{{ ex_ask }}", classes="grow cut")
         html.Span("exam", v_if="ex_as_exam", classes="caution")
         html.Span("time limit {{ ex_limit }}", v_if="ex_limit", classes="count")
-        _hint_button(visit)
+        _hint_button(visit, "hint")
         button("{{ ex_open ? 'Hide the task' : 'The task' }}", "ex_open = !ex_open", id="task_open",
                aria_expanded=("ex_open",))  # fmt: skip
     with html.Div(v_if="ex_on && ex_open", classes="sheet-over", id="task_text", role="region", aria_label="The task"):
@@ -74,7 +74,7 @@ def aside(visit: Visit) -> None:
     html.P("{{ ex_text }}", classes="quiet")
     _hints()
     with html.Div(classes="row"):
-        _hint_button(visit)
+        _hint_button(visit, "qu_hint")
         html.Span("An exam: no hints.", v_if="ex_as_exam", classes="quiet")
 
 
@@ -83,9 +83,9 @@ def _hints() -> None:
         html.Li("{{ h }}", v_for="h in ex_hints", key="h")
 
 
-def _hint_button(visit: Visit) -> None:
+def _hint_button(visit: Visit, name: str) -> None:
     button("Hint, {{ ex_left }} left", lambda: visit.soon(visit.exercise.hint()), v_if="ex_left > 0 && !ex_as_exam",
-           id="hint")  # fmt: skip
+           id=name)  # fmt: skip
 
 
 def verdict(visit: Visit) -> None:

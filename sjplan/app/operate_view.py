@@ -80,7 +80,7 @@ def build(visit: Visit) -> None:
 def _arm(visit: Visit, page: Any) -> None:
     with html.Fieldset():
         html.Legend("C-arm")
-        with html.Div(classes="row"):
+        with html.Div(classes="row", v_if="!ex_find"):
             for name, text in (("ap", "AP"), ("lateral", "Lateral"), ("inlet", "Inlet"), ("outlet", "Outlet")):
                 button(text, (page.call_view, f"['{name}']"), title="The radiographer puts the arm about there")
         with html.Div(classes="two"):

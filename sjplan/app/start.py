@@ -44,7 +44,7 @@ class StartPage:
         done = {one.session: one for one in tries if one.session}
         lines = [_line(entry, done.get(entry.id), titles) for entry in entries]
         lines += [_asked(one, titles) for one in tries if not one.session]
-        self.state.mine = sorted(lines, key=lambda line: str(line["begun"]), reverse=True)[:MOST_LINES]
+        self.state.mine = sorted(lines, key=lambda line: str(line["at"]), reverse=True)[:MOST_LINES]
         own, _ = await self.visit.house.attempts(user) if user else ([], [])
         curve = learning_curve(own, "rating")
         self.state.my_curve = curve_svg(curve, 400.0, 170.0) if curve.values else ""
@@ -131,5 +131,5 @@ def _row(key: str, begun: str, what: str, state: str, one: Try | None) -> dict[s
     passed = None if one is None else one.passed
     said = "" if passed is None else "✓ passed" if passed else "✗ not passed"
     exam = ", exam" if one is not None and one.exam else ""
-    return {"id": key, "begun": begun[:16].replace("T", " "), "what": what + exam,
+    return {"id": key, "at": begun, "begun": begun[:16].replace("T", " "), "what": what + exam,
             "state": ", ".join(filter(None, (said, state)))}  # fmt: skip

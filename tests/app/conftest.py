@@ -7,6 +7,18 @@ from pathlib import Path
 import pytest
 from app_support import SJPLAN, Trainer, start
 
+MONDAY = """
+schema = "sjplan.exercise/1"
+id = "monday"
+title = "Monday's lateral"
+text = "Find it."
+level = 1
+kind = "view"
+[task]
+views = ["lateral"]
+"""
+"""A teacher's exercise."""
+
 
 @pytest.fixture(scope="session")
 def case(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -19,6 +31,9 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def trainer(case: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trainer]:
-    running = start(tmp_path_factory.mktemp("trainer"), case)
+    exercises = tmp_path_factory.mktemp("exercises")
+    (exercises / "monday.toml").write_text(MONDAY, encoding="utf-8")
+    (exercises / "broken.toml").write_text(MONDAY.replace("level = 1", "level = 9"), encoding="utf-8")
+    running = start(tmp_path_factory.mktemp("trainer"), case, "--exercises", str(exercises))
     yield running
     running.stop()

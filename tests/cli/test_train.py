@@ -19,7 +19,8 @@ def test_without_the_extra_it_says_what_to_install(sjplan: Sjplan, monkeypatch: 
 @pytest.mark.parametrize(
     ("words", "said"),
     [(("--port", "70000"), "--port: found 70000"), (("nowhere",), "nowhere: found no such file"),
-     (("--host", "0.0.0.0"), "--host: found 0.0.0.0 without a password")],
+     (("--host", "0.0.0.0"), "--host: found 0.0.0.0 without a password"),
+     (("--exercises", "nowhere"), "nowhere: found no folder")],
 )  # fmt: skip
 def test_bad_input(sjplan: Sjplan, words: tuple[str, ...], said: str) -> None:
     done = sjplan("train", *words)

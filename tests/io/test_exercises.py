@@ -8,7 +8,7 @@ import pytest
 
 from sjplan.core.errors import SjplanError
 from sjplan.core.exercise import LEVELS, TASKS, OperateTask
-from sjplan.io.exercises import read_exercises
+from sjplan.io.exercises import read_exercises, usable_exercises
 from sjplan.io.presets import list_presets
 
 OWN = """
@@ -136,3 +136,21 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.toml")
     with pytest.raises(SjplanError, match=r"pipe\.toml"):
         read_exercises(tmp_path)
+
+
+def test_a_broken_file_is_named_and_the_others_can_be_used(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, OWN, OWN, ASKED.replace("monday", "tuesday").replace("level = 1", "level = 9"))
+    found, broken = usable_exercises(folder)
+    assert set(found) == {*read_exercises(), "monday"}
+    assert [str(error).split(":")[0].rpartition("/")[2] for error in broken] == ["own1.toml", "own2.toml"]
+    assert "id: found 'monday', which own0.toml has" in str(broken[0])
+    assert "level: found 9; wanted 1 to 4" in str(broken[1])
+    with pytest.raises(SjplanError, match=r"own1\.toml"):
+        read_exercises(folder)
+
+
+def test_the_example_of_the_docs_can_be_used(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
+    example = page.partition("```toml\n")[2].partition("```")[0]
+    found = read_exercises(folder_with(tmp_path, example))["right-pin"]
+    assert (found.kind, found.sides, len(found.hints), found.limit_s) == ("one-pin", ("right",), 2, 1200.0)

@@ -1,0 +1,83 @@
+"""An exercise in a real browser: chosen, missed, done again and passed, with its task, hint, verdict and progress."""
+
+import re
+import shutil
+import sqlite3
+from collections.abc import Iterator
+
+import pytest
+from app_support import Trainer
+from playwright.sync_api import ConsoleMessage, Page, expect, sync_playwright
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+CHROMIUM = next((p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))), None)
+PATIENCE_MS = 120_000
+KNOWN = "405 (Method Not Allowed)"
+"""The client asks for a launcher once, by POST; nobody answers to that."""
+
+TRUE = {"arm_orbital_deg": 90, "arm_wig_wag_deg": 0, "arm_lift_mm": -9, "arm_along_mm": 53}
+"""A true lateral of the phantom, which lies straight."""
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium found: apt-get install -y chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser.new_context(viewport={"width": 1280, "height": 720}).new_page()
+        browser.close()
+
+
+def test_the_true_lateral_from_the_list_to_its_verdict(page: Page, trainer: Trainer) -> None:
+    errors: list[str] = []
+
+    def note(message: ConsoleMessage) -> None:
+        if message.type == "error" and KNOWN not in message.text:
+            errors.append(message.text)
+
+    page.on("console", note)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(trainer.url)
+    expect(page.locator("#broken")).to_contain_text("broken.toml: level: found 9", timeout=PATIENCE_MS)
+    assert "/" not in page.inner_text("#broken"), "no folder of the machine that serves is told"
+    expect(page.locator("#exercise_true-lateral button")).to_be_disabled()
+    page.fill("#who", "T-05")
+    page.press("#who", "Tab")
+    expect(page.locator("#exercise_monday button")).to_be_enabled(timeout=PATIENCE_MS)
+    page.focus("#exercise_true-lateral button")
+    page.keyboard.press("Enter")
+    expect(page.locator("#task_text")).to_contain_text("until this patient's lateral view is true", timeout=PATIENCE_MS)
+    expect(page.locator("#task")).to_contain_text("time limit 10:00")
+    assert page.locator("#page_operate >> text=Lateral").count() == 0, "nobody calls out the view that is to be found"
+    page.click("#hint")
+    expect(page.locator("#task_text li")).to_have_count(1)
+    expect(page.locator("#hint")).to_have_text("Hint, 2 left")
+    page.click("#task_close")
+    assert page.evaluate("document.documentElement.scrollHeight") <= 720
+    expect(page.locator("#finish")).to_have_text("This is the view")
+    page.click("#finish")
+    expect(page.locator("#verdict")).to_contain_text("Not passed yet", timeout=PATIENCE_MS)
+    expect(page.locator("#verdict_words")).to_contain_text(re.compile(r"Turn (orbital|wig-wag) \d+\.\d degrees"))
+
+    page.click("#again")
+    expect(page.locator("#task_close")).to_be_visible(timeout=PATIENCE_MS)
+    page.click("#task_close")
+    for name, value in TRUE.items():
+        page.fill(f"#{name}", str(value))
+        page.press(f"#{name}", "Tab")
+    page.click("#shot")
+    page.wait_for_timeout(300)
+    expect(page.locator("#shot")).to_be_enabled(timeout=PATIENCE_MS)
+    page.click("#finish")
+    expect(page.locator("#verdict")).to_contain_text("✓", timeout=PATIENCE_MS)
+    expect(page.locator("#verdict_words")).to_contain_text(re.compile(r"Notches lie \d\.\d mm apart; up to 6 mm pass"))
+    expect(page.locator("#verdict_right")).to_be_visible()
+    page.click("#verdict_done")
+    expect(page.locator("#exercise_true-lateral")).to_contain_text("passed, 2 tries", timeout=PATIENCE_MS)
+    expect(page.locator("#mine tbody tr")).to_have_count(2)
+    with sqlite3.connect(trainer.history) as history:
+        rows = history.execute("SELECT passed, hints FROM tries WHERE exercise = 'true-lateral' ORDER BY begun")
+        assert rows.fetchall() == [(0, 1), (1, 0)]
+    assert errors == []
