@@ -134,7 +134,12 @@ class DebriefPage:
         at = min(max(at, 0), len(self._steps) - 1)
         step = self._steps[at]
         self.state.update(
-            {"db_at": at, "db_view": "", "db_count": f"step {at + 1} of {len(self._steps)}, {step.clock}"}
+            {
+                "db_at": at,
+                "db_view": "",
+                "db_path": "",
+                "db_count": f"step {at + 1} of {len(self._steps)}, {step.clock}",
+            }
         )
         self._drawing.ask()
 

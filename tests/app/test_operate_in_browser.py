@@ -44,6 +44,35 @@ def fill(page: Page, name: str, value: float) -> None:
     page.press(f"#{name}", "Tab")
 
 
+def look_back(page: Page) -> None:
+    """Go through a debrief by keyboard and mouse, and fetch its files."""
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+    assert page.locator("#db_step").bounding_box()["y"] < 690, "everything is in reach at 1280 x 720"
+    expect(page.locator("#db_path")).not_to_be_empty(timeout=PATIENCE_MS)
+    page.wait_for_timeout(1000)
+    bones = shown(page, "replay")
+    for tab, inside in (("steps", "#db_steps .line"), ("sheet", "#db_sheet"), ("risks", "#db_risks"),
+                        ("implants", "#db_implants svg")):  # fmt: skip
+        page.click(f"#tab_{tab}")
+        expect(page.locator(inside).first).to_be_visible()
+    page.focus(".pair")
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#db_step")).not_to_contain_text("Finished")
+    page.fill("#db_slider", "2")
+    expect(page.locator("#db_count")).to_contain_text("step 3 of", timeout=PATIENCE_MS)
+    expect(page.locator("#db_shot")).to_contain_text("shot 1 of 1", timeout=PATIENCE_MS)
+    for _ in range(100):
+        if shown(page, "replay") != bones:
+            break
+        page.wait_for_timeout(200)
+    assert shown(page, "replay") != bones, "the implant is not in yet"
+    for link, ending in (("#save_log", ".jsonl"), ("#save_report", ".html")):
+        with page.expect_download(timeout=PATIENCE_MS) as download:
+            page.click(link)
+        assert download.value.suggested_filename.endswith(ending)
+        assert download.value.path().stat().st_size > 1000
+
+
 def test_an_operation_from_start_to_history(page: Page, trainer: Trainer) -> None:
     errors: list[str] = []
 
@@ -102,9 +131,15 @@ def test_an_operation_from_start_to_history(page: Page, trainer: Trainer) -> Non
     expect(page.locator("#in_place")).to_contain_text("tri-7", timeout=PATIENCE_MS)
 
     page.click("#finish")
-    expect(page.locator("#said")).to_contain_text(re.compile(r"Rating \d+ of 100: "), timeout=4 * PATIENCE_MS)
+    expect(page.locator("#page_debrief")).to_be_visible(timeout=4 * PATIENCE_MS)
+    expect(page.locator("#db_rating")).to_have_text(re.compile(r"\d+"))
+    look_back(page)
+    page.click("#home")
     expect(page.locator("#mine tbody tr")).to_have_count(1)
     expect(page.locator("#mine")).not_to_contain_text("goes on")
+    page.click("#mine >> text=Debrief")
+    expect(page.locator("#page_debrief")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.locator("#db_count")).to_contain_text(re.compile(r"step (\d+) of \1"))
     with sqlite3.connect(trainer.history) as history:
         ended, rated = history.execute("SELECT ended, (SELECT count(*) FROM scores) FROM sessions").fetchone()
     assert ended
