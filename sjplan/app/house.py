@@ -129,7 +129,7 @@ class House:
             tell("reading the scan")
             case = await self.worker.do(bed.load)
             tell("finding joints and foramina")
-            theatre = await self.worker.do(_opened, bed.id, case)
+            theatre = await self.worker.do(opened, bed.id, case)
             tell("warming up the C-arm")
             await self.worker.do(_warmed, theatre)
             self._theatres[bed] = theatre
@@ -155,7 +155,7 @@ class House:
         file = bed.planned / "plan.json"
         if not file.exists():
             await run(bed.plan, f"plan of {bed.title}")
-        return await self.worker.do(_read_plans, file)
+        return await self.worker.do(read_plans, file)
 
     async def attempts(self, user: str | None = None) -> tuple[list[Attempt], list[Entry]]:
         """Sessions that are over, for learning curves, and those that go on; of one person, or of all.
@@ -221,7 +221,8 @@ async def run(command: Sequence[str], what: str) -> None:
         raise InputError(what, found=lines[-1].strip(), wanted="a case that can be made ready")
 
 
-def _read_plans(file: Path) -> Mapping[Side, Plan]:
+def read_plans(file: Path) -> Mapping[Side, Plan]:
+    """Plans of a plan file's sides; a side without room has none."""
     shelf = read_implants()
     return {entry.side: plan_from_entry(entry, shelf) for entry in read_plan(file).sides if entry.implants}
 
@@ -230,7 +231,14 @@ def _attempt(history: History, entry: Entry) -> Attempt:
     return attempt_of(audit_row(history, entry), history.sheet(entry.id))
 
 
-def _opened(name: str, case: Case) -> Theatre:
+def opened(name: str, case: Case) -> Theatre:
+    """The operating room of a case that can be planned on.
+
+    Raises
+    ------
+    SjplanError
+        For a case that cannot be used.
+    """
     labels = require_labels(case)
     check_labels(labels)
     check_planning_resolution(labels.grid)

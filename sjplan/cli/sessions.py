@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from sjplan.cli.options import AsJson, FilePath
+from sjplan.cli.options import AsJson, FilePath, Labels
 from sjplan.cli.output import out_console, print_json
 from sjplan.core.errors import InputError
 
@@ -51,7 +51,17 @@ def list_sessions(*, history: HistoryFile = None, user: User = None, json: AsJso
 
 
 @app.command
-def show(session: str, /, *, history: HistoryFile = None, json: AsJson = False) -> int:
+def show(
+    session: str,
+    /,
+    *,
+    history: HistoryFile = None,
+    json: AsJson = False,
+    report: Annotated[FilePath | None, Parameter(help="HTML file to write: the debrief, with pictures.")] = None,
+    case: Annotated[str | None, Parameter(help="Its patient, for the report, where it is no phantom.")] = None,
+    labels: Labels = None,
+    cache: Annotated[FilePath | None, Parameter(help="Folder in which the trainer keeps its phantoms.")] = None,
+) -> int:
     """Show one session: what was done, and its score."""
     from sjplan.training.history import History, audit_row
 
@@ -59,6 +69,10 @@ def show(session: str, /, *, history: HistoryFile = None, json: AsJson = False) 
         header, events = opened.log(session)
         entry = next(e for e in opened.entries() if e.id == session)
         row, sheet = audit_row(opened, entry), opened.sheet(session)
+        if report is not None:
+            from sjplan.cli.session_report import write_session_report
+
+            write_session_report(opened, entry, report, case, labels, cache)
     if json:
         print_json({"session": row, "header": header, "events": events, "score": sheet})
         return 0
@@ -69,6 +83,8 @@ def show(session: str, /, *, history: HistoryFile = None, json: AsJson = False) 
     for sign in [] if sheet is None else sheet["signs"]:
         for text in sign["signs"]:
             out_console().print(f"{sign['complication']}: {text}", markup=False)
+    if report is not None:
+        out_console().print(f"report in {report}", markup=False)
     return 0
 
 

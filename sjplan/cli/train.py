@@ -15,7 +15,7 @@ from sjplan.cli.intake import CaseArguments
 from sjplan.cli.options import FilePath, Labels, Names, Series, Untrusted
 from sjplan.cli.output import error_line, out_console
 from sjplan.cli.sessions import HistoryFile, history_path
-from sjplan.core.errors import InputError
+from sjplan.core.errors import InputError, unknown_name
 
 if TYPE_CHECKING:
     from sjplan.app.guard import Gate
@@ -172,6 +172,22 @@ def _beds(own: CaseArguments | None, cache: Path) -> dict[str, Bed]:
         bed = Bed(name, name, presets[name], load, folder, build, planned, plan_words(folder, planned, {}))
         found.setdefault(name, bed)
     return found
+
+
+def bed_of(name: str, own: CaseArguments | None = None, cache: Path | None = None) -> Bed:
+    """The patient that a session was begun on: the case that is named, or a phantom that ships.
+
+    Raises
+    ------
+    UnknownNameError
+        For a name that is none of them.
+    """
+    beds = _beds(own, cache or _cache())
+    if own is not None:
+        return beds[own.name]
+    if name not in beds:
+        raise unknown_name("case", name, beds)
+    return beds[name]
 
 
 def _short(text: str) -> str:

@@ -2,13 +2,15 @@
 
 import csv
 import json
+import re
 import sqlite3
 from pathlib import Path
 
 import pytest
 from cli_support import Sjplan, one_line
 
-from sjplan.io.cases import Case
+from sjplan.io.cases import Case, read_case
+from sjplan.io.volumes import write_labels
 from sjplan.testing.problems import phantom_anatomy, phantom_labels
 from sjplan.training import actions as act
 from sjplan.training.history import History
@@ -88,6 +90,33 @@ def test_a_history_that_cannot_be_used_is_left_as_it_is(
     other.execute("ROLLBACK")
     other.close()
     assert sjplan("sessions", "list", "--history", held).code == 0
+
+
+@pytest.mark.slow
+def test_the_report_of_a_session_is_one_file_of_the_right_patient(sjplan: Sjplan, file: Path, tmp_path: Path) -> None:
+    labels, history, report = tmp_path / "John Doe.nii.gz", tmp_path / "h.sqlite", tmp_path / "report.html"
+    write_labels(phantom_labels(), labels)
+    session = Session(open_theatre(labels.name, read_case(labels)), 1, images=False)
+    with History(history) as opened:
+        recorded = opened.begin("anna", session)
+        for move in (act.Shoot(), act.Finish()):
+            assert recorded.step(move).refused is None
+        recorded.finish()
+    words = ("sessions", "show", recorded.id, "--history", history, "--report", report)
+    done = sjplan(*words, "--case", labels)
+    assert done.code == 0, done.err
+    html = report.read_text(encoding="utf-8")
+    assert "Trainee anna" in html
+    assert "John" not in html
+    assert html.count("data:image/jpeg") == 1
+    assert not re.search(r"https?://", html)
+    report.unlink()
+    for more, wrong in (((), "wanted one of"), (("--case", tmp_path / "none"), "no such file or folder")):
+        done = sjplan(*words, *more)
+        assert done.code == 2
+        assert one_line(done.err)
+        assert wrong in done.err
+    assert not report.exists()
 
 
 def test_what_is_wrong_gets_one_line(sjplan: Sjplan, file: Path, tmp_path: Path) -> None:
