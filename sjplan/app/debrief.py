@@ -48,6 +48,9 @@ MOST_KEPT: Final = 60
 PLAY_S: Final = 0.9
 """How long a step stays while it is played."""
 
+LOG, REPORT = "debrief-log", "debrief-report"
+"""Names of the two files that can be fetched."""
+
 _TURN_DEG: Final = 240.0
 """How far the bones turn when the mouse is dragged across the whole picture."""
 
@@ -69,6 +72,7 @@ class DebriefPage:
         self._plans: Mapping[Side, Plan] = {}
         self._pictures: dict[int, Pixels] = {}
         self._held: tuple[float, float] | None = None
+        self._run = 0
         self._drawing, self._turning = Latest(self._draw), Latest(self._turn)
         self.state.update(
             {"db_title": "", "db_tone": "none", "db_sign": "", "db_rating": "", "db_headline": "", "db_grades": "",
@@ -129,18 +133,11 @@ class DebriefPage:
             return
         try:
             at = int(float(number))
-        except ValueError:
+        except (ValueError, OverflowError):
             return
         at = min(max(at, 0), len(self._steps) - 1)
-        step = self._steps[at]
-        self.state.update(
-            {
-                "db_at": at,
-                "db_view": "",
-                "db_path": "",
-                "db_count": f"step {at + 1} of {len(self._steps)}, {step.clock}",
-            }
-        )
+        where = f"step {at + 1} of {len(self._steps)}, {self._steps[at].clock}"
+        self.state.update({"db_at": at, "db_view": "", "db_path": "", "db_count": where})
         self._drawing.ask()
 
     def forward(self, by: int) -> bool:
@@ -161,11 +158,14 @@ class DebriefPage:
             self.go_to(0)
         self.state.db_playing = True
         self.state.flush()
-        while self.state.db_playing and self.forward(1):
+        # Stopped and begun again within a step's time, the earlier one may not go on as well.
+        self._run = run = self._run + 1
+        while self.state.db_playing and run == self._run and self.forward(1):
             self.state.flush()
             await self._drawing.settled()
             await asyncio.sleep(PLAY_S)
-        self.state.db_playing = False
+        if run == self._run:
+            self.state.db_playing = False
 
     def look_from(self, name: str) -> None:
         """Look at the bones from one of the usual sides."""
@@ -200,6 +200,8 @@ class DebriefPage:
         """Let go of the operation."""
         self.state.db_playing = False
         self.retelling, self._steps, self._pictures = None, (), {}
+        for name in (LOG, REPORT):
+            self.visit.downloads.pop(name, None)
         if self._window is not None:
             window, self._window = self._window, None
             await self.visit.house.worker.do(window.close)
@@ -246,24 +248,26 @@ class DebriefPage:
             who, begun = ("", "") if entry is None else (entry.user, entry.begun)
             return debrief_report(retelling, sheet, scoring, self._plans, name, who, begun, pictures).encode()
 
-        self.visit.downloads["debrief-log"] = Download(f"{file}.jsonl", "application/jsonl", log)
-        self.visit.downloads["debrief-report"] = Download(f"{file}.html", "text/html", report, self._draw_shots)
+        self.visit.downloads[LOG] = Download(f"{file}.jsonl", "application/jsonl", log)
+        self.visit.downloads[REPORT] = Download(f"{file}.html", "text/html", report, self._draw_shots)
 
     async def _draw_shots(self) -> None:
         """Draw every radiograph once, one at a time, so that those who operate are not kept waiting."""
-        for number in () if self.retelling is None else self.retelling.shots[-MOST_KEPT:]:
-            await self._radiograph(number)
+        retelling = self.retelling
+        for number in () if retelling is None else retelling.shots[-MOST_KEPT:]:
+            if retelling is None or self.retelling is not retelling:
+                return
+            await self._radiograph(retelling, number)
 
-    async def _radiograph(self, number: int) -> Pixels:
+    async def _radiograph(self, retelling: Retelling, number: int) -> Pixels:
         """One of the shots that were taken, as its screen showed it."""
-        assert self.retelling is not None
-        if number not in self._pictures:
-            session = self.retelling.session
-            picture = await self.visit.house.worker.do(lambda: grey_of(session.shot(number)))
-            self._pictures[number] = picture
-            while len(self._pictures) > MOST_KEPT:
-                del self._pictures[next(iter(self._pictures))]
-        return self._pictures[number]
+        # Another operation may be opened while this one's shot is drawn: its pictures are not mixed with these.
+        kept, session = self._pictures, retelling.session
+        if number not in kept:
+            kept[number] = await self.visit.house.worker.do(lambda: grey_of(session.shot(number)))
+            while len(kept) > MOST_KEPT:
+                del kept[next(iter(kept))]
+        return kept[number]
 
     async def _turn(self) -> None:
         """Draw the bones while they are turned."""
@@ -271,30 +275,36 @@ class DebriefPage:
 
     async def _draw(self) -> None:
         """Draw the step that one is at: the bones, and the shot that was on the screen then."""
-        if self.retelling is None or not self._steps:
+        retelling = self.retelling
+        if retelling is None or not self._steps:
             return
         step = self._steps[int(self.state.db_at)]
         await self._bones(quick=False)
-        if self.state.db_view:
+        if self.state.db_view or self.retelling is not retelling:
             return
         if step.shot is None:
             self.shot.clear()
             self.state.db_shot = "no shot yet"
         else:
-            moment = self.retelling.told.moments[step.shot]
-            which = self.retelling.shots.index(step.shot) + 1
-            self.shot.show(await self._radiograph(step.shot))
-            self.state.db_shot = f"shot {which} of {len(self.retelling.shots)}: {arm_words(moment.state.arm)}"
+            picture = await self._radiograph(retelling, step.shot)
+            which = retelling.shots.index(step.shot) + 1
+            arm = retelling.told.moments[step.shot].state.arm
+            self.shot.show(picture)
+            self.state.db_shot = f"shot {which} of {len(retelling.shots)}: {arm_words(arm)}"
         self.state.flush()
 
     async def _bones(self, *, quick: bool) -> None:
-        if self.retelling is None or self._window is None:
+        """Draw the bones, unless the operation is let go of meanwhile."""
+        retelling, window = self.retelling, self._window
+        if retelling is None or window is None:
             return
         at, do = int(self.state.db_at), self.visit.house.worker.do
-        paths = await do(self.retelling.paths_at, at)
-        planned = [t for p in self._plans.values() for t in p.trajectories if p.side in self.retelling.sides]
+        paths = await do(retelling.paths_at, at)
+        if self._window is not window:
+            return
+        planned = [t for p in self._plans.values() for t in p.trajectories if p.side in retelling.sides]
         picture = await do(
-            self._window.draw, self.look, self.retelling.implants_at(at), self.retelling.pin_at(at),
+            window.draw, self.look, retelling.implants_at(at), retelling.pin_at(at),
             [PathShown(path.ends_lps_mm, path.clearance_mm) for path in paths],
             planned if self.state.db_planned else (), quick=quick,
         )  # fmt: skip

@@ -183,9 +183,8 @@ class Retelling:
         ends = whole.entry_lps_mm + np.arange(count + 1)[:, None] * step * whole.axis
         so_far = known.clearance_mm[:count]
         worst = int(np.argmin(so_far))
-        return StepPath(
-            f"Pin {course.pin} ({course.side})", ends, so_far, float(so_far[worst]), known.structure[worst]
-        )  # fmt: skip
+        name = f"Pin {course.pin} ({course.side}), its whole width"
+        return StepPath(name, ends, so_far, float(so_far[worst]), known.structure[worst])
 
 
 def implant_path(implant: ImplantDebrief) -> StepPath:
