@@ -24,6 +24,9 @@ from sjplan.xray.types import CArm
 TURN_DEG: Final = 90.0
 """Dragging across the whole screen turns the arm so far."""
 
+MOST_WISHES: Final = 50
+"""Wishes that can be taken back, one after another (default)."""
+
 LEAST_SIDEWAYS: Final = 0.5
 """Share of a ray's direction that has to go from side to side for the skin of a side to be found on it."""
 
@@ -49,9 +52,11 @@ class Arm:
         self.session, self.monitor, self._worker, self._changed = session, monitor, worker, changed
         self.wanted = session.state.arm
         self.frames = 0
+        self._before: list[MoveArm] = []
         self._live = Latest(self._draw)
         self._held_from: tuple[float, float, MoveArm] | None = None
         self._pedal_since: float | None = None
+        self._dragged = False
         self._rng = np.random.default_rng(0)
 
     @property
@@ -66,9 +71,24 @@ class Arm:
             pose(self.session.theatre, wanted)
         except SjplanError as error:
             return str(error)
+        if wanted != self.wanted and not self._dragged:
+            self._before = [*(self._before if self.moved else []), self.wanted][-MOST_WISHES:]
+            self._dragged = self._held_from is not None
         self.wanted = wanted
         self._changed()
         return None
+
+    @property
+    def before(self) -> MoveArm | None:
+        """What was wanted before the last wish, while the arm has not gone there yet."""
+        return self._before[-1] if self._before and self.moved else None
+
+    def back(self) -> None:
+        """Take the last wish back."""
+        before = self.before
+        if before is not None:
+            self._before, self.wanted = self._before[:-1], before
+            self._changed()
 
     @property
     def moved(self) -> bool:
@@ -77,7 +97,7 @@ class Arm:
 
     def press(self, across: float, down: float, *, pedal: bool) -> None:
         """Take hold of the picture; with the pedal down, X-rays are on."""
-        self._held_from = across, down, self.wanted
+        self._held_from, self._dragged = (across, down, self.wanted), False
         self._pedal_since = time.monotonic() if pedal else None
         if pedal:
             self._live.ask()
@@ -97,6 +117,7 @@ class Arm:
     async def release(self) -> float | None:
         """Let go; the seconds that X-rays were on, or None if they were not."""
         since, self._held_from, self._pedal_since = self._pedal_since, None, None
+        self._dragged = False
         await self._live.settled()
         return None if since is None else max(time.monotonic() - since, 0.1)
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from trame.widgets import html
-
 from sjplan.app.course import COLUMNS
+from sjplan.app.markup import html
 from sjplan.app.parts import button
 
 if TYPE_CHECKING:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from trame.widgets import client, html
+from trame.widgets import client
 
 from sjplan.app.debrief import SCREEN_PX
+from sjplan.app.markup import html
 from sjplan.app.parts import button, screen
 
 if TYPE_CHECKING:

@@ -24,6 +24,9 @@ MOST_VISITS: Final = 40
 IDLE_S: Final = 900.0
 """A visitor whose page has been gone for so long is forgotten; what they did stands in the history."""
 
+HANDOVER_S: Final = 10.0
+"""A tab that takes a visit over has so long to connect before the one that had it may come back (default)."""
+
 SMALL: Final = 64 * 2**10
 """Bytes of a request that is no upload."""
 
@@ -53,6 +56,7 @@ class Door:
                 web.post("/login", self._login),
                 web.post("/leave", self._leave),
                 web.get("/v/{visit}/ws", self._socket),
+                web.get("/v/{visit}/alive", self._alive),
                 web.get("/v/{visit}/download/{name}", self._download),
                 web.post("/v/{visit}/upload", self._upload),
                 web.get("/v/{visit}/{name:.*}", self._file),
@@ -107,6 +111,7 @@ class Door:
         if name == "index.html" and visit.connected:
             if "take" not in request.query:
                 return page("Open in another tab", TAKE.format(address=escape(_with_take(request))), 409)
+            visit.handed = time.monotonic()
             await visit.mounted.disconnect()
         if name == "index.html" and "secret" not in request.query:
             # The page takes it out of its address: loaded again, it has to be told once more.
@@ -124,8 +129,13 @@ class Door:
         try:
             return await visit.mounted.connect(request)
         finally:
-            visit.connected -= 1
-            visit.seen = time.monotonic()
+            visit.left()
+
+    async def _alive(self, request: web.Request) -> web.StreamResponse:
+        """Whether a visit is still there, and whether a page is connected to it."""
+        visit = self._visit(request)
+        taken = visit.connected or time.monotonic() - visit.handed < HANDOVER_S
+        return web.Response(text="taken" if taken else "free")
 
     async def _download(self, request: web.Request) -> web.StreamResponse:
         download = self._visit(request).downloads.get(request.match_info["name"])

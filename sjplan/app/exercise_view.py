@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trame.widgets import html
-
+from sjplan.app.markup import html
 from sjplan.app.parts import button, screen
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 from sjplan.app.arm import NUMBERS, Arm, skin_under
 from sjplan.app.monitor import Monitor, grey_of
+from sjplan.app.undo import Undo, undo_of
 from sjplan.app.words import clock, felt, said
 from sjplan.app.worker import Latest
 from sjplan.core.errors import SjplanError
@@ -65,7 +66,7 @@ class OperatePage:
             {"op_busy": False, "op_title": "", "op_side": "left",
              "op_sides": ["left"], "op_message": "", "op_tone": "plain", "op_clock": "0:00", "op_shots": 0,
              "op_fluoro": "0.0", "op_dose": "0.0", "op_pedal": False, "op_tool": "turn", "op_view": "no shot yet",
-             "op_moved": False, "op_edges": {},
+             "op_moved": False, "op_edges": {}, "op_undo": "", "op_undo_why": "",
              "op_pin": "none", "op_up": 0.0, "op_along": 0.0, "op_cranial": 0.0, "op_ventral": 0.0,
              "op_push": 20.0, "op_blows": 3, "op_joules": 1.0, "op_back": 10.0, "op_apart": 20.0, "op_drill": 40.0,
              "op_model": "tri-7", "op_models": [], "op_length": 50.0, "op_lengths": [], "op_protrusion": 3.0,
@@ -194,6 +195,22 @@ class OperatePage:
         near = min(lengths, key=lambda length: abs(length - self.state.op_length))
         self.state.update({"op_model": name, "op_lengths": lengths, "op_length": near})
 
+    async def undo(self) -> None:
+        """Take back the last thing, where the operation has a way back from it."""
+        if self.recorded is None or self.arm is None:
+            return
+        undo = self._undo()
+        if undo.action is None:
+            self.arm.back()
+        elif (observation := await self.act(undo.action)) is not None and observation.refused is None:
+            self._say(f"Taken back: {undo.words}.")
+
+    def _undo(self) -> Undo:
+        assert self.recorded is not None
+        assert self.arm is not None
+        session = self.recorded.session
+        return undo_of(session.state, session.events, self.arm.before)
+
     async def finish(self) -> bool:
         """End the operation; whether it is over."""
         observation = await self.act(act.Finish())
@@ -256,6 +273,11 @@ class OperatePage:
         if seconds is not None:
             await self.shoot(min(seconds, 60.0))
 
+    async def let_go(self) -> None:
+        """Take foot and hand off: the page is gone, and nobody else can."""
+        if self.arm is not None:
+            await self._released()
+
     def _mark(self, across: float, down: float) -> None:
         assert self.recorded is not None
         if self.shot_with is None:
@@ -272,7 +294,8 @@ class OperatePage:
         if self.arm is None:
             return
         self.state.update({f"arm_{name}": getattr(self.arm.wanted, name) for name in NUMBERS})
-        self.state.op_moved = self.arm.moved
+        undo = self._undo()
+        self.state.update({"op_moved": self.arm.moved, "op_undo": undo.words, "op_undo_why": undo.why})
         self._room.ask()
 
     async def _draw_room(self) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from trame.widgets import html
-
+from sjplan.app.markup import html
 from sjplan.app.operate import ROOM_PX
 from sjplan.app.parts import button, screen, stepper
 from sjplan.training import actions as act
@@ -82,7 +81,8 @@ def _arm(visit: Visit, page: Any) -> None:
         html.Legend("C-arm")
         with html.Div(classes="row", v_if="!ex_find"):
             for name, text in (("ap", "AP"), ("lateral", "Lateral"), ("inlet", "Inlet"), ("outlet", "Outlet")):
-                button(text, (page.call_view, f"['{name}']"), title="The radiographer puts the arm about there")
+                button(text, (page.call_view, f"['{name}']"), title="The radiographer puts the arm about there",
+                       id=f"view_{name}")  # fmt: skip
         with html.Div(classes="two"):
             for name, label, unit, by, names in ARM:
                 stepper(
@@ -168,6 +168,9 @@ def _implant(visit: Visit, page: Any, do: Any) -> None:
             "In place: {{ op_implants.length ? op_implants.join('; ') : 'nothing' }}", id="in_place", classes="quiet"
         )
     with html.Div(classes="row"):
+        button("Undo: {{ op_undo || 'nothing' }}", lambda: visit.soon(page.undo()), id="undo", disabled=("!op_undo",),
+               aria_describedby="undo_why")  # fmt: skip
+        html.Span("{{ op_undo_why }}", id="undo_why", classes="quiet", v_show="!op_undo")
         html.Div(style="flex:1")
         button("{{ ex_end }}", lambda: visit.soon(visit.finish()), id="finish", classes="main-action")
 

@@ -5,16 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from trame.widgets import html, rca
+from trame.widgets import rca
 
+from sjplan.app.keys import SHORTCUTS
+from sjplan.app.markup import html
 from sjplan.app.monitor import Monitor
 
 JPEG_QUALITY = 90
 FRAMES_PER_S = 60.0
 
 
-def button(text: str, click: Any, **more: Any) -> html.Button:
-    """A button; `click` is a function, or a pair of a function and its arguments as the page writes them."""
+def button(text: str, click: Any, **more: Any) -> Any:
+    """A button; `click` is a function, or a pair of a function and its arguments as the page writes them.
+
+    One whose id has a key is pressed by that key as well.
+    """
+    shortcut = SHORTCUTS.get(str(more.get("id", "")))
+    if shortcut is not None:
+        more["aria_keyshortcuts"] = shortcut
     return html.Button(text, type="button", click=click, **more)
 
 
@@ -24,13 +32,14 @@ def stepper(
     """A number with a button to either side of it; `names` say what less and more mean."""
     with html.Div(classes="row"):
         html.Label(label, html_for=key)
-        button("−", (nudge, f"[{-by}]"), title=f"{names[0]} {by:g} {unit}", aria_label=f"{label} {names[0]}")
+        less, more = (f"{key}_{which}" for which in ("less", "more"))
+        button("−", (nudge, f"[{-by}]"), title=f"{names[0]} {by:g} {unit}", aria_label=f"{label} {names[0]}", id=less)
         html.Input(type="number", id=key, step=by, value=(key,), change=change)
-        button("+", (nudge, f"[{by}]"), title=f"{names[1]} {by:g} {unit}", aria_label=f"{label} {names[1]}")
+        button("+", (nudge, f"[{by}]"), title=f"{names[1]} {by:g} {unit}", aria_label=f"{label} {names[1]}", id=more)
         html.Span(unit, classes="unit")
 
 
-def screen(monitor: Monitor, name: str, pixels: int, **more: Any) -> html.Div:
+def screen(monitor: Monitor, name: str, pixels: int, **more: Any) -> Any:
     """A monitor of so many pixels on the page; what is put inside stands over the picture."""
     style = f"width:{pixels}px;height:{pixels}px"
     with html.Div(id=name, style=style, **more) as box:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trame.widgets import html
-
 from sjplan.app import exercise_view
+from sjplan.app.markup import html
 from sjplan.app.operate_view import EDGES
 from sjplan.app.parts import button, screen
 from sjplan.app.question import NO_VIEW, SCREEN_PX

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Coroutine
@@ -54,6 +55,7 @@ class Visit:
         self.own_beds: dict[str, Bed] = {}
         self.seen = time.monotonic()
         self.connected = 0
+        self.handed = -math.inf
         self._tasks: set[asyncio.Task[None]] = set()
         self.state.update(
             {"trame__title": "sjplan trainer", "page": "start", "user": "", "role": role, "wait": "", "error": "",
@@ -124,6 +126,12 @@ class Visit:
         self.state.update({"page": page, "error": "", "said": ""})
         if page == "start":
             self.soon(self.start.refresh())
+
+    def left(self) -> None:
+        """The page is gone; whoever comes back finds everything as it stood."""
+        self.connected -= 1
+        self.seen = time.monotonic()
+        self.soon(self.operate.let_go())
 
     async def finish(self) -> None:
         """End the operation, rate it, and turn to its debrief; to the first page where that cannot be shown.

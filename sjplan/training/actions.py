@@ -54,6 +54,11 @@ class MarkSkin:
 
 
 @dataclass(frozen=True, slots=True)
+class WipeMark:
+    """Wipe the last mark off the skin."""
+
+
+@dataclass(frozen=True, slots=True)
 class PlacePin:
     """Set a pin's tip on the skin, turned so many degrees cranially and ventrally from straight across."""
 
@@ -146,7 +151,7 @@ class Finish:
 
 
 Action = (
-    MoveArm | Shoot | MarkSkin | PlacePin | PlaceParallel | TiltPin | PushPin | TapPin | WithdrawPin
+    MoveArm | Shoot | MarkSkin | WipeMark | PlacePin | PlaceParallel | TiltPin | PushPin | TapPin | WithdrawPin
     | MeasureDepth | Drill | Broach | Insert | BackOut | Finish
 )  # fmt: skip
 
@@ -154,6 +159,7 @@ KINDS: Final[Mapping[str, type[Action]]] = {
     "move-arm": MoveArm,
     "shoot": Shoot,
     "mark-skin": MarkSkin,
+    "wipe-mark": WipeMark,
     "place-pin": PlacePin,
     "place-parallel": PlaceParallel,
     "tilt-pin": TiltPin,

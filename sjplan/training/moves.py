@@ -54,6 +54,7 @@ NEAR_MM: Final = 2.0
 SECONDS: Final[Mapping[str, float]] = {
     "shoot": 4.0,
     "mark-skin": 8.0,
+    "wipe-mark": 8.0,
     "place-pin": 20.0,
     "place-parallel": 30.0,
     "tilt-pin": 6.0,
@@ -168,6 +169,12 @@ def _shoot(theatre: Theatre, state: State, action: act.Shoot, rng: np.random.Gen
 
 def _mark_skin(theatre: Theatre, state: State, action: act.MarkSkin, rng: np.random.Generator) -> Effect:
     return Effect(replace(state, marks_lps_mm=(*state.marks_lps_mm, _skin(theatre, action))))
+
+
+def _wipe_mark(theatre: Theatre, state: State, action: act.WipeMark, rng: np.random.Generator) -> Effect:
+    if not state.marks_lps_mm:
+        raise Refused("there is no mark on the skin")
+    return Effect(replace(state, marks_lps_mm=state.marks_lps_mm[:-1]))
 
 
 def _place_pin(theatre: Theatre, state: State, action: act.PlacePin, rng: np.random.Generator) -> Effect:
@@ -373,6 +380,7 @@ _MOVES: Final[Mapping[type, Callable[..., Effect]]] = {
     act.MoveArm: _move_arm,
     act.Shoot: _shoot,
     act.MarkSkin: _mark_skin,
+    act.WipeMark: _wipe_mark,
     act.PlacePin: _place_pin,
     act.PlaceParallel: _place_parallel,
     act.TiltPin: _tilt_pin,
