@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from sjplan.core.errors import GeometryError, unknown_name
 from sjplan.core.frames import SIDES
@@ -13,6 +13,9 @@ from sjplan.core.trajectory import Trajectory
 Side = Literal["left", "right"]
 Status = Literal["found", "best_effort", "infeasible", "timeout", "invalid_input"]
 Parameters = Mapping[str, float | int | str | bool]
+
+BY_HAND: Final = "by-hand"
+"""Planner of a plan that somebody laid: nothing was searched."""
 
 
 def check_side(side: str) -> Side:

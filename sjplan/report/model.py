@@ -9,6 +9,7 @@ from typing import Any, Final, TypeGuard
 
 from sjplan.core.implant import ImplantModel
 from sjplan.core.limits import Limits
+from sjplan.core.plan import BY_HAND
 from sjplan.core.structures import DANGERS, limit_kind
 from sjplan.report.data import ReportData, SidePictures
 
@@ -22,6 +23,26 @@ VERDICTS: Final[Mapping[str, tuple[str, str, str]]] = {
     "invalid_input": ("bad", "REFUSED", "This side cannot be planned from what was given."),
 }
 """Status of a side: how it is coloured, the word that says it without colour, and a sentence."""
+
+BY_HAND_VERDICTS: Final[Mapping[str, tuple[str, str, str]]] = {
+    "best_effort": (
+        "good",
+        "ACCEPTED, BY HAND",
+        "Every limit holds. The implants were laid by hand: nothing was searched.",
+    ),
+    "timeout": ("bad", "NOT ACCEPTED, BY HAND", "The implants were laid by hand, and break limits."),
+}
+"""The same for implants that somebody laid."""
+
+_PROPOSALS: Final = (
+    (
+        "nearest",
+        "Nearest plan (NOT accepted)",
+        "The plan with the largest worst slack; it breaks the limits named here.",
+    ),
+    ("fallback", "Two-implant fallback (accepted)", "An accepted plan with two implants."),
+)
+_BY_HAND_PROPOSALS: Final = (("nearest", "As laid by hand (NOT accepted)", "It breaks the limits named here."),)
 
 Row = dict[str, Any]
 
@@ -108,19 +129,13 @@ def page(data: ReportData) -> dict[str, Any]:
 
 def _side(entry: Mapping[str, Any], data: ReportData) -> Row:
     side, status = str(entry.get("side", "")), str(entry.get("status", ""))
-    tone, word, sentence = VERDICTS.get(
+    by_hand = entry.get("planner") == BY_HAND
+    tone, word, sentence = ({**VERDICTS, **BY_HAND_VERDICTS} if by_hand else VERDICTS).get(
         status, ("bad", status.upper() or "UNKNOWN", "A status this report does not know.")
     )
     proposals = [
         _proposal(entry.get(key), heading, note, data)
-        for key, heading, note in (
-            (
-                "nearest",
-                "Nearest plan (NOT accepted)",
-                "The plan with the largest worst slack; it breaks the limits named here.",
-            ),
-            ("fallback", "Two-implant fallback (accepted)", "An accepted plan with two implants."),
-        )
+        for key, heading, note in (_BY_HAND_PROPOSALS if by_hand else _PROPOSALS)
         if entry.get(key)
     ]
     own = _construct(entry, data)

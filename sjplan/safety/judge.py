@@ -12,7 +12,7 @@ from sjplan.anatomy.types import Anatomy
 from sjplan.core.findings import Finding
 from sjplan.core.frames import SIDE_SIGN
 from sjplan.core.limits import Limits
-from sjplan.core.plan import Plan
+from sjplan.core.plan import Plan, Side
 from sjplan.core.structures import limit_kind
 from sjplan.core.trajectory import Trajectory
 from sjplan.safety.measures import implant_margins, pair_measures, solid_gap_mm
@@ -52,17 +52,30 @@ def judge(plan: Plan, anatomy: Anatomy, limits: Limits, surfaces: MeasuringSurfa
     implants = tuple(
         implant_margins(prepared, slot, trajectory, limits) for slot, trajectory in enumerate(plan.trajectories, 1)
     )
+    return verdict(implants, anatomy, limits, plan.side)
+
+
+def verdict(implants: tuple[ImplantMargins, ...], anatomy: Anatomy, limits: Limits, side: Side) -> MarginReport:
+    """Check measured implants against the limits: all of `judge` but the measuring of each implant.
+
+    Parameters
+    ----------
+    implants : tuple of ImplantMargins
+        Of one side, slots from 1.
+    anatomy, limits, side
+        As in `judge`.
+    """
     pairs = pair_measures(implants)
     violations = [v for implant in implants for v in _implant_violations(implant, limits)]
-    violations += [v for implant in implants for v in _tip_violations(implant, anatomy, plan.side)]
+    violations += [v for implant in implants for v in _tip_violations(implant, anatomy, side)]
     violations += list(_pair_violations(pairs, limits)) + list(_plan_violations(implants, anatomy, limits))
     return MarginReport(
-        side=plan.side,
+        side=side,
         implants=implants,
         pairs=pairs,
         violations=tuple(violations),
-        findings=tuple(f for implant in implants for f in _implant_findings(implant, limits, plan.side))
-        + tuple(f for implant in implants for f in _direction_findings(implant, anatomy, plan.side)),
+        findings=tuple(f for implant in implants for f in _implant_findings(implant, limits, side))
+        + tuple(f for implant in implants for f in _direction_findings(implant, anatomy, side)),
     )
 
 
