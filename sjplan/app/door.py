@@ -14,7 +14,7 @@ from aiohttp import web
 from sjplan import NOT_FOR_CLINICAL_USE
 from sjplan.app.guard import Gate, Role, guard
 from sjplan.app.house import House
-from sjplan.app.upload import received
+from sjplan.app.upload import received, received_plan
 from sjplan.app.visit import Visit
 from sjplan.core.errors import SjplanError
 
@@ -59,6 +59,7 @@ class Door:
                 web.get("/v/{visit}/alive", self._alive),
                 web.get("/v/{visit}/download/{name}", self._download),
                 web.post("/v/{visit}/upload", self._upload),
+                web.post("/v/{visit}/plan", self._plan),
                 web.get("/v/{visit}/{name:.*}", self._file),
             ]
         )
@@ -160,6 +161,15 @@ class Door:
             visit.own_beds[bed.id] = bed
             visit.state.bed = bed.id
         visit.soon(visit.start.refresh())
+        raise web.HTTPSeeOther(f"index.html?secret={visit.mounted.secret}&take=1")
+
+    async def _plan(self, request: web.Request) -> web.StreamResponse:
+        visit = self._visit(request)
+        try:
+            visit.planning.keeping.take(await received_plan(request, self.house))
+            visit.planning.say("Opened the file. Undo brings back what was here.", "good")
+        except SjplanError as error:
+            visit.state.error = str(error)
         raise web.HTTPSeeOther(f"index.html?secret={visit.mounted.secret}&take=1")
 
     def _visit(self, request: web.Request) -> Visit:

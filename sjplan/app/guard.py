@@ -37,12 +37,13 @@ HEADERS: Final[Mapping[str, str]] = {
     ),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-"""On every answer. Scripts may be inline and evaluated: the page's templates are compiled in the browser."""
+"""On every answer. A page that sends no referrer at all would send its forms from the origin "null", which is nobody's:
+they would be refused. Scripts may be inline and evaluated: the page's templates are compiled in the browser."""
 
 
 @dataclass(slots=True)

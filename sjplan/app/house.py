@@ -26,6 +26,7 @@ from sjplan.io.catalogue import read_implants
 from sjplan.io.planfile import plan_from_entry, read_plan
 from sjplan.training.curves import Attempt, attempt_of
 from sjplan.training.history import Entry, History, audit_row
+from sjplan.training.plan_shelf import PlanShelf
 from sjplan.training.theatre import Theatre, open_theatre
 from sjplan.training.tries import Tries
 
@@ -172,6 +173,11 @@ class House:
                 self._attempts[entry.id] = await self.worker.do(_attempt, self.history, entry)
             over.append(self._attempts[entry.id])
         return over, going_on
+
+    @property
+    def shelf(self) -> PlanShelf:
+        """Plans that people laid by hand and kept, in a folder beside the history."""
+        return PlanShelf(self.history.path.with_name(f"{self.history.path.stem}-plans"))
 
     def close(self) -> None:
         """Stop working, and close the history."""

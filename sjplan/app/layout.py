@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any, Final
 from trame.ui.html import DivLayout
 from trame.widgets import client
 
-from sjplan.app import course_view, debrief_view, exercise_view, keys_view, operate_view, question_view, start_view
+from sjplan.app import (
+    course_view,
+    debrief_view,
+    exercise_view,
+    keys_view,
+    operate_view,
+    planning_view,
+    question_view,
+    start_view,
+)
 from sjplan.app.markup import html
 from sjplan.app.parts import button
 
@@ -36,6 +45,7 @@ def build(visit: Visit) -> Any:
             operate_view.counters()
             keys_view.way_in()
             course_view.way_in(visit)
+            planning_view.counters()
             button("First page", (visit.go, "['start']"), v_if="page != 'start'", id="home")
             html.Span("Not for clinical use", classes="caution")
         with html.Div(classes="note", v_if="error", role="alert", id="error"):
@@ -60,5 +70,7 @@ def build(visit: Visit) -> Any:
             exercise_view.verdict(visit)
         with html.Div(v_show="page == 'debrief'", classes="main column", id="page_debrief"):
             debrief_view.build(visit)
+        with html.Div(v_show="page == 'plan'", classes="main", id="page_plan"):
+            planning_view.build(visit)
         keys_view.build()
     return layout

@@ -67,6 +67,11 @@ class StartPage:
         await self.visit.operate.begin(recorded, chosen, sides_of(side))
         self.visit.go("operate")
 
+    async def plan(self, bed: str, side: str) -> None:
+        """Lay a plan on a patient by hand."""
+        await self.visit.planning.begin(self.visit.bed(bed), side)
+        self.visit.go("plan")
+
     async def resume(self, key: str) -> None:
         """Go on with a session where it stood."""
         house, exercises = self.visit.house, self.visit.house.exercises

@@ -22,6 +22,9 @@ def build(visit: Visit) -> None:
     def operate(bed: str, side: str) -> None:
         visit.soon(start.operate(bed, side))
 
+    def plan(bed: str, side: str) -> None:
+        visit.soon(start.plan(bed, side))
+
     def resume(key: str) -> None:
         visit.soon(start.resume(key))
 
@@ -56,6 +59,8 @@ def build(visit: Visit) -> None:
                 id="operate",
                 disabled=("!user || !bed || !!wait",),
             )
+            button("Plan", (plan, "[bed, side]"), id="plan", disabled=("!user || !bed || !!wait",),
+                   title="Lay implants by hand, in slices and views, with live margins")  # fmt: skip
         with html.Details(classes="quiet"):
             html.Summary("Bring a patient of your own")
             html.P("A CT with labels, or a label map alone, as NIfTI, NRRD or MHA. Only bring what you may.")

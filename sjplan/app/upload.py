@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import shutil
 import tempfile
+from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -14,6 +15,7 @@ from aiohttp import BodyPartReader, web
 from sjplan.app.house import Bed, House, plan_words
 from sjplan.core.errors import InputError
 from sjplan.io import cases
+from sjplan.io.planfile import PlanFile, read_plan
 
 MOST_BYTES: Final = 512 * 2**20
 """Of all files of one upload: a pelvis at 0.7 mm has some 200 MB before it is packed."""
@@ -23,6 +25,9 @@ MOST_KEPT: Final = 10
 
 ENDINGS: Final = (".nii.gz", ".nii", ".nrrd", ".mha")
 """What a file may be; DICOM folders and plain headers that point elsewhere are for the command line."""
+
+MOST_PLAN_BYTES: Final = 2 * 2**20
+"""Of a plan file; real ones have some ten thousand."""
 
 FIELDS: Final = ("scan", "labels")
 _CHUNK: Final = 2**18
@@ -72,16 +77,61 @@ async def received(request: web.Request, house: House) -> Bed:
     return Bed(name, title, "your own files", load, root, None, planned, words)
 
 
-async def _saved(request: web.Request, root: Path) -> dict[str, Path]:
-    """The form's files, by field; no name of theirs is used but for its ending."""
-    total, found = 0, {}
+async def received_plan(request: web.Request, house: House) -> PlanFile:
+    """Take a plan file of a form in, and read it.
+
+    Parameters
+    ----------
+    request : Request
+        A form with a file `plan`.
+    house : House
+        Whose worker reads.
+
+    Raises
+    ------
+    HTTPRequestEntityTooLarge
+        For more than `MOST_PLAN_BYTES`.
+    InputError
+        For what is no plan file.
+    """
+    root = Path(tempfile.mkdtemp(prefix="sjplan-plan-"))
+    file, total = root / "plan.json", 0
+    try:
+        async for part in _parts(request, ("plan",)):
+            with file.open("wb") as saved:
+                while chunk := await part.read_chunk(_CHUNK):
+                    total += len(chunk)
+                    if total > MOST_PLAN_BYTES:
+                        raise web.HTTPRequestEntityTooLarge(MOST_PLAN_BYTES, total)
+                    saved.write(chunk)
+        if not total:
+            raise InputError("upload", found="no file", wanted="a plan.json")
+        return await house.worker.do(read_plan, file)
+    except InputError as error:
+        what = error.what.replace(f"{root}/", "")
+        raise InputError(what, found=error.found, wanted=error.wanted, fix=error.fix) from None
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+async def _parts(request: web.Request, fields: tuple[str, ...]) -> AsyncIterator[BodyPartReader]:
+    """The files of a form under names that are expected."""
     try:
         reader = await request.multipart()
     except (AssertionError, ValueError):
         raise InputError("upload", found="no form with files", wanted="multipart/form-data") from None
     while (part := await reader.next()) is not None:
-        if not isinstance(part, BodyPartReader) or part.name not in FIELDS or not part.filename:
-            continue
+        if isinstance(part, BodyPartReader) and part.name in fields and part.filename:
+            yield part
+
+
+async def _saved(request: web.Request, root: Path) -> dict[str, Path]:
+    """The form's files, by field; no name of theirs is used but for its ending."""
+    total = 0
+    found: dict[str, Path] = {}
+    async for part in _parts(request, FIELDS):
+        assert part.name
+        assert part.filename
         ending = next((e for e in ENDINGS if part.filename.lower().endswith(e)), None)
         if ending is None:
             shown = part.filename[-20:]

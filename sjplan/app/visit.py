@@ -18,6 +18,7 @@ from sjplan.app.guard import Role
 from sjplan.app.house import Bed, House
 from sjplan.app.mount import Mounted
 from sjplan.app.operate import OperatePage
+from sjplan.app.planning import PlanningPage
 from sjplan.app.question import QuestionPage
 from sjplan.app.start import StartPage
 from sjplan.core.errors import SjplanError, unknown_name
@@ -63,10 +64,12 @@ class Visit:
         )  # fmt: skip
         self.operate = OperatePage(self)
         self.debrief = DebriefPage(self)
+        self.planning = PlanningPage(self)
         self.exercise = ExercisePage(self)
         self.question = QuestionPage(self)
         self.start = StartPage(self)
         self.course = CoursePage(self) if role == "instructor" else None
+        self.downloads["plan.json"] = Download("plan.json", "application/json", self.planning.keeping.download)
 
     @property
     def beds(self) -> dict[str, Bed]:
@@ -164,4 +167,5 @@ class Visit:
             task.cancel()
         await self.operate.close()
         await self.debrief.close()
+        await self.planning.close()
         await self.mounted.disconnect()

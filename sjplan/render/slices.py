@@ -50,8 +50,8 @@ BONE_WINDOW_HU: Final = (-500.0, 1300.0)
 WITNESS_NEAR_MM: Final = 1.5
 """A witness pair is drawn in a plane that both its points are nearer to than this."""
 
-_LABEL_GREYS: Final = {"sacrum": 0.62, "vertebrae_S1": 0.62, "hip_left": 0.46, "hip_right": 0.46}
-_OTHER_GREY: Final = 0.3
+LABEL_GREYS: Final = {"sacrum": 0.62, "vertebrae_S1": 0.62, "hip_left": 0.46, "hip_right": 0.46}
+OTHER_GREY: Final = 0.3
 INK: Final = "#ffd84d"
 """Words over a slice."""
 
@@ -168,7 +168,7 @@ def grey_levels(volume: CtVolume | LabelMap, plane: SlicePlane) -> NDArray[np.fl
         return np.asarray(np.clip((sample_ct(volume, plane) - low) / (high - low), 0, 1), dtype=np.float32)
     table = np.zeros(256, dtype=np.float32)
     for i, name in volume.names.items():
-        table[i] = _LABEL_GREYS.get(name, _OTHER_GREY)
+        table[i] = LABEL_GREYS.get(name, OTHER_GREY)
     table[0] = 0.0
     return np.asarray(table[sample_labels(volume, plane)])
 

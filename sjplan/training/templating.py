@@ -6,6 +6,7 @@ caudal, ventral and dorsal, in and out along the axis. Slots count from 1.
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
@@ -21,6 +22,7 @@ from sjplan.core.plan import BY_HAND, Plan, Side, check_side
 from sjplan.core.tolerances import LENGTH_TOL_MM
 from sjplan.core.trajectory import Trajectory
 from sjplan.safety.judge import view_angles_deg
+from sjplan.safety.live import LiveJudge
 from sjplan.safety.measures import axis_passage
 from sjplan.safety.surfaces import MeasuringSurfaces
 
@@ -38,7 +40,17 @@ PROTRUSION_MM: Final = 3.0
 """A new implant stands so far out of the ilium (CLINICAL.md 1.3)."""
 
 APART_MM: Final = 20.0
-"""A further implant is laid so far caudal of the last one: what the parallel guide is set to first."""
+"""A further implant is laid so far from the last one: what the parallel guide is set to first."""
+
+FIRST_MM: Final = 12.0
+"""The first implant goes in so far up from the joint's middle (default)."""
+
+ROOM_ALONG_MM: Final = (0.0, 4.0, -4.0, 8.0, -8.0)
+ROOM_ACROSS_MM: Final = (0.0, 3.0, -3.0, 6.0, -6.0, 9.0, -9.0)
+"""Places that are tried for a new implant, along the joint and across it."""
+
+LEAST_APART_MM: Final = 15.0
+"""A new implant is not laid nearer to the axis of another (default): two millimetres more than the limit."""
 
 End = Literal["entry", "tip"]
 Pivot = Literal["joint", "entry", "tip"]
@@ -246,7 +258,7 @@ def remodelled(draft: Draft, slot: int, frame: AnatomicalFrame, model: ImplantMo
 
 
 def added(draft: Draft, surfaces: MeasuringSurfaces, model: ImplantModel, length_mm: float) -> Draft:
-    """One implant more: the first through the middle of the joint, square to it; a further one parallel, 20 mm caudal.
+    """One implant more: the first square to the joint in its upper part; a further one parallel, 20 mm down the joint.
 
     Raises
     ------
@@ -256,14 +268,13 @@ def added(draft: Draft, surfaces: MeasuringSurfaces, model: ImplantModel, length
     frame = surfaces.anatomy.frame
     if len(draft.paths) >= MOST_IMPLANTS:
         raise InputError("draft", found=f"{len(draft.paths)} implants", wanted=f"at most {MOST_IMPLANTS} a side")
+    joint = surfaces.anatomy.joints[draft.side]
     if draft.paths:
-        last = draft.paths[-1]
-        down = -APART_MM * across(last.axis, frame)[0]
-        axis, point = last.axis, last.entry_lps_mm + down
+        axis, point = draft.paths[-1].axis, draft.paths[-1].entry_lps_mm
+        point = point + APART_MM * _down_the_joint(joint.sacral_lps_mm, axis, frame)
     else:
-        joint = surfaces.anatomy.joints[draft.side]
-        part = joint.articular if joint.articular.any() else np.ones(len(joint.sacral_lps_mm), bool)
-        axis, point = unit(joint.mean_normal), joint.sacral_lps_mm[part].mean(axis=0)
+        axis, middle = unit(joint.mean_normal), joint.sacral_lps_mm.mean(axis=0)
+        point = middle - FIRST_MM * _down_the_joint(joint.sacral_lps_mm, axis, frame)
     reach = max(model.lengths_mm)
     line = Trajectory(point - reach * axis, point + reach * axis, 0.0, model)
     lateral = axis_passage(surfaces, line).lateral_mm
@@ -271,6 +282,69 @@ def added(draft: Draft, surfaces: MeasuringSurfaces, model: ImplantModel, length
     path = Trajectory(entry, entry + min(model.lengths_mm) * axis, 0.0, model)
     grown = replace(draft, paths=(*draft.paths, path))
     return resized(grown, len(grown.paths), frame, length_mm)
+
+
+def _down_the_joint(points_lps_mm: Array, axis: Array, frame: AnatomicalFrame) -> Array:
+    """Unit vector square to an axis along which the joint is longest, towards its caudal end."""
+    longest = np.linalg.svd(points_lps_mm - points_lps_mm.mean(axis=0), full_matrices=False)[2][0]
+    caudal = longest if longest @ frame.cranial < 0.0 else -longest
+    return unit(caudal - (caudal @ axis) * axis)
+
+
+def with_most_room(draft: Draft, slot: int, live: LiveJudge) -> Draft:
+    """An implant shifted across its axis, by a centimetre or so, to where its least slack is largest, and seated there.
+
+    No search for a plan: the best of some places near by, for a hand to begin from. It stays clear of the others.
+    """
+    path, frame = draft.path(slot), live.surfaces.anatomy.frame
+    down = _down_the_joint(live.surfaces.anatomy.joints[draft.side].sacral_lps_mm, path.axis, frame)
+    aside = np.cross(path.axis, down)
+    others = [other for n, other in enumerate(draft.paths, 1) if n != slot]
+    best, most = draft, -math.inf
+    for along, across_mm in itertools.product(ROOM_ALONG_MM, ROOM_ACROSS_MM):
+        there = _seated(dragged(draft, slot, frame, along * down + across_mm * aside), slot, live.surfaces)
+        middle = 0.5 * (there.path(slot).entry_lps_mm + there.path(slot).tip_lps_mm)
+        if any(_beside_mm(middle, other) < LEAST_APART_MM for other in others):
+            continue
+        seen = live.glance(slot, there.path(slot))
+        if seen.crosses and seen.near[0].slack_mm > most:
+            best, most = there, seen.near[0].slack_mm
+    return best
+
+
+def laid_with_room(draft: Draft, live: LiveJudge, model: ImplantModel, length_mm: float) -> Draft:
+    """One implant more where there is most room near by; a shorter one where this length is too long for all of it.
+
+    Raises
+    ------
+    InputError
+        As `added`.
+    """
+    first = None
+    for length in (length_mm, *sorted((own for own in model.lengths_mm if own < length_mm), reverse=True)):
+        grown = added(draft, live.surfaces, model, length)
+        slot = len(grown.paths)
+        grown = with_most_room(grown, slot, live)
+        first = first or grown
+        seen = live.glance(slot, grown.path(slot))
+        if seen.crosses and seen.near[0].slack_mm >= 0.0:
+            return grown
+    assert first is not None
+    return first
+
+
+def _seated(draft: Draft, slot: int, surfaces: MeasuringSurfaces) -> Draft:
+    """An implant pushed in or drawn out until it stands out of the ilium as far as a new one does."""
+    lateral = axis_passage(surfaces, draft.path(slot)).lateral_mm
+    if lateral is None or abs(lateral) > MOST_MM:
+        return draft
+    return moved(draft, slot, surfaces.anatomy.frame, deeper_mm=lateral - PROTRUSION_MM)
+
+
+def _beside_mm(point: Array, path: Trajectory) -> float:
+    """How far a point lies from an implant's axis."""
+    off = point - path.entry_lps_mm
+    return float(np.linalg.norm(off - (off @ path.axis) * path.axis))
 
 
 def removed(draft: Draft, slot: int) -> Draft:
@@ -321,6 +395,19 @@ def _within(name: str, value: float, most: float) -> float:
 def _placed(draft: Draft, slot: int, frame: AnatomicalFrame, entry_lps_mm: Array, tip_lps_mm: Array) -> Draft:
     path = replace(draft.path(slot), entry_lps_mm=entry_lps_mm, tip_lps_mm=tip_lps_mm)
     return _checked_reach(draft.with_path(slot, path), slot, frame)
+
+
+def checked_reach(draft: Draft, frame: AnatomicalFrame) -> Draft:
+    """The draft, if all of it lies within reach of the pelvis.
+
+    Raises
+    ------
+    InputError
+        Naming the implant that does not.
+    """
+    for slot in range(1, len(draft.paths) + 1):
+        _checked_reach(draft, slot, frame)
+    return draft
 
 
 def _checked_reach(draft: Draft, slot: int, frame: AnatomicalFrame) -> Draft:

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
-from sjplan.core.arrays import Array
 from sjplan.core.errors import InputError
+from sjplan.core.frames import AnatomicalFrame
 from sjplan.core.implant import ImplantModel
 from sjplan.core.plan import BY_HAND, Outcome, Plan, Reason
 from sjplan.core.trajectory import Trajectory
@@ -17,8 +16,9 @@ from sjplan.io.cases import Case
 from sjplan.io.planentries import POINT_DECIMALS
 from sjplan.io.planfile import PlanFile, SideEntry, new_plan_file, side_entry, trajectory_from_entry
 from sjplan.safety.live import LiveJudge
-from sjplan.safety.types import ImplantMargins, MarginReport
-from sjplan.training.templating import Draft
+from sjplan.safety.types import MarginReport
+from sjplan.training.deviation import Deviation, deviations
+from sjplan.training.templating import Draft, checked_reach
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,19 +27,13 @@ class Beside:
 
     Parameters
     ----------
-    slot, planned_slot : int
-        Its number, and that of the planned one that it is compared with.
-    entry_mm, tip_mm, angle_deg : float
-        How far its ends lie off, and by how much it is turned.
+    deviation : Deviation
+        How far off it lies.
     slack_mm, planned_slack_mm : float
         Worst slack of each.
     """
 
-    slot: int
-    planned_slot: int
-    entry_mm: float
-    tip_mm: float
-    angle_deg: float
+    deviation: Deviation
     slack_mm: float
     planned_slack_mm: float
 
@@ -81,13 +75,17 @@ class Comparison:
         return f"worst slack {self.slack_mm:.2f} mm, the plan has {self.planned_slack_mm:.2f} mm{bound}"
 
 
-def compared(own: MarginReport, planned: MarginReport, bound_mm: float | None = None) -> Comparison:
+def compared(
+    own: MarginReport, planned: MarginReport, frame: AnatomicalFrame, bound_mm: float | None = None
+) -> Comparison:
     """A judged draft beside a judged plan of the same side.
 
     Parameters
     ----------
     own, planned : MarginReport
         The judge's reports.
+    frame : AnatomicalFrame
+        Of the pelvis.
     bound_mm : float, optional
         Upper bound of the plan's certificate.
 
@@ -98,31 +96,12 @@ def compared(own: MarginReport, planned: MarginReport, bound_mm: float | None = 
     """
     if own.side != planned.side:
         raise InputError("plan", found=f"one of the {planned.side} side", wanted=f"one of the {own.side} side")
-    apart = [
-        [float(np.linalg.norm(a.trajectory.tip_lps_mm - b.trajectory.tip_lps_mm)) for b in planned.implants]
-        for a in own.implants
-    ]
-    beside = tuple(_beside(own.implants[n], planned.implants[m]) for n, m in _paired(np.array(apart)))
-    return Comparison(beside, own.slack_mm, planned.slack_mm, bound_mm)
-
-
-def _beside(own: ImplantMargins, planned: ImplantMargins) -> Beside:
-    ours, theirs = own.trajectory, planned.trajectory
-    return Beside(
-        slot=own.slot,
-        planned_slot=planned.slot,
-        entry_mm=float(np.linalg.norm(ours.entry_lps_mm - theirs.entry_lps_mm)),
-        tip_mm=float(np.linalg.norm(ours.tip_lps_mm - theirs.tip_lps_mm)),
-        angle_deg=float(np.degrees(np.arccos(np.clip(ours.axis @ theirs.axis, -1.0, 1.0)))),
-        slack_mm=own.slack_mm,
-        planned_slack_mm=planned.slack_mm,
+    ours, theirs = ([implant.trajectory for implant in report.implants] for report in (own, planned))
+    beside = tuple(
+        Beside(found, own.implants[found.slot - 1].slack_mm, planned.implants[found.planned_slot - 1].slack_mm)
+        for found in deviations(ours, theirs, own.side, frame)
     )
-
-
-def _paired(apart_mm: Array) -> list[tuple[int, int]]:
-    """Which row goes with which column, each at most once, so that the sum is least."""
-    rows, columns = linear_sum_assignment(apart_mm)
-    return [(int(n), int(m)) for n, m in zip(rows, columns, strict=True)]
+    return Comparison(beside, own.slack_mm, planned.slack_mm, bound_mm)
 
 
 def draft_entry(draft: Draft, live: LiveJudge) -> SideEntry:
@@ -159,6 +138,36 @@ def draft_from_entry(entry: SideEntry, models: Mapping[str, ImplantModel]) -> Dr
     return Draft(entry.side, tuple(trajectory_from_entry(i, models, entry.side) for i in implants))
 
 
+def drafts_from_file(
+    file: PlanFile, case: Case, models: Mapping[str, ImplantModel], frame: AnatomicalFrame
+) -> tuple[Draft, ...]:
+    """The drafts that a plan file holds, a side each; of sides without any implant none.
+
+    Raises
+    ------
+    InputError, UnknownNameError
+        For a file of another case, and for implants that do not fit the catalogue or lie out of reach.
+    """
+    check_fits(file, case)
+    drafts = tuple(draft_from_entry(entry, models) for entry in file.sides)
+    return tuple(checked_reach(draft, frame) for draft in drafts if draft.paths)
+
+
+def check_fits(file: PlanFile, case: Case) -> None:
+    """Refuse a plan file that was made for other labels: its places mean nothing in this patient.
+
+    Raises
+    ------
+    InputError
+        Naming both.
+    """
+    theirs, ours = (sha256.get("labels", "no file") for sha256 in (file.case.sha256, case.sha256))
+    if theirs != ours:
+        raise InputError("plan", found=f"one of another case (labels {theirs[:12]})",
+                         wanted=f"one that was made for this patient (labels {ours[:12]})",
+                         fix="choose the patient that it was made for")  # fmt: skip
+
+
 def drafts_file(entries: Sequence[SideEntry], case: Case, *, onto: PlanFile | None = None) -> PlanFile:
     """A plan file of drafts.
 
@@ -178,9 +187,7 @@ def drafts_file(entries: Sequence[SideEntry], case: Case, *, onto: PlanFile | No
     """
     if onto is None:
         return new_plan_file(case, entries, seed=0)
-    if onto.case.sha256 != case.sha256:
-        raise InputError("plan", found="one of another case", wanted="one that was made for these files",
-                         fix="save to a new file")  # fmt: skip
+    check_fits(onto, case)
     replaced = {entry.side: entry for entry in entries}
     kept = [replaced.pop(entry.side, entry) for entry in onto.sides]
     return onto.model_copy(update={"sides": [*kept, *replaced.values()]})

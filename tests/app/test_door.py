@@ -129,7 +129,7 @@ def test_every_answer_has_its_headers(trainer: Trainer, guest: Guest) -> None:
     for path in ("/", "/?token=x", "/nothing", f"/v/{guest.visit}/index.html", f"/v/{guest.visit}/nothing", "/v/x/ws"):
         headers = ask(trainer, path, headers=guest.headers if path.startswith("/v") else {}).headers
         assert headers["X-Content-Type-Options"] == "nosniff", path
-        assert headers["Referrer-Policy"] == "no-referrer", path
+        assert headers["Referrer-Policy"] == "same-origin", path
         assert "frame-ancestors 'none'" in headers["Content-Security-Policy"], path
         assert headers["Cache-Control"] == "no-store", path
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from training_support import into_s1
 
 from sjplan.core.errors import InputError
 from sjplan.core.plan import BY_HAND, Plan
@@ -23,6 +24,7 @@ from sjplan.safety.measures import axis_passage
 from sjplan.safety.surfaces import MeasuringSurfaces
 from sjplan.testing.problems import phantom_labels
 from sjplan.training.templating import (
+    LEAST_APART_MM,
     MOST_KEPT,
     PROTRUSION_MM,
     Draft,
@@ -38,8 +40,9 @@ from sjplan.training.templating import (
     resized,
     rolled,
     turned,
+    with_most_room,
 )
-from sjplan.training.templating_files import compared, draft_entry, draft_from_entry, drafts_file
+from sjplan.training.templating_files import compared, draft_entry, draft_from_entry, drafts_file, drafts_from_file
 from sjplan.training.theatre import Theatre
 
 
@@ -53,15 +56,6 @@ def plan() -> Plan:
         Trajectory((65.951, 34.013, -31.446), (31.438, 31.134, -26.39), 0.0, model),
     )
     return Plan("left", paths, "raster")
-
-
-def into_s1(theatre: Theatre, plan: Plan) -> Trajectory:
-    """The plan's first implant brought down into the S1 foramen."""
-    foramen, path = theatre.anatomy.foramen("S1", plan.side), plan.trajectories[0]
-    assert foramen is not None
-    off = foramen.lumen_lps_mm.mean(axis=0) - path.entry_lps_mm
-    off -= (off @ path.axis) * path.axis
-    return replace(path, entry_lps_mm=path.entry_lps_mm + off, tip_lps_mm=path.tip_lps_mm + off)
 
 
 @pytest.fixture(scope="module")
@@ -202,6 +196,24 @@ def test_a_new_implant_goes_through_the_joint_and_the_next_lies_beside_it(
     assert [p is q for p, q in zip(removed(three, 2).paths, (three.path(1), three.path(3)), strict=True)] == [True] * 2
 
 
+def test_a_new_implant_is_laid_where_there_is_most_room_near_by(
+    surfaces: MeasuringSurfaces, plan: Plan, live: LiveJudge
+) -> None:
+    model, frame = plan.trajectories[0].model, surfaces.anatomy.frame
+    one = added(Draft(plan.side), surfaces, model, 45.0)
+    roomy = with_most_room(one, 1, live)
+    seen = live.glance(1, roomy.path(1))
+    assert seen.crosses
+    assert seen.near[0].slack_mm > live.glance(1, one.path(1)).near[0].slack_mm
+    assert roomy.path(1).axis == pytest.approx(one.path(1).axis)
+    two = with_most_room(added(roomy, surfaces, model, 35.0), 2, live)
+    apart = np.cross(two.path(2).entry_lps_mm - two.path(1).entry_lps_mm, two.path(1).axis)
+    assert np.linalg.norm(apart) >= LEAST_APART_MM
+    assert two.path(1) is roomy.path(1)
+    out = dragged(one, 1, frame, 150.0 * frame.posterior)
+    assert with_most_room(out, 1, live) is out, "where there is none it stays"
+
+
 def test_implants_moved_past_each_other_keep_their_places_and_the_judge_says_so(
     surfaces: MeasuringSurfaces, draft: Draft, live: LiveJudge
 ) -> None:
@@ -273,18 +285,18 @@ def test_a_draft_beside_the_certified_plan(
 ) -> None:
     planned_report = judge(plan, theatre.anatomy, theatre.limits)
     off = moved(draft, 1, surfaces.anatomy.frame, cranial_mm=3.0, ventral_mm=4.0)
-    found = compared(live.report(off.paths), planned_report, bound_mm=3.0)
+    found = compared(live.report(off.paths), planned_report, surfaces.anatomy.frame, bound_mm=3.0)
     first = found.implants[0]
-    assert (first.tip_mm, first.entry_mm) == pytest.approx((5.0, 5.0))
-    assert first.angle_deg == pytest.approx(0.0, abs=1e-5)
+    assert (first.deviation.tip_mm, first.deviation.entry_mm) == pytest.approx((5.0, 5.0))
+    assert first.deviation.angle_deg == pytest.approx(0.0, abs=1e-5)
     assert first.gained_mm == pytest.approx(
         live.report(off.paths).implants[0].slack_mm - planned_report.implants[0].slack_mm
     )
-    assert [b.tip_mm for b in found.implants[1:]] == pytest.approx([0.0, 0.0])
+    assert [b.deviation.tip_mm for b in found.implants[1:]] == pytest.approx([0.0, 0.0])
     assert [b.gained_mm for b in found.implants[1:]] == pytest.approx([0.0, 0.0], abs=1e-9)
     assert "no plan of its kind has more than 3.00 mm" in found.text
-    fewer = compared(live.report(removed(draft, 2).paths), planned_report)
-    assert [b.planned_slot for b in fewer.implants] == [1, 3]
+    fewer = compared(live.report(removed(draft, 2).paths), planned_report, surfaces.anatomy.frame)
+    assert [b.deviation.planned_slot for b in fewer.implants] == [1, 3]
     assert "no plan of its kind" not in fewer.text
 
 
@@ -333,7 +345,7 @@ def test_a_draft_that_breaks_limits_is_stored_as_not_accepted_and_comes_back(
 
 
 def test_saving_onto_a_file_keeps_the_other_side_and_what_it_does_not_know(
-    draft: Draft, live: LiveJudge, tmp_path: Path
+    theatre: Theatre, draft: Draft, live: LiveJudge, tmp_path: Path
 ) -> None:
     entry = draft_entry(draft, live)
     text = json.loads(drafts_file([entry], case()).model_dump_json(by_alias=True))
@@ -349,7 +361,15 @@ def test_saving_onto_a_file_keeps_the_other_side_and_what_it_does_not_know(
     assert saved.model_dump(by_alias=True)["note"] == "kept"
     text["case"]["sha256"] = {"labels": "0" * 64}
     (tmp_path / "strange.json").write_text(json.dumps(text), encoding="utf-8")
+    strange = read_plan(tmp_path / "strange.json")
     with pytest.raises(InputError, match="one of another case"):
-        drafts_file([shorter], case(), onto=read_plan(tmp_path / "strange.json"))
+        drafts_file([shorter], case(), onto=strange)
+    with pytest.raises(InputError, match="one of another case"):
+        drafts_from_file(strange, case(), theatre.models, theatre.anatomy.frame)
+    both = drafts_from_file(saved, case(), theatre.models, theatre.anatomy.frame)
+    assert [d.side for d in both] == [draft.side], "a side without implants is left out"
+    far = Draft(draft.side, (replace(draft.path(1), entry_lps_mm=(1e4, 0, 0), tip_lps_mm=(1e4 - 45.0, 0, 0)),))
+    with pytest.raises(InputError, match="mm off the pelvis"):
+        drafts_from_file(drafts_file([draft_entry(far, live)], case()), case(), theatre.models, theatre.anatomy.frame)
     with pytest.raises(InputError, match="no implants"):
         draft_entry(Draft(draft.side), live)
