@@ -10,16 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 from sjplan.app.monitor import Monitor
 from sjplan.app.operate import sides_of
 from sjplan.app.planning_desk import PANE_PX, PANES, ZOOMS_MM, Desk
-from sjplan.app.planning_keep import PlanKeeping
+from sjplan.app.planning_keep import CertifiedPlan, PlanKeeping
 from sjplan.app.planning_numbers import NUMBERS, changed_by, number_of, numbers_of
 from sjplan.app.planning_pictures import VIEWS, PlanPictures
 from sjplan.app.planning_rows import beside_rows, glance_rows, margin_rows, mixed_rows, verdict_words
 from sjplan.app.worker import Latest
 from sjplan.core.errors import SjplanError
-from sjplan.core.plan import Plan, Side
 from sjplan.render.live_slices import implant_strokes
 from sjplan.render.style import slot_colour
-from sjplan.safety.live import Glance
 from sjplan.safety.types import MarginReport
 from sjplan.training import templating as tpl
 from sjplan.training.templating_files import compared
@@ -28,7 +26,7 @@ if TYPE_CHECKING:
     from sjplan.app.house import Bed
     from sjplan.app.visit import Visit
 
-PAUSE_S: Final = 0.15
+PAUSE_S: Final = 0.3
 """A hand that rests for so long has what it holds judged in full."""
 
 STEPS: Final = {"pl_up": "pl_step", "pl_fore": "pl_step", "pl_out": "pl_step", "pl_rise": "pl_angle",
@@ -49,8 +47,7 @@ class PlanningPage:
         self.desk: Desk | None = None
         self.bed: Bed | None = None
         self.report: MarginReport | None = None
-        self.keeping = PlanKeeping(self)
-        self._planned: dict[Side, MarginReport] = {}
+        self.keeping, self.certified = PlanKeeping(self), CertifiedPlan(self)
         self._slices, self._judged = Latest(self._draw_slices), Latest(self._judge)
         self._rest: asyncio.TimerHandle | None = None
         self._out = False
@@ -59,7 +56,8 @@ class PlanningPage:
             {"pl_title": "", "pl_volume": "", "pl_sides": [], "pl_side": "left", "pl_slots": [], "pl_slot": 1,
              "pl_models": [], "pl_model": "", "pl_lengths": [], "pl_length": 45.0, "pl_about": "joint", "pl_step": 1.0,
              "pl_angle": 1.0, "pl_rows": [], "pl_verdict": "", "pl_good": False, "pl_faults": [], "pl_judged": True,
-             "pl_undo": False, "pl_redo": False, "pl_follow": "along", "pl_zoom": ZOOMS_MM[1], "pl_share": 70,
+             "pl_seen": 0, "pl_undo": False, "pl_redo": False,
+             "pl_follow": "along", "pl_zoom": ZOOMS_MM[1], "pl_share": 70,
              "pl_across": "", "pl_view": "ap", "pl_letters": {}, "pl_marks": {}, "pl_edges": {}, "pl_plan": "none",
              "pl_plan_word": "", "pl_ghost": True, "pl_beside": [], "pl_saved": [], "pl_key": "", "pl_name": "",
              "pl_said": "", "pl_tone": "plain", **dict.fromkeys(NUMBERS, 0.0)}
@@ -75,7 +73,7 @@ class PlanningPage:
             await self.close()
             await house.worker.do(self._prepare, desk)
             self.desk, self.bed, self.report = desk, bed, None
-            self._planned = {}
+            self.certified.reports = {}
             there = (bed.planned / "plan.json").exists()
             self.state.update(
                 {"pl_title": bed.title, "pl_sides": list(desk.stacks), "pl_models": list(theatre.models),
@@ -90,7 +88,7 @@ class PlanningPage:
         self.say("" if self.desk.draft.paths else "Add an implant, or take the certified plan and change it.")
         self.shown()
         if self.state.pl_plan == "asked":
-            self.visit.soon(self.ask_plan())
+            self.visit.soon(self.certified.ask())
 
     def _prepare(self, desk: Desk) -> None:
         """All that a first drag would have to wait for; in the worker's thread."""
@@ -249,34 +247,6 @@ class PlanningPage:
             self.state.pl_view = name
             self.pictures.ask()
 
-    async def ask_plan(self) -> None:
-        """Have the certified plan made, or read; both sides at once."""
-        desk, bed = self.desk, self.bed
-        if desk is None or bed is None:
-            return
-        self.state.update({"pl_plan": "making", "pl_plan_word": "the planner is at work: up to a minute"})
-        self.state.flush()
-        try:
-            plans = await self.visit.house.plans(bed)
-            reports = {side: await self._judged_plan(desk, plan) for side, plan in plans.items()}
-        except SjplanError as error:
-            self.state.update({"pl_plan": "none", "pl_plan_word": f"no plan: {error}"})
-            return
-        if desk is not self.desk:
-            return
-        desk.planned, self._planned = plans, reports
-        self.state.pl_plan = "there"
-        self.shown(judged=True)
-
-    async def _judged_plan(self, desk: Desk, plan: Plan) -> MarginReport:
-        return await self.visit.house.worker.do(desk.judge_of(plan.side).report, plan.trajectories)
-
-    def take_plan(self) -> None:
-        """Begin from the certified plan."""
-        if self.desk is not None and self.desk.side in self.desk.planned:
-            plan = self.desk.planned[self.desk.side]
-            self.change(lambda draft: tpl.Draft(draft.side, plan.trajectories))
-
     # The mouse
 
     def _slice_mouse(self, pane: str, what: str, across: float, down: float) -> None:
@@ -356,24 +326,23 @@ class PlanningPage:
         self.pictures.ask()
 
     async def _draw_slices(self) -> None:
-        desk = self.desk
+        """Margins of what is held, at once, and then the slices."""
+        desk, do = self.desk, self.visit.house.worker.do
         if desk is None:
             return
-        sights = {pane: desk.sight(pane, self.report) for pane in PANES}
-        path, slot = desk.path, desk.chosen
-        moving = desk.held is not None and desk.held.kind != "pan" and path is not None
-        live = desk.judge
-
-        def work() -> tuple[Glance | None, dict[str, Any]]:
-            seen = live.glance(slot, path) if moving and path is not None else None
-            return seen, {pane: desk.slices.picture(*sight) for pane, sight in sights.items()}
-
-        glance, pictures = await self.visit.house.worker.do(work)
-        with self.state:
-            self._out = glance is not None and glance.out
-            if glance is not None and desk.held is not None:
+        path, steps = desk.path, self.steps
+        if desk.held is not None and desk.held.kind != "pan" and path is not None:
+            slot = desk.chosen
+            glance = await do(desk.judge.glance, slot, path)
+            if desk is self.desk and desk.held is not None:
+                self._out = glance.out
                 fresh = glance_rows(slot, glance, desk.theatre.limits)
-                self.state.update({"pl_rows": mixed_rows(self.state.pl_rows, slot, fresh), "pl_judged": False})
+                with self.state:
+                    rows = mixed_rows(self.state.pl_rows, slot, fresh)
+                    self.state.update({"pl_rows": rows, "pl_judged": False, "pl_seen": steps})
+        sights = {pane: desk.sight(pane, self.report) for pane in PANES}
+        pictures = await do(lambda: {pane: desk.slices.picture(*sight) for pane, sight in sights.items()})
+        with self.state:
             self.state.pl_letters = {pane: plane.letters(desk.frame) for pane, (plane, _) in sights.items()}
             self.state.pl_marks = {pane: desk.marks(plane) for pane, (plane, _) in sights.items()}
         for pane, picture in pictures.items():
@@ -405,7 +374,7 @@ class PlanningPage:
             self.state.update({"pl_rows": [], "pl_verdict": "", "pl_faults": [], "pl_beside": []})
             return
         verdict, faults = verdict_words(report)
-        planned = self._planned.get(desk.side)
+        planned = self.certified.reports.get(desk.side)
         beside = [] if planned is None else beside_rows(compared(report, planned, desk.frame), report, planned)
         self.state.update(
             {"pl_rows": margin_rows(report, desk.theatre.limits), "pl_verdict": verdict, "pl_faults": faults,

@@ -1,4 +1,4 @@
-"""Plans of the planning page that are kept: on the shelf beside the history, or as a file of the visitor's own."""
+"""Plans that come to the planning page and leave it: kept ones, files of the visitor's own, and the certified plan."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from sjplan.app.planning_desk import Desk
-from sjplan.core.errors import InputError
+from sjplan.core.errors import InputError, SjplanError
+from sjplan.core.plan import Side
 from sjplan.io.planfile import PlanFile, plan_text
+from sjplan.safety.types import MarginReport
 from sjplan.training.templating import Draft
 from sjplan.training.templating_files import draft_entry, drafts_file, drafts_from_file
 
@@ -113,6 +115,47 @@ class PlanKeeping:
         if not drafts:
             raise InputError("plan", found="no implants", wanted="at least one", fix="add an implant")
         return drafts
+
+
+class CertifiedPlan:
+    """The planner's plan of the patient, to be compared with and to begin from.
+
+    Parameters
+    ----------
+    page : PlanningPage
+        Whose desk it is laid beside.
+    """
+
+    def __init__(self, page: PlanningPage) -> None:
+        self.page, self.visit, self.state = page, page.visit, page.state
+        self.reports: dict[Side, MarginReport] = {}
+
+    async def ask(self) -> None:
+        """Have the plan made, or read; both sides at once."""
+        desk, bed, house = self.page.desk, self.page.bed, self.visit.house
+        if desk is None or bed is None:
+            return
+        self.state.update({"pl_plan": "making", "pl_plan_word": "the planner is at work: up to a minute"})
+        self.state.flush()
+        reports: dict[Side, MarginReport] = {}
+        try:
+            plans = await house.plans(bed)
+            for side, plan in plans.items():
+                reports[side] = await house.worker.do(desk.judge_of(side).report, plan.trajectories)
+        except SjplanError as error:
+            self.state.update({"pl_plan": "none", "pl_plan_word": f"no plan: {error}"})
+            return
+        if desk is self.page.desk:
+            desk.planned, self.reports = plans, reports
+            self.state.pl_plan = "there"
+            self.page.shown(judged=True)
+
+    def take(self) -> None:
+        """Begin from it."""
+        desk = self.page.desk
+        if desk is not None and desk.side in desk.planned:
+            plan = desk.planned[desk.side]
+            self.page.change(lambda draft: Draft(draft.side, plan.trajectories))
 
 
 def file_of(desk: Desk, drafts: Sequence[Draft]) -> PlanFile:

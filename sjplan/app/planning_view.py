@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from trame.widgets import html
-
+from sjplan.app.markup import html
 from sjplan.app.operate_view import EDGES
 from sjplan.app.parts import button, screen
 from sjplan.app.planning import PlanningPage
@@ -114,11 +113,20 @@ def _solid(page: PlanningPage) -> None:
 
 def _margins() -> None:
     style = f"width:{PANE_PX}px;height:{PANE_PX}px"
-    with html.Div(classes="margins", style=style, id="pl_margins", role="region", aria_label="Margins", tabindex=0):
+    with html.Div(
+        classes="margins",
+        style=style,
+        id="pl_margins",
+        role="region",
+        aria_label="Margins",
+        tabindex=0,
+        data_seen=("pl_seen",),
+    ):
         with html.Div(classes="row snug"):
             html.B(
                 "{{ pl_slots.length ? pl_verdict : 'No implant yet' }}", id="pl_verdict", role="status",
-                classes=("!pl_slots.length ? 'quiet' : pl_good ? 'fine' : 'bad'",), v_if="pl_judged || !pl_slots.length",
+                classes=("!pl_slots.length ? 'quiet' : pl_good ? 'fine' : 'bad'",),
+                v_if="pl_judged || !pl_slots.length",
             )  # fmt: skip
             rest = "… every limit is checked once you rest"
             html.B(rest, v_if="!pl_judged && pl_slots.length", classes="quiet", id="pl_judging")
@@ -218,7 +226,7 @@ def _cut(page: PlanningPage) -> None:
                     html.Option(f"{mm:g} mm", value=(f"{mm:g}",))
         with html.Div(classes="row"):
             html.Label("Cut across", html_for="pl_share")
-            html.Input(type="range", id="pl_share", min=0, max=100, step=1, value=("pl_share",), classes="wide",
+            html.Input(type="range", id="pl_share", min=0, max=100, step=1, value=("pl_share",), classes="stretch",
                        input=(lambda share: page.look(share=share), "[$event.target.value]"))  # fmt: skip
             button("Tightest", look(tightest=True), id="pl_tightest", title="Cut across where the least slack is")
             button("Centre", look(centre=True), id="pl_centre", title="Bring the implant to the middle")
@@ -228,9 +236,11 @@ def _beside(visit: Visit, page: PlanningPage) -> None:
     with html.Fieldset(classes="grow"):
         html.Legend("Beside the certified plan")
         with html.Div(classes="row"):
-            button("Make the plan", lambda: visit.soon(page.ask_plan()), id="pl_ask", v_if="pl_plan == 'none'",
+            button("Make the plan", lambda: visit.soon(page.certified.ask()), id="pl_ask", v_if="pl_plan == 'none'",
                    title="The planner searches: up to a minute")  # fmt: skip
-            button("Start from it", page.take_plan, id="pl_take", disabled=("pl_plan != 'there' || !!pl_plan_word",))
+            button(
+                "Start from it", page.certified.take, id="pl_take", disabled=("pl_plan != 'there' || !!pl_plan_word",)
+            )
             with html.Label(classes="check"):
                 html.Input(type="checkbox", id="pl_ghost", checked=("pl_ghost",),
                            change=(lambda on: page.look(ghost=on), "[$event.target.checked]"))  # fmt: skip
@@ -255,7 +265,7 @@ def _keep(visit: Visit, page: PlanningPage) -> None:
         html.Legend("Keep")
         with html.Div(classes="row"):
             html.Input(type="text", id="pl_name", v_model=("pl_name",), maxlength=60, placeholder="name of the plan",
-                       aria_label="Name of the plan", classes="wide")  # fmt: skip
+                       aria_label="Name of the plan", classes="stretch")  # fmt: skip
             button("Save", (lambda name: visit.soon(keeping.save(str(name))), "[pl_name]"), id="pl_save",
                    disabled=("!pl_slots.length",))  # fmt: skip
             html.A(
@@ -263,10 +273,10 @@ def _keep(visit: Visit, page: PlanningPage) -> None:
             )
         with html.Div(classes="row", v_if="pl_saved.length"):
             with html.Select(id="pl_saved", v_model=("pl_key",), aria_label="Saved plans",
-                             classes="wide"):  # fmt: skip
+                             classes="stretch"):  # fmt: skip
                 html.Option("{{ k.text }}", v_for="k in pl_saved", key="k.key", value=("k.key",))
             button("Open", (lambda key: visit.soon(keeping.open(str(key))), "[pl_key]"), id="pl_open")
         with html.Form(action="plan", method="post", enctype="multipart/form-data", classes="row", id="pl_bring"):
             html.Input(type="file", id="pl_file", name="plan", required=True, accept=".json", aria_label="A plan.json",
-                       classes="wide")  # fmt: skip
+                       classes="stretch")  # fmt: skip
             html.Button("Open file", type="submit", id="pl_send")

@@ -94,6 +94,8 @@ async def received_plan(request: web.Request, house: House) -> PlanFile:
     InputError
         For what is no plan file.
     """
+    if request.content_length is not None and request.content_length > MOST_PLAN_BYTES:
+        raise web.HTTPRequestEntityTooLarge(MOST_PLAN_BYTES, request.content_length)
     root = Path(tempfile.mkdtemp(prefix="sjplan-plan-"))
     file, total = root / "plan.json", 0
     try:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -26,6 +27,9 @@ from sjplan.render.slices import BONE_WINDOW_HU, LABEL_GREYS, OTHER_GREY
 from sjplan.render.style import STRUCTURE_COLOURS, slot_colour
 
 Rgb = NDArray[np.uint8]
+
+KEPT: Final = 6
+"""Planes that are remembered."""
 
 _POINTS_PER_CORNER: Final = 8
 _RING: Final = np.linspace(0.0, 2.0 * np.pi, 17)
@@ -74,6 +78,7 @@ class LiveSlices:
         self._label = np.ascontiguousarray(surface.label, dtype=np.int64)
         self._colours = np.array([_rgb(STRUCTURE_COLOURS[name]) for name in SURFACE_NAMES])
         self._widths = np.array([2.2 if name in PASSAGES else 1.2 for name in SURFACE_NAMES])
+        self._kept: OrderedDict[tuple[object, ...], Array] = OrderedDict()
         self._table = np.zeros(256, np.float64)
         if isinstance(volume, LabelMap):
             for i, name in volume.names.items():
@@ -82,16 +87,28 @@ class LiveSlices:
 
     def picture(self, plane: SlicePlane, strokes: Sequence[Stroke] = ()) -> Rgb:
         """The plane with what it cuts and strokes over it, (rows, columns, 3) uint8."""
-        image = np.repeat(self._grey(plane)[..., None], 3, axis=2)
-        axes = np.stack([plane.right, plane.up, plane.normal])
-        flat, which = _cut(self._vertices, self._triangles, plane.centre_lps_mm, axes)
-        label = self._label[which]
-        _draw(image, _pixels(flat, plane), self._colours[label], self._widths[label], 1.0)
+        image = self._bare(plane).copy()
         for stroke in strokes:
             count = len(stroke.segments_mm)
             colour, width = np.tile(_rgb(stroke.colour), (count, 1)), np.full(count, stroke.width_px)
             _draw(image, _pixels(stroke.segments_mm, plane), colour, width, stroke.opacity)
         return np.asarray(np.rint(image), np.uint8)
+
+    def _bare(self, plane: SlicePlane) -> Array:
+        """Volume and surfaces in a plane; the last planes are kept, as one stands still while a hand moves in it."""
+        place = np.stack([plane.centre_lps_mm, plane.right, plane.up])
+        key = (np.round(place, 6).tobytes(), plane.shape, plane.pixel_mm)
+        if key not in self._kept:
+            image = np.repeat(self._grey(plane)[..., None], 3, axis=2)
+            axes = np.stack([plane.right, plane.up, plane.normal])
+            flat, which = _cut(self._vertices, self._triangles, plane.centre_lps_mm, axes)
+            label = self._label[which]
+            _draw(image, _pixels(flat, plane), self._colours[label], self._widths[label], 1.0)
+            self._kept[key] = image
+            if len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(key)
+        return self._kept[key]
 
     def _grey(self, plane: SlicePlane) -> Array:
         """Grey levels 0 to 255 in the middle of each pixel."""

@@ -118,9 +118,9 @@ def test_no_path_of_a_client_is_opened(trainer: Trainer, guest: Guest, path: str
 
 
 @pytest.mark.parametrize("origin", [None, "http://evil.example", "null"])
-@pytest.mark.parametrize("path", ["/login", "UPLOAD"])
+@pytest.mark.parametrize("path", ["/login", "upload", "plan"])
 def test_foreign_forms_are_refused(trainer: Trainer, guest: Guest, path: str, origin: str | None) -> None:
-    own = f"/v/{guest.visit}/upload" if path == "UPLOAD" else path
+    own = path if path.startswith("/") else f"/v/{guest.visit}/{path}"
     headers = {**guest.headers, **({} if origin is None else {"Origin": origin})}
     assert ask(trainer, own, "POST", headers, b"password=x").status == 403
 
@@ -153,6 +153,36 @@ def test_what_is_no_scan_is_refused_in_words(trainer: Trainer, filename: str, co
     assert said in shown["error"]
     assert next(b["id"] for b in shown["beds"]) == "phantom", "nothing was added"
     assert "/tmp" not in shown["error"], "no path of this machine is shown"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"{", "no valid JSON"), (b"[" * 100_000, "no valid JSON"), (b'{"schema": "x"}', "schema 'x'"), (b"", "no file"),
+     (b"\x00\xff\xfe", "plan.json")],
+)  # fmt: skip
+def test_what_is_no_plan_is_refused_in_words(trainer: Trainer, content: bytes, said: str) -> None:
+    guest = come_in(trainer)
+    headers, body = _form("plan", "../../../etc/passwd", content)
+    headers |= {**guest.headers, "Origin": f"http://{trainer.host}"}
+    assert ask(trainer, f"/v/{guest.visit}/plan", "POST", headers, body).status == 303
+    shown = asyncio.run(_state(trainer, guest))
+    assert said in shown["error"]
+    assert "/tmp" not in shown["error"], "no path of this machine is shown"
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_plan_that_is_too_large_is_refused(trainer: Trainer, guest: Guest, told: bool) -> None:
+    headers, body = _form("plan", "plan.json", b" " * (2 * 2**20 + 10))
+    headers |= {**guest.headers, "Origin": f"http://{trainer.host}"}
+    if told:
+        headers["Content-Length"], body = str(600 * 2**20), b""
+    assert ask(trainer, f"/v/{guest.visit}/plan", "POST", headers, body).status == 413
+
+
+def test_there_is_no_plan_to_be_had_before_one_is_laid(trainer: Trainer, guest: Guest) -> None:
+    assert ask(trainer, f"/v/{guest.visit}/download/plan.json", headers=guest.headers).status == 409
+    other = come_in(trainer)
+    assert ask(trainer, f"/v/{guest.visit}/download/plan.json", headers=other.headers).status == 403
 
 
 def test_oversize_upload_is_refused_before_it_is_read(trainer: Trainer, guest: Guest) -> None:
