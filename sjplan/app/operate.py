@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, get_args
 
@@ -57,6 +58,7 @@ class OperatePage:
         self.room = Monitor(ROOM_PX)
         self._window: RoomWindow | None = None
         self._room = Latest(self._draw_room)
+        self._hands = asyncio.Lock()
         self.recorded: Recorded | None = None
         self.bed: Bed | None = None
         self.sheet: ScoreSheet | None = None
@@ -103,8 +105,14 @@ class OperatePage:
 
     async def act(self, action: Action) -> Observation | None:
         """Do one action, once the arm is where it is wanted."""
-        if self.recorded is None or self.arm is None or self.state.op_busy:
+        if self.recorded is None or self.arm is None or self._hands.locked():
             return None
+        async with self._hands:
+            return await self._acted(action)
+
+    async def _acted(self, action: Action) -> Observation | None:
+        assert self.recorded is not None
+        assert self.arm is not None
         self.state.op_busy = True
         self.state.flush()
         try:
@@ -213,6 +221,8 @@ class OperatePage:
 
     async def finish(self) -> bool:
         """End the operation; whether it is over."""
+        async with self._hands:
+            pass  # What is being done comes first; the wish to end is not lost.
         observation = await self.act(act.Finish())
         return observation is not None and observation.refused is None
 
