@@ -41,7 +41,8 @@ def test_no_attribute_is_dropped_in_silence(elements: list[Any]) -> None:
 
 
 def test_everything_that_can_be_used_has_a_name(elements: list[Any]) -> None:
-    labelled = {_said(e, "html_for") for e in elements if e._elem_name == "label"}
+    labels = [e for e in elements if e._elem_name == "label"]
+    labelled = {_said(e, "html_for") for e in labels} | {_said(e, "id") for label in labels for e in _below(label)}
     for element in elements:
         if element._elem_name in ("input", "select"):
             assert _said(element, "aria_label") or _said(element, "id") in labelled, element.html
