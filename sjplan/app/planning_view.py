@@ -246,7 +246,7 @@ def _beside(visit: Visit, page: PlanningPage) -> None:
                            change=(lambda on: page.look(ghost=on), "[$event.target.checked]"))  # fmt: skip
                 html.Span("white outlines")
         html.Div("{{ pl_plan_word }}", classes="quiet", v_if="pl_plan_word", id="pl_plan_word")
-        with html.Div(classes="scroll", style="max-height:96px"), html.Table(
+        with html.Div(classes="scroll", style="max-height:126px"), html.Table(
             classes="dense", id="pl_beside", v_if="pl_beside.length"
         ):  # fmt: skip
             with html.Thead(), html.Tr():
