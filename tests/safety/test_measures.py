@@ -6,6 +6,8 @@ from blocks import LATERAL_X, ROUND, TRIANGLE, Blocks
 
 from sjplan.core.errors import AnatomyError
 from sjplan.core.tolerances import DEPTH_TOL_MM, JUDGE_TOL_MM
+from sjplan.geometry.solids import implant_solid
+from sjplan.safety.depth import depths_mm, sampled_depth_mm
 from sjplan.safety.judge import judge
 from sjplan.safety.measures import PIN_RADIUS_MM, clearances
 from sjplan.safety.surfaces import measuring_surfaces
@@ -243,3 +245,13 @@ def test_margins_do_not_depend_on_where_the_grid_lies(blocks, limits, place):
 
 def test_model_of_the_tests_is_the_one_that_the_numbers_say():
     assert (TRIANGLE.inscribed_radius_mm, TRIANGLE.circumscribed_radius_mm) == (3.5, 6.0)
+
+
+def test_a_sampled_depth_falls_short_by_no_more_than_its_step(blocks, surfaces):
+    for up, step in ((36.0, 1.5), (36.0, 0.75), (38.0, 1.5)):
+        solid = implant_solid(blocks.implant(up, 10.0))
+        exact = depths_mm(surfaces, solid, ["superior"])["superior"]
+        quick = sampled_depth_mm(surfaces, solid, "superior", step)
+        assert exact - np.sqrt(3.0) * step <= quick <= exact + DEPTH_TOL_MM
+    inside = implant_solid(blocks.implant(27.0, 10.0))
+    assert sampled_depth_mm(surfaces, inside, "superior") == 0.0
