@@ -1,4 +1,4 @@
-"""A screen on the page: grey or coloured pixels that are streamed as JPEG, and the mouse on it."""
+"""A screen on the page: grey or coloured pixels that are streamed to a page, and the mouse on it."""
 
 from __future__ import annotations
 

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from sjplan.app.visit import Visit
 
 ROOM_PX: Final = 262
+ROOM_PAUSE_S: Final = 0.4
+"""The room follows the arm a few times a second: drawn with every live frame it took half of the worker's time."""
 
 COARSE: Final[Mapping[str, Mapping[str, float]]] = {
     "ap": {"orbital_deg": 0.0, "tilt_deg": 0.0, "wig_wag_deg": 0.0},
@@ -57,7 +59,7 @@ class OperatePage:
         self.second = Monitor()
         self.room = Monitor(ROOM_PX)
         self._window: RoomWindow | None = None
-        self._room = Latest(self._draw_room)
+        self._room = Latest(self._draw_room, ROOM_PAUSE_S)
         self._hands = asyncio.Lock()
         self.recorded: Recorded | None = None
         self.bed: Bed | None = None

@@ -6,13 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from trame.widgets import rca
+from trame_rca.view_adapter import RcaViewAdapter
 
 from sjplan.app.keys import SHORTCUTS
 from sjplan.app.markup import html
 from sjplan.app.monitor import Monitor
-
-JPEG_QUALITY = 90
-FRAMES_PER_S = 60.0
+from sjplan.app.stream import PixelStream
 
 
 def button(text: str, click: Any, **more: Any) -> Any:
@@ -43,12 +42,10 @@ def screen(monitor: Monitor, name: str, pixels: int, **more: Any) -> Any:
     """A monitor of so many pixels on the page; what is put inside stands over the picture."""
     style = f"width:{pixels}px;height:{pixels}px"
     with html.Div(id=name, style=style, **more) as box:
-        area = rca.RemoteControlledArea(name=f"{name}_area", display="image", style="width:100%;height:100%")
-        monitor.handler = area.create_view_handler(
-            monitor,
-            encoder="jpeg",
-            target_fps=FRAMES_PER_S,
-            interactive_quality=JPEG_QUALITY,
-            still_quality=JPEG_QUALITY,
+        area = rca.RemoteControlledArea(name=f"{name}_area", display="raw-image", style="width:100%;height:100%")
+        # Not with every move of the mouse: whatever changes a picture shows it by itself.
+        monitor.handler = RcaViewAdapter(
+            monitor, area.name, scheduler=PixelStream(monitor), do_schedule_render_on_interaction=False
         )
+        area.add_view_handler(monitor.handler)
     return box

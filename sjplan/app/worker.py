@@ -39,10 +39,12 @@ class Latest:
     ----------
     draw : coroutine function
         Does the newest thing; called without arguments, it looks up what that is.
+    pause_s : float
+        Waits so long after each drawing before the next: what matters less leaves the worker to what matters more.
     """
 
-    def __init__(self, draw: Callable[[], Awaitable[None]]) -> None:
-        self._draw, self._wanted, self._task = draw, False, None
+    def __init__(self, draw: Callable[[], Awaitable[None]], pause_s: float = 0.0) -> None:
+        self._draw, self._pause_s, self._wanted, self._task = draw, pause_s, False, None
 
     _task: asyncio.Task[None] | None
 
@@ -65,3 +67,4 @@ class Latest:
             except Exception:
                 LOG.exception("a picture could not be drawn")
                 return
+            await asyncio.sleep(self._pause_s)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -136,6 +137,25 @@ def arm_meshes(geometry: CArmGeometry, carm: CArm) -> list[tuple[pv.PolyData, st
         (_edges(source, corners), _BEAM, 1.0),
         (pv.Arrow(start=far + 40.0 * ray, direction=up, scale=90.0), _PLATE, 1.0),
     ]
+
+
+def at_rest(carm: CArm) -> CArm:
+    """The same device before any motion, round the origin."""
+    return replace(carm, orbital_deg=0.0, tilt_deg=0.0, wig_wag_deg=0.0, isocentre_lps_mm=np.zeros(3))
+
+
+def arm_motion(carm: CArm) -> Array:
+    """The motion from `at_rest` to the pose, (4, 4): what was built there once stands where the arm is now.
+
+    Examples
+    --------
+    >>> np.round(arm_motion(CArm(90.0, 0.0, 0.0, (1.0, 2.0, 3.0)))[:3, 3], 6).tolist()
+    [1.0, 2.0, 3.0]
+    """
+    motion = np.eye(4)
+    motion[:3, :3] = carm_axes(carm).T @ carm_axes(at_rest(carm))
+    motion[:3, 3] = carm.isocentre_lps_mm
+    return motion
 
 
 def _cylinder(centre: Array, direction: Array) -> pv.PolyData:

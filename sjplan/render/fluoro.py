@@ -10,7 +10,6 @@ from typing import Final, NamedTuple
 import numpy as np
 import pyvista as pv
 from numpy.typing import ArrayLike, NDArray
-from scipy.ndimage import gaussian_filter
 
 from sjplan.anatomy.types import Anatomy
 from sjplan.core.arrays import Array, unit
@@ -18,6 +17,7 @@ from sjplan.core.frames import AnatomicalFrame
 from sjplan.core.trajectory import Trajectory
 from sjplan.geometry.solids import Solid, cylinder, implant_solid
 from sjplan.render import offscreen
+from sjplan.render.blur import blurred
 from sjplan.render.overlay import draw_labels, draw_lines, draw_text, place_labels
 from sjplan.render.png import encode_png, save_picture
 from sjplan.render.sections import shadow_outline_px
@@ -157,10 +157,10 @@ def display_grey(
         low = float(values[behind].min())
     # Metal counts as dense bone in the blur: else it would stand in a bright halo.
     top = float(np.percentile(values[behind], WINDOW_PERCENTILES[1])) if behind.any() else 1.0
-    slow = gaussian_filter(np.clip(values, low, max(top, low)), look.slow * values.shape[1], mode="nearest")
+    slow = blurred(np.clip(values, low, max(top, low)), look.slow * values.shape[1])
     flat = values - look.harmonise * slow
     if look.edge > 0.0:
-        flat += look.edge * (flat - gaussian_filter(flat, look.fine * values.shape[1], mode="nearest"))
+        flat += look.edge * (flat - blurred(flat, look.fine * values.shape[1]))
     low, high = _window(flat, behind)
     share = np.clip((flat - low) / (high - low), 0.0, 1.0)
     bright = np.rint(255 * (share if inverted else 1.0 - share))

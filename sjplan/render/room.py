@@ -14,7 +14,7 @@ from sjplan.core.trajectory import Trajectory
 from sjplan.core.volume import CtVolume
 from sjplan.geometry.solids import outline
 from sjplan.render import offscreen
-from sjplan.render.carm_scene import BODY_LOOK, arm_meshes, bodies, look_at_room, table_mesh
+from sjplan.render.carm_scene import BODY_LOOK, arm_meshes, arm_motion, at_rest, bodies, look_at_room, table_mesh
 from sjplan.render.display import poly_data
 from sjplan.render.style import PIN_COLOUR, slot_colour
 from sjplan.xray.carm import CArmGeometry
@@ -59,30 +59,58 @@ class RoomWindow:
         for mesh, (colour, opacity) in zip((bone, skin), reversed(BODY_LOOK), strict=True):
             if mesh.n_cells:
                 self._window.add_mesh(mesh, color=colour, opacity=opacity, smooth_shading=True, specular=0.1)
-        self._moving: list[pv.Actor] = []
+        self._arm: list[pv.Actor] = []
+        self._arm_form: tuple[object, ...] = ()
+        self._metal: list[pv.Actor] = []
+        self._metal_shown: tuple[object, ...] = ()
 
     def draw(
         self, carm: CArm, detector: Detector, implants: Sequence[Trajectory] = (), pins: Sequence[PinLike] = ()
     ) -> NDArray[np.uint8]:
         """The room with the arm and the metal where they are, (height, width, 3) uint8."""
-        window = self._window
-        for actor in self._moving:
-            window.remove_actor(actor, render=False)
-        geometry = CArmGeometry.of(carm, detector)
-        shown = [*arm_meshes(geometry, carm), (table_mesh(self._skin, carm), "#78909c", 0.5)]
-        for n, implant in enumerate(implants, 1):
-            shown.append((poly_data(*outline(implant)), slot_colour(n), 1.0))
-        for given in pins:
-            pin = given if isinstance(given, Pin) else Pin(*given)  # type: ignore[arg-type]
+        self._build_arm(carm, detector)
+        for actor in self._arm:
+            actor.user_matrix = arm_motion(carm)
+        self._build_metal(implants, pins)
+        look_at_room(self._window, CArmGeometry.of(carm, detector), carm)
+        self._window.render()
+        return offscreen.pixels(self._window)
+
+    def _build_arm(self, carm: CArm, detector: Detector) -> None:
+        """The arm before any motion, and the table; they stay until another device comes in."""
+        form = detector, carm.source_to_isocentre_mm, carm.source_to_detector_mm
+        if form == self._arm_form:
+            return
+        for actor in self._arm:
+            self._window.remove_actor(actor, render=False)
+        rest = at_rest(carm)
+        self._arm = self._added(arm_meshes(CArmGeometry.of(rest, detector), rest))
+        if not self._arm_form:
+            self._added([(table_mesh(self._skin, carm), "#78909c", 0.5)])
+        self._arm_form = form
+
+    def _build_metal(self, implants: Sequence[Trajectory], pins: Sequence[PinLike]) -> None:
+        """Implants and pins, where others are to be shown than before."""
+        solid_pins = [given if isinstance(given, Pin) else Pin(*given) for given in pins]  # type: ignore[arg-type]
+        shown = (
+            *((t.model, t.roll_deg, t.entry_lps_mm.tobytes(), t.tip_lps_mm.tobytes()) for t in implants),
+            *((p.entry_lps_mm.tobytes(), p.tip_lps_mm.tobytes()) for p in solid_pins),
+        )
+        if shown == self._metal_shown:
+            return
+        for actor in self._metal:
+            self._window.remove_actor(actor, render=False)
+        meshes = [(poly_data(*outline(implant)), slot_colour(n), 1.0) for n, implant in enumerate(implants, 1)]
+        for pin in solid_pins:
             line = pv.Line(pin.entry_lps_mm, pin.tip_lps_mm)
-            shown.append((line.tube(radius=_PIN_SHOWN_MM), PIN_COLOUR, 1.0))
-        self._moving = [
-            window.add_mesh(mesh, color=colour, opacity=opacity, smooth_shading=True, specular=0.2, render=False)
-            for mesh, colour, opacity in shown
+            meshes.append((line.tube(radius=_PIN_SHOWN_MM), PIN_COLOUR, 1.0))
+        self._metal, self._metal_shown = self._added(meshes), shown
+
+    def _added(self, meshes: Sequence[tuple[pv.PolyData, str, float]]) -> list[pv.Actor]:
+        return [
+            self._window.add_mesh(mesh, color=colour, opacity=opacity, smooth_shading=True, specular=0.2, render=False)
+            for mesh, colour, opacity in meshes
         ]
-        look_at_room(window, geometry, carm)
-        window.render()
-        return offscreen.pixels(window)
 
     def close(self) -> None:
         """Close the window."""
