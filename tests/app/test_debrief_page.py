@@ -212,6 +212,8 @@ def test_the_two_files_hold_everything_but_names(
     async def fetched() -> dict[str, tuple[str, bytes]]:
         found = {}
         for name, download in visit.downloads.items():
+            if not name.startswith("debrief"):
+                continue
             if download.before is not None:
                 await download.before()
             found[name] = download.name, await house.worker.do(download.make)
