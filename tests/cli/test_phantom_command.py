@@ -14,6 +14,7 @@ import pytest
 from cli_support import Sjplan, one_line
 from PIL import Image
 
+from sjplan.cli.main import run
 from sjplan.cli.phantom_runs import INDEX, ONE_THREAD, SHEET, in_words, workers
 from sjplan.core.errors import InputError
 from sjplan.io.cases import read_case
@@ -40,6 +41,8 @@ high = 50.0
 source = "MACTH"
 """
 
+FOUR = COHORT.replace("count = 3", "count = 4")
+
 FLAT = """
 low = 20.0
 high = 20.5
@@ -57,6 +60,15 @@ def few(tmp_path: Path) -> Path:
     path = tmp_path / "few.toml"
     path.write_text(COHORT, encoding="utf-8")
     return path
+
+
+@pytest.fixture(scope="session")
+def calm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four members as one worker builds them, undisturbed."""
+    folder = tmp_path_factory.mktemp("calm")
+    (folder / "few.toml").write_text(FOUR, encoding="utf-8")
+    assert run(["phantom", "cohort", str(folder / "few.toml"), "--out", str(folder / "out"), "--workers", "1"]) == 0
+    return folder / "out"
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -121,27 +133,28 @@ def test_a_cohort_goes_on_where_it_stopped(sjplan: Sjplan, few: Path, tmp_path: 
 
 
 @pytest.mark.slow
-def test_the_same_bytes_alone_or_by_one_worker_or_two(sjplan: Sjplan, few: Path, tmp_path: Path) -> None:
-    for count in ("1", "2"):
-        assert sjplan("phantom", "cohort", few, "--out", tmp_path / count, "--workers", count).code == 0
-    assert differing(tmp_path / "1", tmp_path / "2") == []
-    member = tmp_path / "1" / "few-00001"
+def test_the_same_bytes_alone_or_by_one_worker_or_two(sjplan: Sjplan, few: Path, calm: Path, tmp_path: Path) -> None:
+    few.write_text(FOUR, encoding="utf-8")
+    assert sjplan("phantom", "cohort", few, "--out", tmp_path / "2", "--workers", "2").code == 0
+    assert differing(calm, tmp_path / "2") == []
+    member = calm / "few-00001"
     assert sjplan("phantom", "build", member / "spec.toml", "--out", tmp_path / "alone").code == 0
     assert differing(member, tmp_path / "alone") == []
     assert sjplan("phantom", "cohort", few, "--out", tmp_path / "other", "--seed", "1", "--count", "1").code == 0
-    assert "few-00000/ct.nii.gz" in differing(tmp_path / "1", tmp_path / "other")
+    assert "few-00000/ct.nii.gz" in differing(calm, tmp_path / "other")
 
 
 @pytest.mark.slow
-def test_a_killed_run_goes_on_and_ends_with_the_same_files(sjplan: Sjplan, few: Path, tmp_path: Path) -> None:
-    few.write_text(COHORT.replace("count = 3", "count = 4"), encoding="utf-8")
-    calm, killed = tmp_path / "calm", tmp_path / "killed"
-    assert sjplan("phantom", "cohort", few, "--out", calm).code == 0
+def test_a_killed_run_goes_on_and_ends_with_the_same_files(
+    sjplan: Sjplan, few: Path, calm: Path, tmp_path: Path
+) -> None:
+    few.write_text(FOUR, encoding="utf-8")
+    killed = tmp_path / "killed"
     words = ["phantom", "cohort", str(few), "--out", str(killed), "--workers", "2"]
-    run = subprocess.Popen([sys.executable, "-m", "sjplan.cli.main", *words], stderr=subprocess.DEVNULL)
-    wait_until(lambda: len(list(killed.glob("few-*"))) >= 1 or run.poll() is not None)
-    run.kill()
-    run.wait()
+    other = subprocess.Popen([sys.executable, "-m", "sjplan.cli.main", *words], stderr=subprocess.DEVNULL)
+    wait_until(lambda: len(list(killed.glob("few-*"))) >= 1 or other.poll() is not None)
+    other.kill()
+    other.wait()
     there = sorted(p.name for p in killed.glob("few-*"))
     assert 1 <= len(there) < 4
     assert not (killed / INDEX).exists()

@@ -4,15 +4,14 @@ from collections.abc import Mapping
 
 import numpy as np
 import pytest
+import training_support
 from training_support import implant, into_s1, pin_along
 
 from sjplan.core.plan import Plan, Side
 from sjplan.core.trajectory import Trajectory
 from sjplan.io.cases import Case
-from sjplan.planning.protocol import Budget
-from sjplan.planning.raster import RasterPlanner
 from sjplan.safety.judge import judge
-from sjplan.testing.problems import phantom_anatomy, phantom_labels, phantom_problem
+from sjplan.testing.problems import phantom_anatomy, phantom_labels
 from sjplan.training import actions as act
 from sjplan.training.debrief import Debrief, debrief
 from sjplan.training.process import Looks
@@ -27,9 +26,7 @@ def theatre() -> Theatre:
 
 @pytest.fixture(scope="session")
 def planned() -> Plan:
-    found = RasterPlanner().plan(phantom_problem(), rng=np.random.default_rng(0), budget=Budget(seconds=60.0))
-    assert found.plan is not None
-    return found.plan
+    return training_support.planned()
 
 
 @pytest.fixture(scope="session")

@@ -10,9 +10,6 @@ from kills import Step, killed, warmed
 from sjplan.core.errors import InputError
 from sjplan.core.plan import Plan
 from sjplan.io.scoring import read_scoring
-from sjplan.planning.protocol import Budget
-from sjplan.planning.raster import RasterPlanner
-from sjplan.testing.problems import phantom_problem
 from sjplan.training import actions as act
 from sjplan.training.history import History, audit_row
 from sjplan.training.score import score
@@ -51,10 +48,7 @@ def test_a_session_goes_on_at_its_last_event_after_the_file_was_closed(theatre: 
     assert (entry.events, entry.ended, entry.rating) == (len(MOVES), "", None)
 
 
-def test_scores_and_audit_fields_are_those_of_the_operation(theatre: Theatre, history: History) -> None:
-    found = RasterPlanner().plan(phantom_problem(), rng=np.random.default_rng(0), budget=Budget(seconds=60.0))
-    assert found.plan is not None
-    plan: Plan = found.plan
+def test_scores_and_audit_fields_are_those_of_the_operation(theatre: Theatre, history: History, plan: Plan) -> None:
     played = operate(Session(theatre, 2, images=False), trainee("expert"), plan, 2)
     recorded = history.begin(
         "7", Session(theatre, 2, images=False), indication="degenerative", sitting="staged", revision=True

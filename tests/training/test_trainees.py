@@ -8,9 +8,6 @@ import pytest
 
 from sjplan.core.errors import UnknownNameError
 from sjplan.core.plan import Plan
-from sjplan.planning.protocol import Budget
-from sjplan.planning.raster import RasterPlanner
-from sjplan.testing.problems import phantom_problem
 from sjplan.training import trainees
 from sjplan.training.session import Session, replayed
 from sjplan.training.theatre import Theatre
@@ -18,13 +15,6 @@ from sjplan.training.trainees import operate, trainee
 
 SKILLED = ("novice", "improving", "expert")
 OPERATIONS = 5
-
-
-@pytest.fixture(scope="module")
-def planned() -> Plan:
-    found = RasterPlanner().plan(phantom_problem(), rng=np.random.default_rng(0), budget=Budget(seconds=60.0))
-    assert found.plan is not None
-    return found.plan
 
 
 def played(theatre: Theatre, plan: Plan, name: str, seed: int) -> Session:
