@@ -150,7 +150,7 @@ def test_a_connection_lost_in_the_middle_of_a_shot(page: Page, trainer: Trainer)
     page.wait_for_selector("#live", state="visible", timeout=PATIENCE_MS)
     expect(page.locator("#op_shots")).to_have_text("Shots 1 ")
     arm(page, "orbital_deg", "90")
-    page.wait_for_function("document.querySelector('#live img')?.naturalWidth > 0", timeout=PATIENCE_MS)
+    page.wait_for_selector("#live canvas", state="visible", timeout=PATIENCE_MS)
     assert [a["do"] for a in done(trainer, "K-02")] == ["move-arm", "shoot"]
     page.keyboard.press("Space")
     settled(page)

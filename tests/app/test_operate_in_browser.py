@@ -55,7 +55,7 @@ def look_back(page: Page) -> None:
                         ("implants", "#db_implants svg")):  # fmt: skip
         page.click(f"#tab_{tab}")
         expect(page.locator(inside).first).to_be_visible()
-    page.focus(".pair")
+    page.focus("#page_debrief .pair")
     page.keyboard.press("ArrowLeft")
     expect(page.locator("#db_step")).not_to_contain_text("Finished")
     page.fill("#db_slider", "2")
