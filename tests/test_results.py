@@ -142,3 +142,8 @@ def near(a: object, b: object, tolerance: float = 0.02) -> bool:
     if isinstance(a, float | int) and isinstance(b, float | int):
         return abs(a - b) <= tolerance
     return a == b
+
+
+def test_the_page_on_speed_agrees_with_its_results() -> None:
+    done = run("tabulate_trainer_speed.py", "--check")
+    assert done.returncode == 0, done.stderr
