@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
 from sjplan.app.monitor import Monitor, grey_of
-from sjplan.app.worker import Latest, Worker
+from sjplan.app.worker import Latest, Worker, one_thread
 from sjplan.core.arrays import Array, unit
 from sjplan.core.errors import SjplanError
 from sjplan.core.frames import SIDE_SIGN
@@ -27,10 +27,21 @@ TURN_DEG: Final = 90.0
 MOST_WISHES: Final = 50
 """Wishes that can be taken back, one after another (default)."""
 
+TOLD_S: Final = 0.15
+"""The numbers of a dragged arm go to the page no more often: it is drawn anew for each."""
+
 LEAST_SIDEWAYS: Final = 0.5
 """Share of a ray's direction that has to go from side to side for the skin of a side to be found on it."""
 
 NUMBERS: Final = ("orbital_deg", "tilt_deg", "wig_wag_deg", "across_mm", "lift_mm", "along_mm")
+
+COARSE: Final[Mapping[str, Mapping[str, float]]] = {
+    "ap": {"orbital_deg": 0.0, "tilt_deg": 0.0, "wig_wag_deg": 0.0},
+    "lateral": {"orbital_deg": 90.0, "tilt_deg": 0.0, "wig_wag_deg": 0.0},
+    "inlet": {"orbital_deg": 0.0, "tilt_deg": -25.0, "wig_wag_deg": 0.0},
+    "outlet": {"orbital_deg": 0.0, "tilt_deg": 40.0, "wig_wag_deg": 0.0},
+}
+"""Where a radiographer puts the arm when a view is called out; this patient's true views lie some degrees off."""
 
 
 class Arm:
@@ -54,6 +65,7 @@ class Arm:
         self.frames = 0
         self._before: list[MoveArm] = []
         self._live = Latest(self._draw)
+        self._telling = Latest(self._tell, TOLD_S)
         self._held_from: tuple[float, float, MoveArm] | None = None
         self._pedal_since: float | None = None
         self._dragged = False
@@ -75,7 +87,10 @@ class Arm:
             self._before = [*(self._before if self.moved else []), self.wanted][-MOST_WISHES:]
             self._dragged = self._held_from is not None
         self.wanted = wanted
-        self._changed()
+        if self._held_from is None:
+            self._changed()
+        else:
+            self._telling.ask()
         return None
 
     @property
@@ -89,6 +104,14 @@ class Arm:
         if before is not None:
             self._before, self.wanted = self._before[:-1], before
             self._changed()
+
+    @property
+    def live(self) -> bool:
+        """Whether X-rays are on while the picture is dragged."""
+        return self._pedal_since is not None
+
+    async def _tell(self) -> None:
+        self._changed()
 
     @property
     def moved(self) -> bool:
@@ -126,7 +149,8 @@ class Arm:
         theatre, carm = self.session.theatre, self.pose
 
         def frame() -> None:
-            shot = theatre.scope.shoot(carm, theatre.maker, implants, pins, rng=self._rng, draft=True)
+            with one_thread():
+                shot = theatre.scope.shoot(carm, theatre.maker, implants, pins, rng=self._rng, draft=True)
             self._grey = grey_of(shot)
 
         await self._worker.do(frame)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, get_args
 
-from sjplan.app.arm import NUMBERS, Arm, skin_under
+from sjplan.app.arm import COARSE, NUMBERS, Arm, skin_under
 from sjplan.app.monitor import Monitor, grey_of
 from sjplan.app.undo import Undo, undo_of
 from sjplan.app.words import clock, felt, said
@@ -32,16 +32,7 @@ if TYPE_CHECKING:
     from sjplan.app.visit import Visit
 
 ROOM_PX: Final = 262
-ROOM_PAUSE_S: Final = 0.4
-"""The room follows the arm a few times a second: drawn with every live frame it took half of the worker's time."""
-
-COARSE: Final[Mapping[str, Mapping[str, float]]] = {
-    "ap": {"orbital_deg": 0.0, "tilt_deg": 0.0, "wig_wag_deg": 0.0},
-    "lateral": {"orbital_deg": 90.0, "tilt_deg": 0.0, "wig_wag_deg": 0.0},
-    "inlet": {"orbital_deg": 0.0, "tilt_deg": -25.0, "wig_wag_deg": 0.0},
-    "outlet": {"orbital_deg": 0.0, "tilt_deg": 40.0, "wig_wag_deg": 0.0},
-}
-"""Where a radiographer puts the arm when a view is called out; this patient's true views lie some degrees off."""
+ROOM_PAUSE_S: Final = 0.2  # It follows the arm a few times a second, and not at all while X-rays are on.
 
 TAP_S: Final = 0.3
 """A short step on the pedal: as long as a person's foot takes (default)."""
@@ -308,7 +299,9 @@ class OperatePage:
         self.state.update({f"arm_{name}": getattr(self.arm.wanted, name) for name in NUMBERS})
         undo = self._undo()
         self.state.update({"op_moved": self.arm.moved, "op_undo": undo.words, "op_undo_why": undo.why})
-        self._room.ask()
+        if not self.arm.live:
+            self._room.ask()
+        self.state.flush()
 
     async def _draw_room(self) -> None:
         """Draw the room as the arm and the metal are now."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final, TypeVar
+
+import numba
 
 T = TypeVar("T")
 LOG: Final = logging.getLogger("sjplan.app")
@@ -30,6 +33,17 @@ class Worker:
     def close(self) -> None:
         """Wait for what is being done, and stop."""
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Kernels use one core within: a small picture is there sooner than a second core is free of the browser."""
+    before = numba.get_num_threads()
+    numba.set_num_threads(1)
+    try:
+        yield
+    finally:
+        numba.set_num_threads(before)
 
 
 class Latest:
