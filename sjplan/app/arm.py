@@ -87,7 +87,7 @@ class Arm:
             self._before = [*(self._before if self.moved else []), self.wanted][-MOST_WISHES:]
             self._dragged = self._held_from is not None
         self.wanted = wanted
-        if self._held_from is None:
+        if self._pedal_since is None:
             self._changed()
         else:
             self._telling.ask()

@@ -15,6 +15,7 @@ from PIL import Image
 import sjplan
 from sjplan.core.plan import Plan, Side
 from sjplan.core.scoring import Scoring
+from sjplan.core.shown import clear_or_out
 from sjplan.render.marked import marked_picture
 from sjplan.render.path_svg import clearance_svg
 from sjplan.render.replay import LOOKS, Look, PathShown, ReplayWindow
@@ -137,13 +138,14 @@ def debrief_report(
 def implant_words(implant: ImplantDebrief) -> ImplantTold:
     """One implant in words, with its chart."""
     path, margins = implant.margins.trajectory, implant.margins
-    tone: Tone = "bad" if any(seen.breach for seen in implant.seen) else "near" if implant.seen else "good"
+    out, missed = any(seen.breach for seen in implant.seen), margins.crossing_lps_mm is None
+    tone: Tone = "bad" if out or margins.margin_mm < 0.0 else "near" if implant.seen or missed else "good"
     nearest = min(margins.clearances, key=lambda c: c.envelope_mm)
     crossing = "" if margins.crossing_lps_mm is not None else "; it does not cross the joint"
     return ImplantTold(
         name=implant.name.capitalize(),
         size=f"{path.model.id}, {path.length_mm:g} mm",
-        clear=f"{abs(margins.margin_mm):.1f} mm {'out' if margins.margin_mm < 0.0 else 'clear'}",
+        clear=clear_or_out(margins.margin_mm),
         lengths=f"{margins.iliac_mm:.0f} mm in the ilium, {margins.sacral_mm:.0f} mm in the sacrum{crossing}",
         plan="" if implant.deviation is None else implant.deviation.text,
         tone=tone,

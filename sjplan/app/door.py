@@ -96,7 +96,10 @@ class Door:
 
     async def _leave(self, request: web.Request) -> web.StreamResponse:
         """Forget a guest, so that whoever sits down next comes in as who they are."""
-        self.gate.guests.pop(request.cookies.get(self._cookie(request), ""), None)
+        guest = request.cookies.get(self._cookie(request), "")
+        self.gate.guests.pop(guest, None)
+        for key in [key for key, (owner, _) in self.visits.items() if owner == guest]:
+            await self.visits.pop(key)[1].close()
         answer = page("You have left", "Open an address that <code>sjplan train</code> printed to come in again.")
         answer.del_cookie(self._cookie(request), path="/")
         return answer

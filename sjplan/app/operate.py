@@ -15,14 +15,14 @@ from sjplan.core.errors import SjplanError
 from sjplan.core.plan import Side
 from sjplan.render.fluoro import edge_letters
 from sjplan.render.room import RoomWindow
-from sjplan.render.style import words
 from sjplan.training import actions as act
 from sjplan.training.actions import Action
-from sjplan.training.history import Recorded
+from sjplan.training.history import Recorded, sheet_document
 from sjplan.training.moves import metal
 from sjplan.training.pin import angles_deg
 from sjplan.training.score import ScoreSheet, score
 from sjplan.training.session import Observation
+from sjplan.training.sheet_words import verdict
 from sjplan.xray.carm import CArmGeometry
 from sjplan.xray.types import CArm, Radiograph
 
@@ -157,7 +157,9 @@ class OperatePage:
 
     def call_view(self, name: str) -> None:
         """Let the radiographer put the arm about where a view is."""
-        if self.arm is not None and name in COARSE:
+        attempt = self.visit.exercise.attempt
+        sought = attempt is not None and attempt.exercise.kind == "view"
+        if self.arm is not None and name in COARSE and not sought:
             refused = self.arm.to(**COARSE[name])
             if refused:
                 self._say(refused, "warn")
@@ -216,6 +218,8 @@ class OperatePage:
         """End the operation; whether it is over."""
         async with self._hands:
             pass  # What is being done comes first; the wish to end is not lost.
+        if self.recorded is not None and self.recorded.session.state.finished:
+            return True  # Killed between its end and its rating: what is left is done now.
         observation = await self.act(act.Finish())
         return observation is not None and observation.refused is None
 
@@ -361,15 +365,7 @@ class OperatePage:
 
 def rated(sheet: ScoreSheet) -> str:
     """How an operation went, in a sentence; what the labels leave open is not called clear."""
-    if sheet.lower_bound_mm is None:
-        found = "no implant was put in"
-    elif sheet.breached:
-        found = f"an implant lies {sheet.breach_mm:.1f} mm out of the bone ({words(sheet.breached)})"
-    elif sheet.lower_bound_mm > 0.0:
-        found = f"all implants lie in bone, clear of all dangers by at least {sheet.lower_bound_mm:.1f} mm"
-    else:
-        found = "all implants measure as in bone, nearer to a danger than the labels can tell apart"
-    return f"Rating {sheet.rating:.0f} of 100: {found}."
+    return f"Rating {sheet.rating:.0f} of 100: {verdict(sheet_document(sheet)).headline}"
 
 
 def sides_of(word: str) -> tuple[Side, ...]:

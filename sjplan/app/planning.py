@@ -8,8 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from sjplan.app.monitor import Monitor
-from sjplan.app.operate import sides_of
-from sjplan.app.planning_desk import PANE_PX, PANES, ZOOMS_MM, Desk
+from sjplan.app.planning_desk import PANE_PX, PANES, ZOOMS_MM, Desk, first_joint
 from sjplan.app.planning_keep import CertifiedPlan, PlanKeeping
 from sjplan.app.planning_numbers import NUMBERS, changed_by, number_of, numbers_of
 from sjplan.app.planning_pictures import VIEWS, PlanPictures
@@ -69,7 +68,7 @@ class PlanningPage:
         theatre = await house.theatre(bed, tell)
         if self.desk is None or self.bed is not bed:
             tell("cutting slices")
-            desk = await house.worker.do(Desk, theatre, sides_of(side)[0])
+            desk = await house.worker.do(Desk, theatre, first_joint(theatre, side))
             await self.close()
             await house.worker.do(self._prepare, desk)
             self.desk, self.bed, self.report = desk, bed, None
@@ -315,12 +314,15 @@ class PlanningPage:
             )  # fmt: skip
             self.state.update({key: round(value, 1) + 0.0 for key, value in numbers_of(desk).items()})
         if self.state.pl_plan == "there":
-            there = desk.side in desk.planned
-            self.state.pl_plan_word = "" if there else f"no accepted plan of the {desk.side} side was found"
+            self.state.pl_plan_word = (
+                "" if desk.side in desk.planned else f"no accepted plan of the {desk.side} side was found"
+            )
         if not judged:
-            self.state.pl_judged = False
+            # No number of before stays beside what is new; of what is held they follow at once.
+            rows = [] if desk.held is None else self.state.pl_rows
+            self.state.update({"pl_judged": False, "pl_beside": [], "pl_rows": rows})
             self._judged.ask()
-        else:
+        elif self.state.pl_judged:
             self._listed()
         self._slices.ask()
         self.pictures.ask()
@@ -331,10 +333,10 @@ class PlanningPage:
         if desk is None:
             return
         path, steps = desk.path, self.steps
-        if desk.held is not None and desk.held.kind != "pan" and path is not None:
+        if path is not None and not self.state.pl_judged:
             slot = desk.chosen
             glance = await do(desk.judge.glance, slot, path)
-            if desk is self.desk and desk.held is not None:
+            if desk is self.desk and not self.state.pl_judged:
                 self._out = glance.out
                 fresh = glance_rows(slot, glance, desk.theatre.limits)
                 with self.state:

@@ -11,7 +11,9 @@ from typing import Final, Literal
 
 import numpy as np
 
+from sjplan.app.operate import sides_of
 from sjplan.core.arrays import Array, unit
+from sjplan.core.errors import InputError
 from sjplan.core.frames import AnatomicalFrame
 from sjplan.core.plan import Plan, Side
 from sjplan.core.trajectory import Trajectory
@@ -313,3 +315,18 @@ def _tilted(right: Array, up: Array, axis: Array, *, holds_axis: bool) -> tuple[
 
 def _at_mm(plane: SlicePlane, across: float, down: float) -> Array:
     return np.array([(across - 0.5) * plane.width_mm, (0.5 - down) * plane.height_mm])
+
+
+def first_joint(theatre: Theatre, word: str) -> Side:
+    """The first of the sides asked for that has an SI joint.
+
+    Raises
+    ------
+    InputError
+        Where none has.
+    """
+    there = [side for side in sides_of(word) if side in theatre.anatomy.joints]
+    if not there:
+        wanted = " or ".join(theatre.anatomy.joints) or "another patient"
+        raise InputError("side", found=f"no SI joint on the {word}", wanted=wanted)
+    return there[0]

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from sjplan.core.limits import Limits
+from sjplan.core.shown import cut_mm
 from sjplan.core.structures import DANGERS, limit_kind
 from sjplan.render.style import slot_colour, words
 from sjplan.safety.live import Glance, Near
@@ -32,17 +33,6 @@ STATES: Final = {
 """Sign and word of each state; the style sheet gives the colour."""
 
 Row = dict[str, Any]
-
-
-def cut_mm(value: float) -> str:
-    """A distance with one decimal, cut towards what is worse.
-
-    Examples
-    --------
-    >>> cut_mm(1.99), cut_mm(-0.01), cut_mm(3.0)
-    ('1.9', '-0.1', '3.0')
-    """
-    return f"{math.floor(value * 10.0 + 1e-9) / 10.0:.1f}"
 
 
 def sure_mm(of: Clearance | Near) -> float:

@@ -91,7 +91,10 @@ class StartPage:
 
     async def debrief(self, key: str) -> None:
         """Tell one of this person's sessions again."""
-        await self.visit.debrief.open_entry(await self._entry(key))
+        entry = await self._entry(key)
+        if not entry.ended:
+            raise InputError("session", found="one that goes on", wanted="one that is over", fix="go on with it first")
+        await self.visit.debrief.open_entry(entry)
 
     async def _entry(self, key: str) -> Entry:
         """One of this person's sessions; nobody else's."""

@@ -56,6 +56,7 @@ class Visit:
         self.own_beds: dict[str, Bed] = {}
         self.seen = time.monotonic()
         self.connected = 0
+        self.ending = False
         self.handed = -math.inf
         self._tasks: set[asyncio.Task[None]] = set()
         self.state.update(
@@ -123,7 +124,10 @@ class Visit:
         self.state.flush()
 
     def go(self, page: str) -> None:
-        """Turn to another page."""
+        """Turn to another page; not while an operation is being rated."""
+        if self.ending and page not in ("debrief", "verdict"):
+            self.state.error = "The operation is being rated: a moment, then its page comes."
+            return
         if page != "debrief" and self.debrief.retelling is not None:
             self.soon(self.debrief.close())
         self.state.update({"page": page, "error": "", "said": ""})
@@ -141,9 +145,18 @@ class Visit:
 
         Of an exercise the verdict comes first.
         """
-        if self.exercise.attempt is not None:
-            await self.exercise.finish()
+        if self.ending:
             return
+        self.ending = True
+        try:
+            if self.exercise.attempt is not None:
+                await self.exercise.finish()
+            else:
+                await self._rate()
+        finally:
+            self.ending = False
+
+    async def _rate(self) -> None:
         if not await self.operate.finish():
             return
         said = await self.operate.rate(self.tell)
@@ -151,6 +164,7 @@ class Visit:
         try:
             await self.operate.tell(self.debrief)
         except Exception:
+            self.ending = False
             self.go("start")
             raise
         finally:

@@ -28,11 +28,19 @@ class Worker:
 
     async def do(self, call: Callable[..., T], *args: Any, **named: Any) -> T:
         """What a call gives, once its turn has come."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, partial(call, *args, **named))
+        return await asyncio.get_running_loop().run_in_executor(self._pool, partial(_called, call, *args, **named))
 
     def close(self) -> None:
         """Wait for what is being done, and stop."""
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _called(call: Callable[..., T], *args: Any, **named: Any) -> T:
+    """Call; a StopIteration would never reach who waits for it."""
+    try:
+        return call(*args, **named)
+    except StopIteration as error:
+        raise RuntimeError("what was looked for is not there") from error
 
 
 @contextmanager

@@ -163,7 +163,9 @@ def _beds(own: CaseArguments | None, cache: Path) -> dict[str, Bed]:
         planned = cache / f"plan-{_short(f'{path} {path.stat().st_mtime_ns} {own}')}"
         options = {"--labels": own.labels, "--names": own.names, "--series": own.series}
         words = plan_words(path, planned, options, untrusted=own.untrusted)
-        found[own.name] = Bed(own.name, own.name, "the case that was named", load, path, None, planned, words)
+        # Histories and logs go elsewhere, and a file may be named after a person: they hold a mark of the name.
+        mark = f"case-{_short(own.name)}"
+        found[mark] = Bed(mark, own.name, "the case that was named", load, path, None, planned, words)
     presets = list_presets()
     for name in OFFERED:
         key = _short(repr(read_spec(name)))
@@ -184,7 +186,7 @@ def bed_of(name: str, own: CaseArguments | None = None, cache: Path | None = Non
     """
     beds = _beds(own, cache or _cache())
     if own is not None:
-        return beds[own.name]
+        return next(iter(beds.values()))
     if name not in beds:
         raise unknown_name("case", name, beds)
     return beds[name]

@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 
+from sjplan.core.shown import cut_mm
 from sjplan.render.style import clearance_colour, words
 from sjplan.safety.path_clearance import PathClearance
 
@@ -53,7 +54,7 @@ def clearance_svg(clearance: PathClearance, length_mm: float, name: str, least: 
 
     worst = clearance.worst
     least_mm, nearest = (clearance.least_mm, clearance.structure[worst]) if least is None else least
-    label = f"{least_mm:.1f} mm, {words(nearest)}".replace("-", "\u2212")
+    label = f"{cut_mm(least_mm)} mm, {words(nearest)}".replace("-", "\u2212")
     parts = [
         f'<svg class="curve" viewBox="0 0 {_WIDTH:g} {_HEIGHT:g}" role="img" aria-label="{escape(name)}: clearance '
         f'along its path, least {escape(label)} at {clearance.along_mm[worst]:.0f} mm from the lateral end" '

@@ -12,6 +12,7 @@ from sjplan.core.exercise import Exercise, OnePinTask, OperateTask
 from sjplan.core.implant import ImplantModel
 from sjplan.core.plan import Plan, Side
 from sjplan.core.scoring import Scoring
+from sjplan.core.shown import clear_or_out
 from sjplan.core.trajectory import Trajectory
 from sjplan.safety.judge import side_conflicts
 from sjplan.safety.measures import implant_margins, solid_gap_mm
@@ -115,7 +116,7 @@ def pin_verdict(looks: Looks, exercise: Exercise, question: Question, session: S
     part = "in" if found.crosses_articular else "outside"
     words += [f"It crosses the joint {part} its articular part."] if found.crossing_lps_mm is not None else []
     words += [
-        f"An implant {path.length_mm:.0f} mm long over this pin lies {found.margin_mm:.1f} mm clear, "
+        f"An implant {path.length_mm:.0f} mm long over this pin lies {clear_or_out(found.margin_mm)}, "
         f"{found.iliac_mm:.0f} mm in the ilium, {found.sacral_mm:.0f} mm in the sacrum."
     ]
     return Verdict(passed, found.margin_mm, "mm", ("Right." if passed else "Not yet.", *words))

@@ -11,6 +11,7 @@ import numpy as np
 from sjplan.core.errors import AnatomyError, unknown_name
 from sjplan.core.exercise import JudgePinTask
 from sjplan.core.plan import Plan, Side
+from sjplan.core.shown import cut_mm
 from sjplan.core.trajectory import Trajectory
 from sjplan.safety.measures import implant_margins
 from sjplan.safety.types import ImplantMargins
@@ -146,7 +147,7 @@ def verdict(looks: Looks, question: Question, given: InOrOut) -> Verdict:
     depth, structure = deepest_breach((found,))
     distance = min(c.distance_mm for c in found.clearances if c.structure != "metal")
     if depth <= 0.0:
-        truth = f"It lies in bone, {distance:.1f} mm clear of everything."
+        truth = f"It lies in bone, {cut_mm(distance)} mm clear of everything."
         return Verdict(not given.out, distance, "mm", ("Right." if not given.out else "Not right.", truth))
     sights = breaches_seen(theatre, [found], {name: pose(theatre, arm) for name, arm in question.views.items()})
     showing = [view for view in question.views if any(view in sight.shown_on for sight in sights)]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sjplan.core.plan import Plan, Side
+from sjplan.core.shown import clear_or_out
 from sjplan.safety.path_clearance import PathClearance, path_clearance
 from sjplan.safety.types import ImplantMargins, MarginReport
 from sjplan.training.courses import PinCourse, pin_courses
@@ -56,7 +57,9 @@ class ImplantDebrief:
     @property
     def text(self) -> str:
         """How it lies, in words."""
-        parts = [seen.text for seen in self.seen] or [f"in, {self.margins.margin_mm:.1f} mm clear"]
+        parts = [seen.text for seen in self.seen] or [
+            ("in, " if self.margins.margin_mm >= 0.0 else "") + clear_or_out(self.margins.margin_mm)
+        ]
         if self.margins.crossing_lps_mm is None:
             parts.append("does not cross the joint")
         if self.deviation is not None:

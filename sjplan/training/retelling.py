@@ -9,6 +9,7 @@ import numpy as np
 
 from sjplan.core.arrays import Array
 from sjplan.core.plan import Side
+from sjplan.core.shown import clear_or_out
 from sjplan.core.trajectory import Trajectory
 from sjplan.report.model import structure_words
 from sjplan.safety.path_clearance import PathClearance
@@ -81,9 +82,8 @@ class StepPath:
     def text(self) -> str:
         """Where it is tightest, in words."""
         where = structure_words(self.nearest)
-        if self.least_mm < 0.0:
-            return f"{self.name}: {-self.least_mm:.1f} mm out of bone ({where})"
-        return f"{self.name}: {self.least_mm:.1f} mm clear at its tightest ({where})"
+        rest = "of bone" if self.least_mm < 0.0 else "at its tightest"
+        return f"{self.name}: {clear_or_out(self.least_mm)} {rest} ({where})"
 
 
 @dataclass(eq=False)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from sjplan.core.scoring import Measure, Scoring
+from sjplan.core.shown import clear_or_out, cut_mm
 from sjplan.report.model import structure_words
 
 Tone = Literal["bad", "near", "good", "none"]
@@ -104,6 +106,10 @@ class ComplicationRow:
     source: str
 
 
+HELD_BY: Final = {"ilium": "iliac_mm", "sacrum": "sacral_mm"}
+"""Measures of how much of an implant lies in each bone."""
+
+
 def verdict(sheet: Mapping[str, Any] | None, why: str = "") -> Verdict:
     """The first sentence about an operation.
 
@@ -118,7 +124,7 @@ def verdict(sheet: Mapping[str, Any] | None, why: str = "") -> Verdict:
     --------
     >>> sheet = {"rating": 31.2, "breach_mm": 1.24, "breached": "foramen_S1_left", "lower_bound_mm": -2.0, "grades": {}}
     >>> verdict(sheet).headline
-    'An implant lies 1.2 mm out of the bone: S1 foramen, left.'
+    'An implant lies 1.3 mm out of the bone: S1 foramen, left.'
     >>> verdict(sheet | {"breached": "", "lower_bound_mm": 2.34}).tone
     'good'
     """
@@ -127,16 +133,24 @@ def verdict(sheet: Mapping[str, Any] | None, why: str = "") -> Verdict:
     rating, bound = f"{sheet['rating']:.0f}", sheet.get("lower_bound_mm")
     grades = ", ".join(f"{name} {grade}" for name, grade in sheet["grades"].items())
     if sheet["breached"]:
-        out = f"An implant lies {sheet['breach_mm']:.1f} mm out of the bone: {structure_words(sheet['breached'])}."
+        out = f"An implant lies {clear_or_out(-sheet['breach_mm'])} of the bone: {structure_words(sheet['breached'])}."
         return Verdict("bad", rating, out, grades)
     if bound is None:
         return Verdict("none", rating, "No implant was put in.", "")
+    short = [bone for bone, name in HELD_BY.items() if _measured(sheet, name) <= 0.0]
+    if short:
+        return Verdict("bad", rating, f"An implant has no hold in the {' nor in the '.join(short)}.", grades)
     if bound > 0.0:
-        return Verdict(
-            "good", rating, f"All implants lie in bone, clear of all dangers by at least {bound:.1f} mm.", grades
-        )
+        clear = f"All implants reach from ilium into sacrum, clear of all dangers by at least {cut_mm(bound)} mm."
+        return Verdict("good", rating, clear, grades)
     text = "All implants measure as in bone, nearer to a danger than the labels can tell apart."
     return Verdict("near", rating, text, grades)
+
+
+def _measured(sheet: Mapping[str, Any], name: str) -> float:
+    """The value of a measure; of one that is not in the sheet, as in those of before, all that may be."""
+    value = sheet.get("measures", {}).get(name, {}).get("value")
+    return math.inf if value is None else float(value)
 
 
 def measure_rows(sheet: Mapping[str, Any] | None, scoring: Scoring) -> tuple[MeasureRow, ...]:

@@ -14,6 +14,7 @@ from typing import Final, Literal
 import numpy as np
 
 from sjplan.core.arrays import Array
+from sjplan.core.shown import clear_or_out, cut_mm
 from sjplan.core.trajectory import Trajectory
 from sjplan.report.model import structure_words
 from sjplan.safety.types import Clearance, ImplantMargins
@@ -153,8 +154,9 @@ class ImplantSeen:
     @property
     def text(self) -> str:
         """In words: where it lies, what the shots said, and which view tells."""
-        name, mm = structure_words(self.structure), abs(self.distance_mm)
-        where = f"{mm:.1f} mm out at the {name}" if self.breach else f"in, {mm:.1f} mm from the {name}"
+        name = structure_words(self.structure)
+        near = f"in, {cut_mm(self.distance_mm)} mm from the {name}"
+        where = f"{clear_or_out(self.distance_mm)} at the {name}" if self.breach else near
         counts = {word: sum(s.verdict == word for s in self.shots) for word in ("showed", "hid")}
         if not self.breach:
             alarms = sum(s.verdict == "false alarm" for s in self.shots)

@@ -151,7 +151,7 @@ def test_what_is_no_scan_is_refused_in_words(trainer: Trainer, filename: str, co
     assert ask(trainer, f"/v/{guest.visit}/upload", "POST", headers, body).status == 303
     shown = asyncio.run(_state(trainer, guest))
     assert said in shown["error"]
-    assert next(b["id"] for b in shown["beds"]) == "phantom", "nothing was added"
+    assert next(b["title"] for b in shown["beds"]) == "phantom", "nothing was added"
     assert "/tmp" not in shown["error"], "no path of this machine is shown"
 
 

@@ -109,7 +109,7 @@ def test_a_chart_says_the_least_clearance_draws_every_slab_and_asks_for_nothing_
     root = ElementTree.fromstring(svg)
     assert root.get("role") == "img"
     assert 'left <implant> "1": clearance' in (root.get("aria-label") or "")
-    assert "\u22122.0 mm, S1 foramen L" in "".join(root.itertext())
+    assert "\u22122.1 mm, S1 foramen L" in "".join(root.itertext())
     assert {"ilium", "joint", "sacrum"} <= set(root.itertext())
     lines = root.findall("polyline")
     assert sum(len(re.findall(r"\S+,\S+", line.get("points") or "")) for line in lines) == 2 * len(values)

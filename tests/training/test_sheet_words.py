@@ -1,6 +1,7 @@
 """A score sheet in words: a breach before all else, every measure with what it stands for, every rate as published."""
 
 import json
+import re
 
 import pytest
 
@@ -36,7 +37,8 @@ def test_a_breach_is_the_first_thing_that_is_said(sheet: dict[str, object], plan
     said = verdict(sheet)
     assert said.tone == "bad"
     assert said.headline.startswith("An implant lies ")
-    assert f"{sheet['breach_mm']:.1f} mm out of the bone: S1 foramen, {plan.side}." in said.headline
+    deep = float(re.search(r"lies (\S+) mm out of the bone: S1 foramen, left", said.headline)[1])
+    assert 0.0 <= deep - sheet["breach_mm"] < 0.1, "never said to be less than it is"
     assert float(said.rating) < 50
     assert "smith" in said.grades
     boasting = verdict(sheet | {"rating": 99.0})
