@@ -15,6 +15,7 @@ from sjplan.app.planning_pictures import VIEWS, PlanPictures
 from sjplan.app.planning_rows import beside_rows, glance_rows, margin_rows, mixed_rows, verdict_words
 from sjplan.app.worker import Latest
 from sjplan.core.errors import SjplanError
+from sjplan.core.findings import Finding
 from sjplan.render.live_slices import implant_strokes
 from sjplan.render.style import slot_colour
 from sjplan.safety.types import MarginReport
@@ -46,6 +47,7 @@ class PlanningPage:
         self.desk: Desk | None = None
         self.bed: Bed | None = None
         self.report: MarginReport | None = None
+        self.conflicts: tuple[Finding, ...] = ()
         self.keeping, self.certified = PlanKeeping(self), CertifiedPlan(self)
         self._slices, self._judged = Latest(self._draw_slices), Latest(self._judge)
         self._rest: asyncio.TimerHandle | None = None
@@ -362,6 +364,7 @@ class PlanningPage:
             if desk is not self.desk or draft is not desk.draft:
                 return
         self.report = await do(live.report, draft.paths) if draft.paths else None
+        self.conflicts = await do(desk.conflicts)
         if desk is not self.desk or draft is not desk.draft:
             return
         with self.state:
@@ -375,12 +378,12 @@ class PlanningPage:
         if desk is None or report is None or report.side != desk.side or not desk.draft.paths:
             self.state.update({"pl_rows": [], "pl_verdict": "", "pl_faults": [], "pl_beside": []})
             return
-        verdict, faults = verdict_words(report)
+        verdict, faults = verdict_words(report, self.conflicts)
         planned = self.certified.reports.get(desk.side)
         beside = [] if planned is None else beside_rows(compared(report, planned, desk.frame), report, planned)
         self.state.update(
             {"pl_rows": margin_rows(report, desk.theatre.limits), "pl_verdict": verdict, "pl_faults": faults,
-             "pl_good": report.accepted, "pl_beside": beside}
+             "pl_good": report.accepted and not self.conflicts, "pl_beside": beside}
         )  # fmt: skip
 
     async def close(self) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from sjplan.app.operate import sides_of
 from sjplan.core.arrays import Array, unit
 from sjplan.core.errors import InputError
+from sjplan.core.findings import Finding
 from sjplan.core.frames import AnatomicalFrame
 from sjplan.core.plan import Plan, Side
 from sjplan.core.trajectory import Trajectory
@@ -22,6 +23,7 @@ from sjplan.io.cases import Case
 from sjplan.render.live_slices import LiveSlices, Stroke, handles_mm, implant_strokes
 from sjplan.render.planes import SlicePlane
 from sjplan.render.style import slot_colour
+from sjplan.safety.judge import side_conflicts
 from sjplan.safety.live import LiveJudge
 from sjplan.safety.types import Clearance, MarginReport
 from sjplan.training.templating import Draft, Stack, aimed, dragged
@@ -99,6 +101,14 @@ class Desk:
         if side not in self.judges:
             self.judges[side] = LiveJudge(self.theatre.surfaces(side), self.theatre.limits)
         return self.judges[side]
+
+    def conflicts(self) -> tuple[Finding, ...]:
+        """Where implants of both sides come too near to each other."""
+        drafts = {side: stack.draft for side, stack in self.stacks.items()}
+        if len(drafts) < 2 or not all(draft.paths for draft in drafts.values()):
+            return ()
+        left, right = (self.judge_of(side).report(drafts[side].paths) for side in ("left", "right"))
+        return side_conflicts(left, right, self.theatre.limits)
 
     @property
     def stack(self) -> Stack:

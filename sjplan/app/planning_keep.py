@@ -161,5 +161,6 @@ class CertifiedPlan:
 def file_of(desk: Desk, drafts: Sequence[Draft]) -> PlanFile:
     """A plan file of drafts, judged; where this machine keeps the patient's files is nobody's business."""
     entries = [draft_entry(draft, desk.judge_of(draft.side)) for draft in drafts]
-    made = drafts_file(entries, desk.case)
+    conflicts = desk.conflicts() if len(drafts) > 1 else ()
+    made = drafts_file(entries, desk.case, findings=conflicts)
     return made.model_copy(update={"case": made.case.model_copy(update={"paths": {}})})

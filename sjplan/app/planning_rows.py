@@ -6,9 +6,10 @@ Numbers are cut, never rounded up: nothing is shown as clearer than it was measu
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from sjplan.core.findings import Finding
 from sjplan.core.limits import Limits
 from sjplan.core.shown import cut_mm
 from sjplan.core.structures import DANGERS, limit_kind
@@ -113,12 +114,13 @@ def state_of(structure: str, envelope_mm: float, limit_mm: float, sure_mm: float
     return "near" if envelope_mm < limits.clearance_finding_mm.get(kind, limit_mm) else "clear"
 
 
-def verdict_words(report: MarginReport) -> tuple[str, list[str]]:
-    """Whether a plan is accepted, and the limits that it breaks."""
-    if report.accepted:
+def verdict_words(report: MarginReport, conflicts: Sequence[Finding] = ()) -> tuple[str, list[str]]:
+    """Whether a plan is accepted, and the limits that it breaks, those between both sides first."""
+    texts = [finding.text[:1].upper() + finding.text[1:] for finding in conflicts]
+    texts += [_plain(violation) for violation in report.violations]
+    count = len(texts)
+    if report.accepted and not texts:
         return "✓ Accepted: every limit holds.", []
-    count = len(report.violations)
-    texts = [_plain(violation) for violation in report.violations]
     more = [f"and {count - FAULTS} more"] if count > FAULTS else []
     return f"✗ Not accepted: {count} limit{'s' if count > 1 else ''} broken.", texts[:FAULTS] + more
 

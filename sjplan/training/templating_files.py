@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sjplan.core.errors import InputError
+from sjplan.core.findings import Finding
 from sjplan.core.frames import AnatomicalFrame
 from sjplan.core.implant import ImplantModel
 from sjplan.core.plan import BY_HAND, Outcome, Plan, Reason
@@ -168,7 +169,9 @@ def check_fits(file: PlanFile, case: Case) -> None:
                          fix="choose the patient that it was made for")  # fmt: skip
 
 
-def drafts_file(entries: Sequence[SideEntry], case: Case, *, onto: PlanFile | None = None) -> PlanFile:
+def drafts_file(
+    entries: Sequence[SideEntry], case: Case, *, onto: PlanFile | None = None, findings: Sequence[Finding] = ()
+) -> PlanFile:
     """A plan file of drafts.
 
     Parameters
@@ -179,6 +182,8 @@ def drafts_file(entries: Sequence[SideEntry], case: Case, *, onto: PlanFile | No
         What they were laid on.
     onto : PlanFile, optional
         A file of the same case whose other side, findings and unknown keys are kept.
+    findings : sequence of Finding
+        Of a new file: what holds for no side alone.
 
     Raises
     ------
@@ -186,7 +191,7 @@ def drafts_file(entries: Sequence[SideEntry], case: Case, *, onto: PlanFile | No
         If `onto` is of another case.
     """
     if onto is None:
-        return new_plan_file(case, entries, seed=0)
+        return new_plan_file(case, entries, seed=0, findings=findings)
     check_fits(onto, case)
     replaced = {entry.side: entry for entry in entries}
     kept = [replaced.pop(entry.side, entry) for entry in onto.sides]

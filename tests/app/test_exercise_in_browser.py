@@ -1,20 +1,17 @@
 """An exercise in a real browser: chosen, missed, done again and passed, with its task, hint, verdict and progress."""
 
 import re
-import shutil
 import sqlite3
 from collections.abc import Iterator
 
 import pytest
 from app_support import Trainer
-from playwright.sync_api import ConsoleMessage, Page, expect, sync_playwright
+from browser_support import PATIENCE_MS, open_page
+from playwright.sync_api import Page, expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-CHROMIUM = next((p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))), None)
-PATIENCE_MS = 120_000
-KNOWN = "405 (Method Not Allowed)"
-"""The client asks for a launcher once, by POST; nobody answers to that."""
+COMPLAINTS: list[str] = []
 
 TRUE = {"arm_orbital_deg": 90, "arm_wig_wag_deg": 0, "arm_lift_mm": -9, "arm_along_mm": 53}
 """A true lateral of the phantom, which lies straight."""
@@ -22,23 +19,12 @@ TRUE = {"arm_orbital_deg": 90, "arm_wig_wag_deg": 0, "arm_lift_mm": -9, "arm_alo
 
 @pytest.fixture(scope="module")
 def page() -> Iterator[Page]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium found: apt-get install -y chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser.new_context(viewport={"width": 1280, "height": 720}).new_page()
-        browser.close()
+    with open_page(COMPLAINTS) as opened:
+        yield opened
 
 
 def test_the_true_lateral_from_the_list_to_its_verdict(page: Page, trainer: Trainer) -> None:
-    errors: list[str] = []
-
-    def note(message: ConsoleMessage) -> None:
-        if message.type == "error" and KNOWN not in message.text:
-            errors.append(message.text)
-
-    page.on("console", note)
-    page.on("pageerror", lambda error: errors.append(str(error)))
+    COMPLAINTS.clear()
     page.goto(trainer.url)
     expect(page.locator("#broken")).to_contain_text("broken.toml: level: found 9", timeout=PATIENCE_MS)
     assert "/" not in page.inner_text("#broken"), "no folder of the machine that serves is told"
@@ -78,4 +64,4 @@ def test_the_true_lateral_from_the_list_to_its_verdict(page: Page, trainer: Trai
     with sqlite3.connect(trainer.history) as history:
         rows = history.execute("SELECT passed, hints FROM tries WHERE exercise = 'true-lateral' ORDER BY begun")
         assert rows.fetchall() == [(0, 1), (1, 0)]
-    assert errors == []
+    assert COMPLAINTS == []

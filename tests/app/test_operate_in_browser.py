@@ -1,42 +1,28 @@
 """An operation in a real browser, from the first page to the history, on a trainer that really runs."""
 
 import re
-import shutil
 import sqlite3
 from collections.abc import Iterator
 
 import pytest
 from app_support import Trainer
-from playwright.sync_api import ConsoleMessage, Page, expect, sync_playwright
+from browser_support import PATIENCE_MS, open_page, settled
+from playwright.sync_api import Page, expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-CHROMIUM = next((p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))), None)
-PATIENCE_MS = 120_000
-KNOWN = "405 (Method Not Allowed)"
-"""The client asks for a launcher once, by POST; nobody answers to that."""
+COMPLAINTS: list[str] = []
 
 
 @pytest.fixture(scope="module")
 def page() -> Iterator[Page]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium found: apt-get install -y chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser.new_context(viewport={"width": 1280, "height": 720}).new_page()
-        browser.close()
+    with open_page(COMPLAINTS) as opened:
+        yield opened
 
 
 def shown(page: Page, name: str) -> bytes:
     """What a screen shows."""
     return page.locator(f"#{name}").screenshot()
-
-
-def done(page: Page) -> str:
-    """Wait until an action is over; what is said of it."""
-    page.wait_for_timeout(300)
-    expect(page.locator("#shot")).to_be_enabled(timeout=PATIENCE_MS)
-    return page.inner_text("#message")
 
 
 def fill(page: Page, name: str, value: float) -> None:
@@ -74,14 +60,7 @@ def look_back(page: Page) -> None:
 
 
 def test_an_operation_from_start_to_history(page: Page, trainer: Trainer) -> None:
-    errors: list[str] = []
-
-    def note(message: ConsoleMessage) -> None:
-        if message.type == "error" and KNOWN not in message.text:
-            errors.append(message.text)
-
-    page.on("console", note)
-    page.on("pageerror", lambda error: errors.append(str(error)))
+    COMPLAINTS.clear()
     page.goto(trainer.url)
     expect(page.locator("#operate")).to_be_disabled(timeout=PATIENCE_MS)
     page.fill("#who", "T-01")
@@ -96,7 +75,7 @@ def test_an_operation_from_start_to_history(page: Page, trainer: Trainer) -> Non
     dark, room = shown(page, "live"), shown(page, "room")
     page.click("text=Lateral")
     page.click("#shot")
-    assert re.fullmatch(r"\d+ frames at \d+ kV\.", done(page))
+    assert re.fullmatch(r"\d+ frames at \d+ kV\.", settled(page))
     expect(page.locator("#op_shots")).to_contain_text("1")
     page.wait_for_timeout(1500)
     assert shown(page, "live") != dark
@@ -105,29 +84,29 @@ def test_an_operation_from_start_to_history(page: Page, trainer: Trainer) -> Non
     page.click("#mark")
     box = page.locator("#live").bounding_box()
     page.mouse.click(box["x"] + 0.34 * box["width"], box["y"] + 0.28 * box["height"])
-    done(page)
+    settled(page)
     marked = [float(page.input_value(f"#{name}")) for name in ("op_up", "op_along")]
     assert all(abs(m - wanted) < 40.0 for m, wanted in zip(marked, (20.0, -10.0), strict=True)), marked
     for name, value in {"op_up": 20, "op_along": -10, "op_cranial": 2, "op_ventral": 5}.items():
         fill(page, name, value)
     page.click("#place")
-    done(page)
+    settled(page)
     page.click("#insert")
-    assert "tap it to 10 mm first" in done(page), "what cannot be done says what to do"
+    assert "tap it to 10 mm first" in settled(page), "what cannot be done says what to do"
     fill(page, "op_push", 200)
     page.click("#push")
-    assert "Advanced" in done(page)
+    assert "Advanced" in settled(page)
     for _ in range(12):
         page.click("#tap")
-        done(page)
+        settled(page)
         page.click("#gauge")
-        if "Depth gauge" in (said := done(page)) and int(re.findall(r"\d+", said)[0]) >= 35:
+        if "Depth gauge" in (said := settled(page)) and int(re.findall(r"\d+", said)[0]) >= 35:
             break
     fill(page, "op_drill", 30)
     page.click("#drill")
-    done(page)
+    settled(page)
     page.click("#insert")
-    done(page)
+    settled(page)
     expect(page.locator("#in_place")).to_contain_text("tri-7", timeout=PATIENCE_MS)
 
     page.click("#finish")
@@ -144,7 +123,7 @@ def test_an_operation_from_start_to_history(page: Page, trainer: Trainer) -> Non
         ended, rated = history.execute("SELECT ended, (SELECT count(*) FROM scores) FROM sessions").fetchone()
     assert ended
     assert rated == 1
-    assert errors == []
+    assert COMPLAINTS == []
 
 
 def test_a_second_tab_is_told_so_and_nothing_is_lost(page: Page, trainer: Trainer) -> None:

@@ -2,30 +2,23 @@
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from app_support import Trainer
-from playwright.sync_api import ConsoleMessage, Page, expect, sync_playwright
+from browser_support import PATIENCE_MS, open_page
+from playwright.sync_api import Page, expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-CHROMIUM = next((p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))), None)
-PATIENCE_MS = 120_000
-KNOWN = "405 (Method Not Allowed)"
-"""The client asks for a launcher once, by POST; nobody answers to that."""
+COMPLAINTS: list[str] = []
 
 
 @pytest.fixture(scope="module")
 def page() -> Iterator[Page]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium found: apt-get install -y chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser.new_context(viewport={"width": 1280, "height": 720}).new_page()
-        browser.close()
+    with open_page(COMPLAINTS) as opened:
+        yield opened
 
 
 def judged(page: Page) -> str:
@@ -40,14 +33,7 @@ def number(page: Page, name: str) -> float:
 
 
 def test_a_plan_is_dragged_judged_saved_and_had_again(page: Page, trainer: Trainer, tmp_path: Path) -> None:
-    errors: list[str] = []
-
-    def note(message: ConsoleMessage) -> None:
-        if message.type == "error" and KNOWN not in message.text:
-            errors.append(message.text)
-
-    page.on("console", note)
-    page.on("pageerror", lambda error: errors.append(str(error)))
+    COMPLAINTS.clear()
     page.goto(trainer.url)
     expect(page.locator("#plan")).to_be_disabled(timeout=PATIENCE_MS)
     page.fill("#who", "P-01")
@@ -113,4 +99,4 @@ def test_a_plan_is_dragged_judged_saved_and_had_again(page: Page, trainer: Train
     page.wait_for_selector("#pl_slot_1", timeout=PATIENCE_MS)
     judged(page)
     assert {name: number(page, name) for name in kept} == kept
-    assert errors == []
+    assert COMPLAINTS == []

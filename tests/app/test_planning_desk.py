@@ -170,6 +170,22 @@ def test_what_is_out_is_called_out_and_has_no_number_while_it_moves(desk: Desk, 
     assert not any("foramen_" in fault for fault in faults), "in a person's words"
 
 
+def test_plans_that_clash_with_the_other_side_are_not_called_accepted(theatre: Theatre, laid: Draft) -> None:
+    desk = Desk(theatre, "left")
+    desk.change(lambda _: laid)
+    assert desk.conflicts() == (), "one side alone"
+    report = desk.judge.report(laid.paths)
+    desk.turn_to("right")
+    desk.change(lambda _: Draft("right", laid.paths[:1]))
+    conflicts = desk.conflicts()
+    assert any(f.text.startswith("left implant 1 and right implant 1 are ") for f in conflicts)
+    verdict, faults = verdict_words(report, conflicts)
+    assert verdict.startswith("✗ Not accepted: ")
+    assert faults[0].startswith("Left implant 1 and right implant 1")
+    held = file_of(desk, [laid, desk.draft])
+    assert "sides-conflict" in {finding.code for finding in held.findings}
+
+
 @pytest.mark.parametrize("key", NUMBERS)
 def test_a_number_changes_by_what_it_is_changed(desk: Desk, key: str) -> None:
     before = numbers_of(desk)

@@ -278,7 +278,7 @@ def test_half_the_tolerance_agrees() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("ends", [THROUGH_S1])
+@pytest.mark.parametrize("ends", [PLAUSIBLE, THROUGH_S1])
 def test_a_mirrored_pelvis_has_mirrored_clearances(ends: tuple[tuple[float, float, float], ...]) -> None:
     left, right = measured("wider on the left", "left", ends), measured("wider on the right", "right", ends)
     for name, c in left.items():
@@ -296,7 +296,7 @@ NEAR_MM = 15.0
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("ends", [PLAUSIBLE])
+@pytest.mark.parametrize("ends", [PLAUSIBLE, THROUGH_S1])
 def test_a_moved_pelvis_has_the_same_clearances(ends: tuple[tuple[float, float, float], ...]) -> None:
     still, moved = measured("plain", "left", ends), measured("moved", "left", ends)
     assert still.keys() == moved.keys()
