@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, TypeVar
 
 import numpy as np
@@ -21,7 +22,7 @@ from sjplan.phantom.courses.tubes import is_vessel, label_of, tubes_of
 from sjplan.phantom.field_of_view import scan_grid
 from sjplan.phantom.parameters import PhantomParameters
 from sjplan.phantom.pelvis import BONES, Pelvis
-from sjplan.phantom.sampling import Band, sample_band
+from sjplan.phantom.sampling import Band, exact_reach_mm, sample_band
 from sjplan.phantom.tissue.body import Body
 from sjplan.phantom.tissue.layers import lay_out, paint_tissue
 from sjplan.phantom.truth.facts import PhantomTruth
@@ -106,18 +107,21 @@ def build_phantom(
     body = Body(parameters.habitus)
     grid = scan_grid(pelvis, body, spacing)
     with ThreadPoolExecutor(_threads(threads)) as pool:
+        sampled = _bands(pelvis, grid, CT_BAND_MM, pool)
         tissue = pool.submit(lay_out, pelvis, body, grid, seed)
-        bands: dict[str, Band] = {}
-        for n, (bone, band) in enumerate(_bands(pelvis, grid, CT_BAND_MM, pool)):
-            bands[bone] = band
-            tell(f"sampling {bone}", 0.05 + 0.35 * n / len(BONES))
-        tell("laying nerves and vessels", 0.4)
         tubes = tubes_of(pelvis)
-        labels = _labels(grid, _soft_bands(pelvis, grid, tubes), bands)
-        tell("measuring the truth", 0.42)
+        soft = _soft_bands(pelvis, grid, tubes, pool)
+        tell("measuring the truth", 0.05)
         truth = survey(pelvis)
+        bands: dict[str, Band] = {}
+        for n, (bone, band) in enumerate(sampled):
+            bands[bone] = band
+            tell(f"sampling {bone}", 0.08 + 0.32 * n / len(BONES))
+        tell("sampling nerves and vessels", 0.4)
+        tube_bands = {name: soft[name].result() for name in tubes}
+        labels = _labels(grid, _painted(soft), bands)
         tell("filling in tissue", 0.45)
-        hu = paint_tissue(pelvis, body, grid, tissue.result(), bands, tubes, seed, pool)
+        hu = paint_tissue(pelvis, body, grid, tissue.result(), bands, tubes, tube_bands, seed, pool)
     tell("done", 1.0)
     return Phantom(CtVolume(grid, _sealed(hu)), labels, truth)
 
@@ -154,7 +158,7 @@ def build_labels(
     grid = scan_grid(pelvis, Body(parameters.habitus), spacing)
     with ThreadPoolExecutor(_threads(threads)) as pool:
         bands = dict(_bands(pelvis, grid, LABEL_BAND_MM, pool))
-    return _labels(grid, {}, bands), pelvis
+    return _labels(grid, (), bands), pelvis
 
 
 def _threads(wanted: int | None) -> int:
@@ -170,24 +174,34 @@ def _bands(pelvis: Pelvis, grid: Grid, band_mm: float, pool: ThreadPoolExecutor)
     return zip(BONES, pool.map(sampled, BONES), strict=True)
 
 
-def _soft_bands(pelvis: Pelvis, grid: Grid, tubes: Mapping[str, Tube]) -> dict[str, list[Band]]:
-    """Vessels, nerves and discs by the name of their label, in the order in which they are painted."""
-    found: dict[str, list[Band]] = {}
-    for name in sorted(tubes, key=is_vessel, reverse=True):
-        found.setdefault(label_of(name), []).append(sample_band(tubes[name].distance_mm, grid, LABEL_BAND_MM))
-    for disc, name in DISC_LABELS.items():
-        found[name] = [sample_band(lambda p, disc=disc: pelvis.disc_mm(disc, p), grid, LABEL_BAND_MM)]  # type: ignore[misc]
+def _soft_bands(
+    pelvis: Pelvis, grid: Grid, tubes: Mapping[str, Tube], pool: ThreadPoolExecutor
+) -> dict[str, Future[Band]]:
+    """Distances of vessels, nerves and discs by name, in the order in which they are painted."""
+    reach = exact_reach_mm(grid)
+    found = {
+        name: pool.submit(sample_band, tubes[name].distance_mm, grid, reach)
+        for name in sorted(tubes, key=is_vessel, reverse=True)
+    }
+    for disc in DISC_LABELS:
+        found[disc] = pool.submit(sample_band, partial(pelvis.disc_mm, disc), grid, LABEL_BAND_MM)
     return found
 
 
-def _labels(grid: Grid, soft: Mapping[str, list[Band]], bones: Mapping[str, Band]) -> LabelMap:
+def _painted(soft: Mapping[str, Future[Band]]) -> Iterable[tuple[str, Band]]:
+    """The same by the name of its label."""
+    return ((DISC_LABELS.get(name) or label_of(name), band.result()) for name, band in soft.items())
+
+
+def _labels(grid: Grid, soft: Iterable[tuple[str, Band]], bones: Mapping[str, Band]) -> LabelMap:
     """Everything by name; where two meet, the later one stays."""
     label = np.zeros(grid.shape, dtype=np.uint8, order="F")
-    for name, bands in (*soft.items(), *((bone, [bones[bone]]) for bone in BONES)):
-        for band in bands:
-            label[band.slices][band.distance_mm < 0] = IDS[name]
-    count = np.bincount(label.ravel(order="K"), minlength=256)
-    names = {i: name for name, i in IDS.items() if count[i]}
+    drawn: dict[str, list[Band]] = {}
+    for name, band in (*soft, *((bone, bones[bone]) for bone in BONES)):
+        label[band.slices][band.distance_mm < 0] = IDS[name]
+        drawn.setdefault(name, []).append(band)
+    left = {name for name, bands in drawn.items() if any((label[band.slices] == IDS[name]).any() for band in bands)}
+    names = {i: name for name, i in IDS.items() if name in left}
     return LabelMap(grid, _sealed(label), names)
 
 

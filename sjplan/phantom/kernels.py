@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numba import njit
@@ -10,33 +10,69 @@ from numpy.typing import NDArray
 
 from sjplan.core.arrays import Array
 
+BLOCK: Final = 64
+"""Points for which cones are left out together (default): few enough to lie near each other, enough to be worth it."""
+
+ROUNDING_MM: Final = 1e-6
+"""Far more than rounding does to a distance, so that the nearest cone is never left out."""
+
 
 @njit(cache=True, nogil=True)
 def swept_ball_mm(points: NDArray[Any], line: NDArray[Any], radius: NDArray[Any]) -> NDArray[Any]:
     """Signed distance (n,) of points (n, 3) to the union of round cones along a polyline (m, 3) with radii (m,).
 
-    Agrees with `swept_ball_reference_mm` to the step of that search.
+    Agrees with `swept_ball_reference_mm` to the step of that search. Points that come one after another should lie
+    near each other: cones that are too far for a whole block of them are left out.
     """
     out = np.full(len(points), np.inf)
-    for s in range(len(line) - 1):
-        ax, ay, az = line[s, 0], line[s, 1], line[s, 2]
-        dx, dy, dz = line[s + 1, 0] - ax, line[s + 1, 1] - ay, line[s + 1, 2] - az
-        length = np.sqrt(dx * dx + dy * dy + dz * dz)
-        slope = (radius[s] - radius[s + 1]) / length
-        # |p - c(t)| - r(t) is convex in t: its minimum lies where the line to the ball makes the cone's angle,
-        # or at an end of the segment where one ball holds the other.
-        nested = abs(slope) >= 1.0
-        lean = 0.0 if nested else slope / np.sqrt(1.0 - slope * slope)
-        for n in range(len(points)):
-            px, py, pz = points[n, 0] - ax, points[n, 1] - ay, points[n, 2] - az
-            along = (px * dx + py * dy + pz * dz) / length
-            across = np.sqrt(max(px * px + py * py + pz * pz - along * along, 0.0))
-            t = min(max(along - across * lean, 0.0), length)
-            if nested:
-                t = 0.0 if slope > 0.0 else length
-            distance = np.sqrt((along - t) ** 2 + across * across) - radius[s] + slope * t
-            out[n] = min(out[n], distance)
+    count = len(line) - 1
+    away = np.zeros(count)
+    middle = np.zeros((1, 3))
+    at_middle = np.full(1, np.inf)
+    for begin in range(0, len(points), BLOCK):
+        block, found = points[begin : begin + BLOCK], out[begin : begin + BLOCK]
+        slack = np.inf
+        if count > 1:
+            middle[0] = block[len(block) // 2]
+            wide = 0.0
+            for n in range(len(block)):
+                x, y, z = block[n, 0] - middle[0, 0], block[n, 1] - middle[0, 1], block[n, 2] - middle[0, 2]
+                wide = max(wide, x * x + y * y + z * z)
+            for s in range(count):
+                at_middle[0] = np.inf
+                _round_cone_mm(middle, line[s], line[s + 1], radius[s], radius[s + 1], at_middle)
+                away[s] = at_middle[0]
+            # No distance changes by more than the way from the middle: neither a cone's nor that of all.
+            slack = 2.0 * np.sqrt(wide) + ROUNDING_MM
+        least = away.min()
+        for s in range(count):
+            if away[s] <= least + slack:
+                _round_cone_mm(block, line[s], line[s + 1], radius[s], radius[s + 1], found)
     return out
+
+
+@njit(cache=True, nogil=True)
+def _round_cone_mm(
+    points: NDArray[Any], start: NDArray[Any], end: NDArray[Any], r_start: float, r_end: float, out: NDArray[Any]
+) -> None:
+    """Lower `out` to the signed distance to one round cone."""
+    ax, ay, az = start[0], start[1], start[2]
+    dx, dy, dz = end[0] - ax, end[1] - ay, end[2] - az
+    length = np.sqrt(dx * dx + dy * dy + dz * dz)
+    slope = (r_start - r_end) / length
+    # |p - c(t)| - r(t) is convex in t: its minimum lies where the line to the ball makes the cone's angle,
+    # or at an end of the segment where one ball holds the other.
+    nested = abs(slope) >= 1.0
+    lean = 0.0 if nested else slope / np.sqrt(1.0 - slope * slope)
+    for n in range(len(points)):
+        px, py, pz = points[n, 0] - ax, points[n, 1] - ay, points[n, 2] - az
+        along = (px * dx + py * dy + pz * dz) / length
+        across = np.sqrt(max(px * px + py * py + pz * pz - along * along, 0.0))
+        t = min(max(along - across * lean, 0.0), length)
+        if nested:
+            t = 0.0 if slope > 0.0 else length
+        distance = np.sqrt((along - t) ** 2 + across * across) - r_start + slope * t
+        out[n] = min(out[n], distance)
 
 
 def swept_ball_reference_mm(points: Array, line: Array, radius: Array, steps: int = 2000) -> Array:

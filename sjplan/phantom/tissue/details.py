@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import numpy as np
@@ -15,6 +16,7 @@ from sjplan.phantom.bones.shapes import Tube, ellipsoid
 from sjplan.phantom.courses.tubes import is_vessel
 from sjplan.phantom.pelvis import Pelvis
 from sjplan.phantom.ranges import on_side
+from sjplan.phantom.sampling import Band
 from sjplan.phantom.tissue.bone_density import pelvis_canal_depth
 from sjplan.phantom.tissue.organs import BLOOD_HU
 from sjplan.phantom.tissue.partial_volume import fine_shares
@@ -39,10 +41,17 @@ def paint(hu: NDArray[np.float32], voxels: tuple[Array, ...], share: Array, valu
     hu[voxels] = old + share.astype(np.float32) * (np.float32(value) - old)
 
 
-def paint_tubes(hu: NDArray[np.float32], grid: Grid, tubes: Mapping[str, Tube]) -> None:
+def paint_tubes(
+    hu: NDArray[np.float32],
+    grid: Grid,
+    tubes: Mapping[str, Tube],
+    bands: Mapping[str, Band],
+    pool: ThreadPoolExecutor,
+) -> None:
     """Nerves and vessels; bone goes over whatever of them is not in a tunnel."""
-    for name, tube in tubes.items():
-        paint(hu, *fine_shares(tube.distance_mm, grid), BLOOD_HU if is_vessel(name) else ROOT_HU)
+    wanted = {name: pool.submit(fine_shares, tube.distance_mm, grid, band=bands[name]) for name, tube in tubes.items()}
+    for name, share in wanted.items():
+        paint(hu, *share.result(), BLOOD_HU if is_vessel(name) else ROOT_HU)
 
 
 def paint_disc_remains(hu: NDArray[np.float32], grid: Grid, pelvis: Pelvis) -> None:

@@ -41,6 +41,7 @@ def paint_tissue(
     tissue: SoftTissue,
     bands: Mapping[str, Band],
     tubes: Mapping[str, Tube],
+    tube_bands: Mapping[str, Band],
     seed: int,
     pool: ThreadPoolExecutor,
 ) -> NDArray[np.int16]:
@@ -60,6 +61,8 @@ def paint_tissue(
         Distances of all bones on that grid, at least 8 mm deep; painted in this order.
     tubes : Mapping of str to Tube
         Nerves and vessels, LPS mm.
+    tube_bands : mapping of tube to Band
+        Their distances on that grid, at least `exact_reach_mm` deep.
     seed : int
         Of bowel, texture and noise.
     pool : ThreadPoolExecutor
@@ -74,7 +77,7 @@ def paint_tissue(
     _paint_soft(hu, grid, tissue, seed, pool)
     if pelvis.parameters.scanner.table:
         _paint_table(hu, pelvis, body, grid)
-    paint_tubes(hu, grid, tubes)
+    paint_tubes(hu, grid, tubes, tube_bands, pool)
     _paint_bones(hu, pelvis, grid, bands, seed, pool)
     paint_disc_remains(hu, grid, pelvis)
     paint_vacuum(hu, grid, pelvis)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from sjplan.core.arrays import Array
 from sjplan.core.grid import Grid
-from sjplan.phantom.sampling import exact_reach_mm, lps_of, sample_band
+from sjplan.phantom.sampling import CHUNK, Band, exact_reach_mm, lps_of, sample_band
 
 THINNEST: Final = 0.02
 """Least share of the longest projected edge that the others count as (no unit): keeps the division below stable."""
@@ -73,20 +73,28 @@ def supersampled_share(
     do for thin shapes.
     """
     centres = lps_of(grid, np.asarray(ijk, dtype=np.float64))
-    offsets = (np.arange(samples) + 0.5) / samples - 0.5
+    at = (np.arange(samples) + 0.5) / samples - 0.5
+    offsets = np.stack(np.meshgrid(at, at, at, indexing="ij"), axis=-1).reshape(-1, 3) @ grid.matrix.T
     cell_mm = float(np.cbrt(grid.voxel_volume_mm3)) / samples
-    total = np.zeros(len(centres))
-    for u in offsets:
-        for v in offsets:
-            for w in offsets:
-                d = distance_mm(centres + grid.matrix @ np.array((u, v, w)))
-                total += np.clip(0.5 - d / cell_mm, 0.0, 1.0) if soft else d < 0
-    return np.asarray(total / samples**3)
+    share = np.zeros(len(centres))
+    step = max(1, CHUNK // len(offsets))
+    for begin in range(0, len(share), step):
+        # Voxel by voxel: a shape made of parts looks at few of them for points that lie together.
+        points = (centres[begin : begin + step, None] + offsets).reshape(-1, 3)
+        d = distance_mm(points).reshape(-1, len(offsets))
+        inside = np.clip(0.5 - d / cell_mm, 0.0, 1.0) if soft else (d < 0).astype(np.float64)
+        share[begin : begin + step] = inside.sum(axis=1) / len(offsets)
+    return share
 
 
-def fine_shares(distance_mm: Callable[[Array], Array], grid: Grid, samples: int = 4) -> tuple[tuple[Array, ...], Array]:
-    """Voxels that a small shape touches, as index arrays (i, j, k), and the share of each that it fills."""
-    band = sample_band(distance_mm, grid, exact_reach_mm(grid))
+def fine_shares(
+    distance_mm: Callable[[Array], Array], grid: Grid, samples: int = 4, band: Band | None = None
+) -> tuple[tuple[Array, ...], Array]:
+    """Voxels that a small shape touches, as index arrays (i, j, k), and the share of each that it fills.
+
+    Where the shape was sampled before, at least `exact_reach_mm` deep, give that `band`: it is not sampled again.
+    """
+    band = band or sample_band(distance_mm, grid, exact_reach_mm(grid))
     half_diagonal = 0.5 * float(np.linalg.norm(grid.spacing_mm))
     inside = np.argwhere(band.distance_mm < half_diagonal)
     share = np.ones(len(inside))

@@ -33,6 +33,17 @@ def test_swept_ball_agrees_with_brute_force(seed: int) -> None:
     assert (brute <= exact + step).all()
 
 
+@pytest.mark.parametrize("spread_mm", [0.3, 3.0, 60.0])
+def test_cones_left_out_for_a_block_of_points_never_hold_the_nearest(spread_mm: float) -> None:
+    rng = np.random.default_rng(5)
+    line, radius = np.cumsum(rng.normal(0.0, 6.0, (24, 3)), axis=0), rng.uniform(0.2, 9.0, 24)
+    middles = rng.uniform(-40.0, 40.0, (60, 1, 3))
+    points = (middles + rng.normal(0.0, spread_mm, (60, 50, 3))).reshape(-1, 3)
+    together = swept_ball_mm(points, line, radius)
+    each = [swept_ball_mm(points, line[s : s + 2], radius[s : s + 2]) for s in range(23)]
+    assert np.array_equal(together, np.min(each, axis=0))
+
+
 def test_swept_ball_where_one_ball_holds_the_other() -> None:
     line, radius = np.array([[0.0, 0, 0], [1.0, 0, 0]]), np.array([5.0, 1.0])
     points = np.array([[8.0, 0, 0], [0, 7.0, 0], [-9.0, 0, 0]])
