@@ -12,7 +12,7 @@ screen refresh after the new picture has been decoded.
   the last picture, which shows the last position, is waited for: under load, input to visible picture.
 - four: the same with four visitors at once.
 
-Writes docs/results/trainer_speed.json; scripts/tabulate_trainer_speed.py makes the table of docs/performance.md of it.
+Writes docs/results/trainer_speed.json; scripts/tabulate_speed.py makes the table of docs/performance.md of it.
 """
 
 from __future__ import annotations

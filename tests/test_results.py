@@ -145,5 +145,5 @@ def near(a: object, b: object, tolerance: float = 0.02) -> bool:
 
 
 def test_the_page_on_speed_agrees_with_its_results() -> None:
-    done = run("tabulate_trainer_speed.py", "--check")
+    done = run("tabulate_speed.py", "--check")
     assert done.returncode == 0, done.stderr
