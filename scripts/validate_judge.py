@@ -24,7 +24,7 @@ from slow_measure import SlowMesh, SlowPelvis
 
 from sjplan import __version__
 from sjplan.anatomy.build import anatomy_from_labels
-from sjplan.anatomy.types import Anatomy
+from sjplan.anatomy.types import Anatomy, LabelledSurface
 from sjplan.core.frames import SIDES
 from sjplan.core.implant import ImplantModel
 from sjplan.core.labels import LabelMap
@@ -145,36 +145,42 @@ def split_to(corners: np.ndarray, edge_mm: float) -> np.ndarray:
     return np.concatenate(done)
 
 
-class OriginalSurface:
-    """The surfaces that a label map was made from, each place named as ours is.
+class OriginalBone:
+    """The surface that one bone's labels were made from, each place named as ours is.
 
     The two surfaces lie some 0.1 mm apart, so a place within that of a border between two names has both.
     """
 
-    def __init__(self, anatomy: Anatomy, side: Side, folder: Path, pelvis: str) -> None:
-        corners: list[np.ndarray] = []
-        self.own, named = {}, {name: [] for name in DANGERS}
-        for bone in ("sacrum", side):
-            surface = anatomy.sacrum if bone == "sacrum" else anatomy.ilium[side]
-            self.own[bone] = SlowMesh(surface.corners_lps_mm())
-            mesh = pv.read(folder / f"{pelvis}_{BONE_FILES[bone]}.ply").triangulate()
-            points = np.asarray(mesh.points, dtype=np.float64)
-            faces = mesh.regular_faces
-            name = surface.label[self.own[bone].nearest_triangle(points)][faces]
-            plain = (name == name[:, :1]).all(axis=1)
-            parts = split_to(points[faces[~plain]], BORDER_MM)
-            middle = parts.mean(axis=1)
-            offset, label = self.own[bone].unsigned(middle), surface.label
-            for danger in DANGERS:
-                if not (label == SURFACE_ID[danger]).any():
-                    continue
+    def __init__(self, surface: LabelledSurface, file: Path) -> None:
+        self.own = SlowMesh(surface.corners_lps_mm())
+        mesh = pv.read(file).triangulate()
+        points = np.asarray(mesh.points, dtype=np.float64)
+        faces = mesh.regular_faces
+        name = surface.label[self.own.nearest_triangle(points)][faces]
+        plain = (name == name[:, :1]).all(axis=1)
+        parts = split_to(points[faces[~plain]], BORDER_MM)
+        middle = parts.mean(axis=1)
+        offset, label = self.own.unsigned(middle), surface.label
+        self.named: dict[str, list[np.ndarray]] = {}
+        for danger in DANGERS:
+            if (label == SURFACE_ID[danger]).any():
                 own = triangle_tree(surface.corners_lps_mm()[label == SURFACE_ID[danger]])
                 near = point_distances(own, middle) <= offset + NAME_MM
-                named[danger] += [points[faces[plain & (name[:, 0] == SURFACE_ID[danger])]], parts[near]]
-            corners += [points[faces[plain]], parts]
-        parts_of = {danger: np.concatenate(given) for danger, given in named.items() if given}
-        self.trees = {danger: triangle_tree(part) for danger, part in parts_of.items() if len(part)}
-        self.everything = SlowMesh(np.concatenate(corners))
+                self.named[danger] = [points[faces[plain & (name[:, 0] == SURFACE_ID[danger])]], parts[near]]
+        self.corners = [points[faces[plain]], parts]
+
+
+class OriginalSurface:
+    """Sacrum and hip bone of one side together."""
+
+    def __init__(self, bones: tuple[OriginalBone, ...]) -> None:
+        self.own = [bone.own for bone in bones]
+        self.trees = {}
+        for danger in DANGERS:
+            parts = [part for bone in bones for part in bone.named.get(danger, [])]
+            if sum(map(len, parts)):
+                self.trees[danger] = triangle_tree(np.concatenate(parts))
+        self.everything = SlowMesh(np.concatenate([part for bone in bones for part in bone.corners]))
 
     def nearest(self, trajectory: Trajectory, structure: str) -> tuple[float, np.ndarray]:
         """Distance from the true solid to the part that carries a name, and where on it."""
@@ -185,13 +191,16 @@ def compare_with_original(pelvis: str, data: Path, models: list[ImplantModel], l
     """Plans from 1 mm labels, both sides, measured on the original surfaces; one row per implant and structure."""
     anatomy = anatomy_from_labels(read_labels(data / "labelmaps_1mm" / f"{pelvis}_labels.nii.gz"))
     model, rows = models[0], []
+    sacrum: OriginalBone | None = None
     for side in map(check_side, SIDES):
         problem = Problem(anatomy, side, (model, model, model), limits)
         outcome = RasterPlanner().plan(problem, rng=np.random.default_rng(seed), budget=Budget())
         plan = outcome.plan or outcome.nearest
         if plan is None:
             continue
-        original = OriginalSurface(anatomy, side, data / "surfaces", pelvis)
+        file = {bone: data / "surfaces" / f"{pelvis}_{BONE_FILES[bone]}.ply" for bone in ("sacrum", side)}
+        sacrum = sacrum or OriginalBone(anatomy.sacrum, file["sacrum"])
+        original = OriginalSurface((sacrum, OriginalBone(anatomy.ilium[side], file[side])))
         for implant in judge(plan, anatomy, limits).implants:
             for c in implant.clearances:
                 rows.append(_original_row(pelvis, side, outcome.status, implant.slot, implant.trajectory, c, original))
@@ -207,7 +216,7 @@ def _original_row(pelvis: str, side: str, status: str, slot: int, trajectory: Tr
     ours, theirs = np.asarray(c.at_lps_mm)[None], np.asarray(at)[None]
     return row | {
         "original_mm": distance,
-        "original_witness_to_our_surface_mm": float(min(m.unsigned(theirs)[0] for m in original.own.values())),
+        "original_witness_to_our_surface_mm": float(min(m.unsigned(theirs)[0] for m in original.own)),
         "our_witness_to_original_surface_mm": float(original.everything.unsigned(ours)[0]),
     }
 
