@@ -128,12 +128,13 @@ def planner_for(request: PlanRequest) -> Planner:
         For a planner that does not exist, one that has no cap or cannot make robust plans where that is asked for,
         and for a cap that is neither a length nor none.
     """
-    from sjplan.planning import registry
+    from sjplan.bench.planners import load_planner
+    from sjplan.planning.registry import DEFAULT_PLANNER
 
-    name, parameters = request.planner or registry.DEFAULT_PLANNER, dict[str, float]()
+    name, parameters = request.planner or DEFAULT_PLANNER, dict[str, float]()
     if request.slack_cap is not None:
         parameters["slack_cap_mm"] = _cap_mm(request.slack_cap)
-    planner = registry.load(name)
+    planner = load_planner(name)
     for option, asked, able in (
         ("--slack-cap", request.slack_cap is not None, "slack_cap_mm" in planner.spec.parameters),
         ("--robust", request.robust, "robust" in planner.spec.capabilities),
@@ -141,7 +142,7 @@ def planner_for(request: PlanRequest) -> Planner:
         if asked and not able:
             fix = f"leave out {option} or --planner"
             raise InputError(option, found=f"planner {name}", wanted="a planner that can (certified-v1)", fix=fix)
-    return registry.load(name, **parameters) if parameters else planner
+    return load_planner(name, **parameters) if parameters else planner
 
 
 def _cap_mm(text: str) -> float:

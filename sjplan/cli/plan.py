@@ -63,7 +63,10 @@ def plan(
     implant: Annotated[
         str | None, Parameter(help="Model, or one a slot from cranial to caudal: ID[,ID[,ID]] (sjplan implants).")
     ] = None,
-    planner: Annotated[str | None, Parameter(help="Planner (sjplan planners).")] = None,
+    planner: Annotated[
+        str | None,
+        Parameter(help="Planner: an id (sjplan planners), module:Class, or exec: and an external program."),
+    ] = None,
     slack_cap: Annotated[
         str | None, Parameter(help="Slack beyond which no more is asked for, in mm, or none (planner's default: 3).")
     ] = None,

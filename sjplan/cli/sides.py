@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from sjplan.core.errors import AnatomyError, SjplanError
+from sjplan.core.errors import AnatomyError, InputError, SjplanError
 from sjplan.core.plan import Outcome, Plan, Reason, Side, other_side
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from sjplan.anatomy.types import Anatomy
     from sjplan.core.error_model import ErrorModel
     from sjplan.core.implant import ImplantModel
@@ -61,6 +65,28 @@ def chosen_sides(side: str) -> tuple[Side, ...]:
     return ("left",) if side == "left" else ("right",)
 
 
+def asked(planner: Planner, problem: Problem, rng: np.random.Generator, budget: Budget) -> Outcome:
+    """A planner's answer; one that fails is named, whoever wrote it.
+
+    Raises
+    ------
+    InputError
+        If it raises, or answers with something else than an outcome.
+    """
+    what, fix = f"planner {planner.spec.id}", "mend the planner (sjplan check-planner), or choose another"
+    try:
+        outcome = planner.plan(problem, rng=rng, budget=budget)
+    except (SjplanError, MemoryError):
+        raise
+    except Exception as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        found = f"{type(error).__name__}: {error} ({PurePath(last.filename).name}, line {last.lineno})"
+        raise InputError(what, found=found, wanted="an outcome", fix=fix) from error
+    if not isinstance(outcome, Outcome):
+        raise InputError(what, found=f"a {type(outcome).__name__}", wanted="an outcome", fix=fix)
+    return outcome
+
+
 def plan_side(planner: Planner, problem: Problem, *, seed: int, budget: Budget, input_sha256: str) -> SideResult:
     """Plan one side and judge whatever the planner answered.
 
@@ -71,7 +97,7 @@ def plan_side(planner: Planner, problem: Problem, *, seed: int, budget: Budget, 
     from sjplan.safety.judge import judge
 
     rng = np.random.default_rng([seed, SIDE_STREAM[problem.side]])
-    outcome = planner.plan(problem, rng=rng, budget=budget)
+    outcome = asked(planner, problem, rng, budget)
 
     def signed(plan: Plan | None) -> Plan | None:
         return None if plan is None else replace(plan, seed=seed, input_sha256=input_sha256)
