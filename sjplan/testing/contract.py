@@ -10,13 +10,16 @@ pytest is imported here and nowhere else in the package; it comes with the extra
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 import math
-import os
+import multiprocessing
 import pickle
+import random
 import re
-import subprocess
-import sys
+import threading
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -26,7 +29,8 @@ from sjplan.core.plan import Outcome, Side
 from sjplan.planning.protocol import Budget, Planner, Problem
 from sjplan.safety.judge import judge
 from sjplan.safety.types import MarginReport
-from sjplan.testing.problems import dishonesty, fingerprint, impossible_problem, phantom_problem
+from sjplan.testing.elsewhere import There, ask_elsewhere
+from sjplan.testing.problems import arrays, dishonesty, fingerprint, impossible_problem, phantom_problem
 
 SEED = 20
 SOFT_LIMITS = "soft-limits"
@@ -35,17 +39,24 @@ SOFT_LIMITS = "soft-limits"
 Heard = list[tuple[str, float]]
 """What a listener to progress was told."""
 
-_CHILD = """
-import pickle, sys
-path, planner, problem, seed = pickle.loads(sys.stdin.buffer.read())
-sys.path[:] = path
-import numpy as np
-from sjplan.planning.protocol import Budget
-from sjplan.testing.problems import fingerprint
-planner, problem = pickle.loads(planner), pickle.loads(problem)
-print(fingerprint(planner.plan(problem, rng=np.random.default_rng(seed), budget=Budget())))
-"""
-"""Plans in a fresh process: modules are looked for where the parent looks for them."""
+FEW = 2000
+"""Evaluations of a glimpse: what a planner does beside its answer is seen from a short run."""
+
+SHARE_OF_TIME = 0.25
+"""Share of the seconds that a planner takes without a budget, after which it is asked to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Glimpse:
+    """One short run on the first phantom, and what it left behind."""
+
+    outcome: Outcome
+    problem_changed: bool
+    writable: int
+    printed: str
+    randomness_touched: bool
+    left_running: tuple[str, ...]
+    spec_changed: bool
 
 
 class PlannerContract:
@@ -56,8 +67,8 @@ class PlannerContract:
     reasons and that plan as `nearest`. Everything else is asked of it as of any other.
 
     A subclass gives a fixture `planner`; each test asks it for a planner, and answers to the same question are
-    kept within a process, so a contract costs about ten plans of the phantom at 2 mm. A planner has to be picklable:
-    benchmarks send it to other processes.
+    kept within a process, so a contract costs about a dozen plans of the phantom at 2 mm. A planner has to be
+    picklable: benchmarks send it to other processes.
 
     Attributes
     ----------
@@ -66,11 +77,16 @@ class PlannerContract:
         self (mm). The default is what the project promises for margins; a planner that samples may need more.
     enough_slack_mm : float
         Worst slack beyond which the planner does not care for more (mm); such plans count as equally good.
+    overrun_s : float
+        How long a planner may go on after its seconds are over (s): it looks at the clock between its steps.
     """
 
     invariance_tol_mm: ClassVar[float] = 0.05
     enough_slack_mm: ClassVar[float] = math.inf
+    overrun_s: ClassVar[float] = 3.0
     _answers: ClassVar[dict[str, tuple[Outcome, Heard]]] = {}
+    _glimpses: ClassVar[dict[str, Glimpse]] = {}
+    _elsewhere: ClassVar[dict[str, There]] = {}
 
     def solve(self, planner: Planner, problem: Problem) -> Outcome:
         """The planner's answer without a budget's bounds, made once a process."""
@@ -78,7 +94,7 @@ class PlannerContract:
 
     def answer(self, planner: Planner, problem: Problem) -> tuple[Outcome, Heard]:
         """The same with the progress that was heard."""
-        key = hashlib.sha256(pickle.dumps(planner)).hexdigest() + fingerprint(problem)
+        key = _key(planner) + fingerprint(problem)
         if key not in self._answers:
             heard: Heard = []
             budget = Budget(progress=lambda what, fraction: heard.append((what, fraction)))
@@ -88,6 +104,39 @@ class PlannerContract:
     def fresh(self, planner: Planner, problem: Problem, budget: Budget) -> Outcome:
         """An answer that is made now."""
         return planner.plan(problem, rng=np.random.default_rng(SEED), budget=budget)
+
+    def glimpse(self, planner: Planner) -> Glimpse:
+        """A short run, made once a process, and what it did beside answering."""
+        key = _key(planner)
+        if key not in self._glimpses:
+            self._glimpses[key] = self._seen(planner)
+        return self._glimpses[key]
+
+    def _seen(self, planner: Planner) -> Glimpse:
+        problem = phantom_problem()
+        before, spec = fingerprint(problem), fingerprint(planner.spec)
+        threads, chance = {*threading.enumerate()}, _chance()
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            outcome = self.fresh(planner, problem, Budget(evaluations=FEW))
+        running = [t.name for t in threading.enumerate() if t not in threads and not t.daemon]
+        running += [f"process {child.name}" for child in multiprocessing.active_children()]
+        return Glimpse(
+            outcome,
+            problem_changed=fingerprint(problem) != before,
+            writable=sum(array.flags.writeable for array in arrays(problem)),
+            printed=printed.getvalue(),
+            randomness_touched=_chance() != chance,
+            left_running=tuple(running),
+            spec_changed=fingerprint(planner.spec) != spec,
+        )
+
+    def elsewhere(self, planner: Planner) -> There:
+        """What came of asking in another process, made once."""
+        key = _key(planner)
+        if key not in self._elsewhere:
+            self._elsewhere[key] = ask_elsewhere(planner, phantom_problem(), SEED)
+        return self._elsewhere[key]
 
     def require_honest(self, planner: Planner, problem: Problem, outcome: Outcome) -> None:
         """Fail where the answer claims what does not hold."""
@@ -189,25 +238,55 @@ class PlannerContract:
 
     def test_same_seed_same_answer_in_another_process(self, planner: Planner) -> None:
         """A fresh process, with another order of sets and dictionaries, gives the same answer to the last bit."""
-        problem = phantom_problem()
-        sent = pickle.dumps((sys.path, pickle.dumps(planner), pickle.dumps(problem), SEED))
-        child = subprocess.run(
-            [sys.executable, "-c", _CHILD],
-            input=sent,
-            capture_output=True,
-            check=False,
-            env={**os.environ, "PYTHONHASHSEED": "1234"},
-        )
-        assert child.returncode == 0, child.stderr.decode(errors="replace")
-        there = child.stdout.decode().split()[-1]
-        assert there == fingerprint(self.solve(planner, problem)), "another process gave another answer"
+        there = self.elsewhere(planner).fingerprint
+        assert there == fingerprint(self.solve(planner, phantom_problem())), "another process gave another answer"
+
+    def test_truth_is_not_reached_for(self, planner: Planner) -> None:
+        """In that process no part of a phantom can be imported and no truth file opened: the planner does not try."""
+        reached = self.elsewhere(planner).reached
+        assert not reached, f"the planner reached for {', '.join(reached)}"
+
+    def test_it_can_be_sent_to_another_process(self, planner: Planner) -> None:
+        """Pickled and restored it is the same planner: benchmarks send planners to workers."""
+        restored = pickle.loads(pickle.dumps(planner))
+        assert isinstance(restored, Planner), "what comes back is no planner"
+        assert fingerprint(restored.spec) == fingerprint(planner.spec), "another spec comes back"
+
+    def test_answer_does_not_depend_on_what_was_asked_before(self, planner: Planner) -> None:
+        """The first question again, after one about another side with other models: the same answer to the last bit."""
+        first = self.glimpse(planner).outcome
+        self.fresh(planner, phantom_problem(side="right", models=("screw-7.3",) * 2), Budget(evaluations=FEW))
+        again = self.fresh(planner, phantom_problem(), Budget(evaluations=FEW))
+        assert fingerprint(again) == fingerprint(first), "another question in between changed the answer"
+
+    # --- what it leaves behind ----------------------------------------------------------------------------------------
 
     def test_problem_is_left_alone(self, planner: Planner) -> None:
-        """Nothing that the planner was given is changed."""
-        problem = phantom_problem()
-        before = fingerprint(problem)
-        self.fresh(planner, problem, Budget(evaluations=2000))
-        assert fingerprint(problem) == before, "the planner changed its problem"
+        """Nothing that the planner was given is changed, and its arrays are as read-only as they were."""
+        seen = self.glimpse(planner)
+        assert not seen.problem_changed, "the planner changed its problem"
+        assert not seen.writable, f"the planner made {seen.writable} arrays of its problem writable"
+
+    def test_nothing_is_printed(self, planner: Planner) -> None:
+        """Standard output belongs to whoever asks: `--json` prints one object there, workers send results."""
+        printed = self.glimpse(planner).printed
+        assert not printed, f"the planner printed {printed[:60]!r}: use budget.report, or sys.stderr"
+
+    def test_global_randomness_is_left_alone(self, planner: Planner) -> None:
+        """Chance comes from `rng` alone: the generators of `random` and `numpy.random` stand where they stood."""
+        touched = self.glimpse(planner).randomness_touched
+        assert not touched, "the planner drew from or seeded the global generator: use the rng that it is given"
+
+    def test_nothing_is_left_running(self, planner: Planner) -> None:
+        """Threads and processes that it started have ended with the answer."""
+        left = self.glimpse(planner).left_running
+        assert not left, f"the planner left running: {', '.join(left)}"
+
+    def test_spec_stays(self, planner: Planner) -> None:
+        """Who it is does not change while it plans."""
+        assert not self.glimpse(planner).spec_changed, "the planner changed its spec"
+
+    # --- where the patient lies ---------------------------------------------------------------------------------------
 
     @pytest.mark.parametrize("case", ["mirrored", "shifted", "turned"])
     def test_answer_does_not_depend_on_where_the_patient_lies(self, planner: Planner, case: str) -> None:
@@ -243,6 +322,46 @@ class PlannerContract:
         if free.evaluations > 100:
             assert outcome.evaluations <= 0.2 * free.evaluations, "the planner went on after its budget had ended"
 
+    def test_seconds_are_kept(self, planner: Planner) -> None:
+        """Asked to end after a quarter of the time it likes to take, it soon does, and says what it has."""
+        problem = phantom_problem()
+        budget = Budget(seconds=max(0.05, SHARE_OF_TIME * self.solve(planner, problem).seconds))
+        outcome = self.fresh(planner, problem, budget)
+        took = budget.elapsed_s
+        over = took - (budget.seconds or 0.0)
+        self.require_honest(planner, problem, outcome)
+        assert over <= self.overrun_s, f"{over:.1f} s after its seconds were over; {self.overrun_s:g} s are allowed"
+        assert outcome.seconds <= took + 0.01, f"it says {outcome.seconds:.2f} s, and took {took:.2f} s"
+
+    def test_impossible_problem_under_a_tiny_budget(self, planner: Planner) -> None:
+        """No plan comes of haste either: `timeout` or `infeasible`, and nothing claimed that does not hold."""
+        problem = impossible_problem()
+        outcome = self.fresh(planner, problem, Budget(evaluations=FEW))
+        self.require_honest(planner, problem, outcome)
+        assert outcome.plan is None, f"an impossible problem ended {outcome.status}"
+
+    def test_obstacles_are_kept_clear_of(self, planner: Planner) -> None:
+        """Where an implant of the other side stands in the way of the planner's own plan, the next plan goes round it.
+
+        Asked with half of the evaluations that it likes to make: no plan in that time is an answer too.
+        """
+        free = self.solve(planner, phantom_problem())
+        plan = free.plan or free.nearest
+        assert plan is not None, "an easy problem was answered without any plan"
+        problem = replace(phantom_problem(), obstacles=plan.trajectories[:1])
+        outcome = self.fresh(planner, problem, Budget(evaluations=max(1, free.evaluations // 2)))
+        self.require_honest(planner, problem, outcome)
+
     def test_progress_is_a_fraction(self, planner: Planner) -> None:
         """Whoever listens hears a few words and a fraction from 0 to 1 that never falls."""
         self.require_progress(self.answer(planner, phantom_problem())[1])
+
+
+def _key(planner: Planner) -> str:
+    """Planners with one key give one answer."""
+    return hashlib.sha256(pickle.dumps(planner)).hexdigest()
+
+
+def _chance() -> str:
+    """Where the global generators stand."""
+    return fingerprint(random.getstate(), np.random.get_state(legacy=True))  # noqa: NPY002
