@@ -14,6 +14,7 @@ from typing import Final
 from cyclopts import App, CycloptsError
 
 from sjplan import NOT_FOR_CLINICAL_USE, __version__
+from sjplan.cli.check_planner import check_planner
 from sjplan.cli.corridors import corridors
 from sjplan.cli.demo import demo
 from sjplan.cli.doctor import doctor
@@ -42,7 +43,7 @@ app = App(
 )
 for _command in (
     *(demo, plan, evaluate, fluoro, views, corridors, phantom, export, train, sessions, simulate_trainees),
-    *(implants, planners, doctor),
+    *(implants, planners, check_planner, doctor),
 ):
     app.command(_command)
 
