@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import lru_cache
 from typing import Annotated, Any, Final, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from sjplan.anatomy.types import Foramen, Joint
+from sjplan.anatomy.types import Anatomy, Foramen, Joint
 from sjplan.core.errors import InputError
-from sjplan.core.plan import Outcome, Plan, Reason
+from sjplan.core.plan import Outcome, Plan, Reason, Side
 from sjplan.core.structures import DANGERS, SURFACE_NAMES
 from sjplan.core.trajectory import Trajectory
 from sjplan.geometry.surface import LabelledSurface
@@ -63,10 +64,10 @@ class _Answer(_Entry):
     evaluations: Annotated[int, Field(ge=0, le=10**15)] = 0
 
 
-def problem_document(
+def problem_text(
     problem: Problem, seed: int, budget: Budget, parameters: Mapping[str, float | int | str | bool]
-) -> dict[str, Any]:
-    """A problem as plain values, ready to be JSON.
+) -> str:
+    """A problem as JSON with one top-level key a line, so that line-wise tools find their way.
 
     Parameters
     ----------
@@ -79,8 +80,7 @@ def problem_document(
     parameters : mapping
         What the planner was made with.
     """
-    anatomy, frame = problem.anatomy, problem.anatomy.frame
-    return {
+    asked = {
         "schema": PROBLEM,
         "frame": "LPS",
         "units": "mm",
@@ -100,44 +100,46 @@ def problem_document(
             }
             for slot, model in enumerate(problem.models, 1)
         ],
-        "limits": {name: dict(v) if isinstance(v, Mapping) else v for name, v in asdict(problem.limits).items()},
-        "pelvic_frame": {
-            "origin_lps_mm": _plain(frame.origin_lps_mm),
-            **{name: axis.tolist() for name, axis in zip(("left", "posterior", "cranial"), frame.axes, strict=True)},
-        },
-        "landmarks_lps_mm": {name: _plain(point) for name, point in sorted(anatomy.landmarks.items())},
-        "s1_endplate_normal": anatomy.s1_endplate_normal.tolist(),
-        "joint": _joint(anatomy.joints[problem.side]),
-        "foramina": [_foramen(f) for f in anatomy.foramina],
-        "canal_axis_lps_mm": _plain(anatomy.canal.axis_lps_mm),
+        "limits": asdict(problem.limits),
         "structures": [
             {"name": name, "limit_mm": problem.limits.clearance_of(name) if name in DANGERS else None}
             for name in SURFACE_NAMES
         ],
-        "sacrum": _surface(anatomy.sacrum),
-        "ilium": _surface(anatomy.ilium[problem.side]),
         "obstacles": [
             {"model": t.model.id, "circumscribed_radius_mm": t.model.circumscribed_radius_mm, **_placed(t)}
             for t in problem.obstacles
         ],
-        "spacing_mm": _plain(anatomy.spacing_mm),
-        "geometry_error_mm": anatomy.geometry_error_mm,
     }
+    return "{\n" + ",\n".join((*_lines(asked), *_anatomy_lines(problem.anatomy, problem.side))) + "\n}\n"
 
 
-def problem_text(document: Mapping[str, Any]) -> str:
-    """The document as JSON with one top-level key a line, so that line-wise tools find their way.
+@lru_cache(maxsize=2)
+def _anatomy_lines(anatomy: Anatomy, side: Side) -> tuple[str, ...]:
+    """What takes longest to write, and is the same for every question about one side."""
+    frame = anatomy.frame
+    return _lines(
+        {
+            "pelvic_frame": {
+                "origin_lps_mm": _plain(frame.origin_lps_mm),
+                **{
+                    name: axis.tolist() for name, axis in zip(("left", "posterior", "cranial"), frame.axes, strict=True)
+                },
+            },
+            "landmarks_lps_mm": {name: _plain(point) for name, point in sorted(anatomy.landmarks.items())},
+            "s1_endplate_normal": anatomy.s1_endplate_normal.tolist(),
+            "joint": _joint(anatomy.joints[side]),
+            "foramina": [_foramen(f) for f in anatomy.foramina],
+            "canal_axis_lps_mm": _plain(anatomy.canal.axis_lps_mm),
+            "sacrum": _surface(anatomy.sacrum),
+            "ilium": _surface(anatomy.ilium[side]),
+            "spacing_mm": _plain(anatomy.spacing_mm),
+            "geometry_error_mm": anatomy.geometry_error_mm,
+        }
+    )
 
-    Examples
-    --------
-    >>> print(problem_text({"schema": "sjplan.problem/1", "side": "left"}), end="")
-    {
-    "schema": "sjplan.problem/1",
-    "side": "left"
-    }
-    """
-    lines = [f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in document.items()]
-    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+def _lines(document: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in document.items())
 
 
 def read_answer(text: str, what: str, problem: Problem, planner_id: str) -> Outcome:

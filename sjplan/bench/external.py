@@ -21,7 +21,7 @@ from typing import IO, Final, cast
 
 import numpy as np
 
-from sjplan.bench.exchange import problem_document, problem_text, read_answer
+from sjplan.bench.exchange import problem_text, read_answer
 from sjplan.core.errors import InputError
 from sjplan.core.plan import Outcome
 from sjplan.planning.protocol import Budget, PlannerSpec, Problem
@@ -36,7 +36,8 @@ MAX_ANSWER_BYTES: Final = 2**22
 """An answer of three implants takes less than a kilobyte; reasons may be long."""
 
 KEPT_STDERR_BYTES: Final = 2000
-"""The end of what it wrote on stderr is shown where it failed."""
+SHOWN_CHARACTERS: Final = 300
+"""The end of what it wrote on stderr is kept, and shown where it failed."""
 
 _POLL_S: Final = 0.05
 _SEEDS: Final = 2**31
@@ -107,9 +108,9 @@ class ExternalPlanner:
         """
         started = time.monotonic()
         budget.report(f"asking {self.spec.id}", 0.0)
-        document = problem_document(problem, int(rng.integers(_SEEDS)), budget, self.parameters)
+        asked = problem_text(problem, int(rng.integers(_SEEDS)), budget, self.parameters)
         seconds = self.time_limit_s if budget.seconds is None else budget.seconds + GRACE_S
-        text = self._answer(problem_text(document).encode(), seconds)
+        text = self._answer(asked.encode(), seconds)
         try:
             outcome = read_answer(text, self._name, problem, self.spec.id)
         except InputError as error:
@@ -147,8 +148,8 @@ class ExternalPlanner:
         if talk.late:
             raise ProgramTimeout(self._name, found=f"no answer after {seconds:g} s", wanted="an answer in time")
         if process.returncode != 0:
-            said = " ".join(talk.stderr.decode(errors="replace").split())
-            found = _ending(process.returncode) + (f", stderr ends {said[-300:]!r}" if said else ", nothing on stderr")
+            said = " ".join(talk.stderr.decode(errors="replace").split())[-SHOWN_CHARACTERS:].strip()
+            found = _ending(process.returncode) + (f", stderr ends {said!r}" if said else ", nothing on stderr")
             raise ProgramError(self._name, found=found, wanted="exit code 0 and an answer")
         return talk.stdout.decode(errors="replace")
 
