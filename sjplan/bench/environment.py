@@ -79,7 +79,7 @@ class PinPlacement(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
 
     **Reward**: by how much the score has risen (mm), see `score_mm`: the rewards of an episode add up to its last score
     less its first. **Terminated** when the score reaches the cap: no planner asks for more. `info` holds `score_mm`,
-    `slack_mm`, `accepted` and the names of broken limits; the plan itself is the attribute `plan`.
+    `slack_mm`, `accepted` and the `broken` limits by name; the attribute `plan` is the plan, `report` the judge's.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ class PinPlacement(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """Begin anew: implants across the joint at three heights, direction and place drawn.
+        """Begin anew: implants through the joint's upper, middle and lower part, places and directions drawn.
 
         Parameters
         ----------
@@ -171,12 +171,12 @@ class PinPlacement(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         """The plan in words, where `render_mode` is ansi."""
         if self.render_mode != "ansi":
             return None
-        verdict = "accepted" if self._report.accepted else "not accepted"
+        verdict = "accepted" if self.report.accepted else "not accepted"
         lines = [f"{self._scene.problem.side}: {verdict}, score {self._score:.2f} mm"]
-        for m in self._report.implants:
+        for m in self.report.implants:
             b = m.binding
             lines.append(f"  {m.slot}  {m.trajectory.length_mm:.0f} mm, slack {b.slack_mm:+.2f} mm to {b.structure}")
-        return "\n".join([*lines, *(f"  {v.text}" for v in self._report.violations)])
+        return "\n".join([*lines, *(f"  {v.text}" for v in self.report.violations)])
 
     @property
     def plan(self) -> Plan:
@@ -190,19 +190,19 @@ class PinPlacement(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
 
     def _judge(self) -> None:
         self._trajectories = self._scene.trajectories(self._state)
-        self._report = self._scene.judge.report(self._trajectories)
-        self._score = score_mm(self._report, self.cap_mm)
+        self.report = self._scene.judge.report(self._trajectories)
+        self._score = score_mm(self.report, self.cap_mm)
 
     def _info(self) -> dict[str, Any]:
         return {
             "score_mm": self._score,
-            "slack_mm": self._report.slack_mm,
-            "accepted": self._report.accepted,
-            "broken": tuple(v.constraint for v in self._report.violations),
+            "slack_mm": self.report.slack_mm,
+            "accepted": self.report.accepted,
+            "broken": tuple(v.constraint for v in self.report.violations),
         }
 
     def _observation(self) -> NDArray[np.float32]:
-        scene, report = self._scene, self._report
+        scene, report = self._scene, self.report
         numbers = [
             np.concatenate([place, scene.seen(margins)])
             for place, margins in zip(scene.scaled(self._state), report.implants, strict=True)
@@ -233,7 +233,7 @@ class _Scene:
         self._dangers = danger_order(problem.side)
 
     def drawn(self, rng: np.random.Generator) -> Array:
-        """Implants (count, 7) that cross the joint at even heights, place and direction drawn."""
+        """Implants (count, 7) through points drawn from the joint's upper, middle and lower part, directions drawn."""
         count = self.problem.count
         edges = np.quantile(self._joint[:, 2], np.linspace(1.0, 0.0, count + 1))
         state = np.zeros((count, len(NUMBERS)))
@@ -304,7 +304,7 @@ class _Scene:
             [
                 *(slack.get(name, 1.0) for name in self._dangers),
                 *(way / size if size > 0 else way),
-                *(length / _LENGTH_SCALE_MM for length in (*lengths, margins.tip_to_midline_mm)),
+                *(length / _LENGTH_SCALE_MM for length in lengths),
                 margins.joint_normal_angle_deg / _ANGLE_SCALE_DEG,
                 1.0 if margins.crosses_articular else -1.0,
             ]

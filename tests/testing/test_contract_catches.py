@@ -1,5 +1,9 @@
 """The contract goes red on planners that lie, overspend, wander or meddle; and green on one that only remembers."""
 
+import pickle
+import random
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -8,10 +12,10 @@ import numpy as np
 import pytest
 
 from sjplan.core.errors import GeometryError
-from sjplan.core.plan import Outcome, Reason
+from sjplan.core.plan import Certificate, Outcome, Reason
 from sjplan.planning.protocol import Budget, PlannerSpec, Problem
 from sjplan.planning.raster import RasterPlanner
-from sjplan.testing.contract import Heard, PlannerContract
+from sjplan.testing.contract import Glimpse, Heard, PlannerContract
 from sjplan.testing.problems import (
     Motion,
     dishonesty,
@@ -51,8 +55,19 @@ class Canned:
         return self.answer if other is None else other
 
 
+@dataclass
+class Forgets(Canned):
+    """Comes back from a worker as somebody else."""
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ = {**state, "spec": PlannerSpec("other-v1", "remembers one answer")}
+
+
 class Unkept(PlannerContract):
     """The contract as an object; asked anew each time."""
+
+    def glimpse(self, planner: Any) -> Glimpse:
+        return self._seen(planner)
 
     def answer(self, planner: Any, problem: Problem) -> tuple[Outcome, Heard]:
         heard: Heard = []
@@ -69,7 +84,10 @@ def test_one_that_remembers_passes(honest: Outcome) -> None:
     CONTRACT.test_easy_problem_is_solved(planner, "left")
     CONTRACT.test_plan_says_who_made_it(planner)
     CONTRACT.test_same_seed_same_answer(planner)
-    CONTRACT.test_problem_is_left_alone(planner)
+    for test in ("problem_is_left_alone", "nothing_is_printed", "global_randomness_is_left_alone", "spec_stays"):
+        getattr(CONTRACT, f"test_{test}")(planner)
+    CONTRACT.test_nothing_is_left_running(planner)
+    CONTRACT.test_answer_does_not_depend_on_what_was_asked_before(planner)
 
 
 def test_honest_answer_has_nothing_wrong(problem: Problem, honest: Outcome) -> None:
@@ -150,6 +168,123 @@ def test_meddling_is_caught(honest: Outcome) -> None:
         phantom_problem().anatomy.landmarks.pop("mark")  # type: ignore[attr-defined]
 
 
+def test_making_arrays_writable_is_caught(honest: Outcome) -> None:
+    """Even where nothing is written."""
+    array = phantom_problem().anatomy.frame.axes
+
+    def unlock(problem: Problem, rng: np.random.Generator, budget: Budget) -> None:
+        array.setflags(write=True)
+
+    try:
+        with pytest.raises(AssertionError, match="made 1 arrays of its problem writable"):
+            CONTRACT.test_problem_is_left_alone(Canned(honest, unlock))
+    finally:
+        array.setflags(write=False)
+
+
+def test_bad_manners_are_caught(honest: Outcome) -> None:
+    def prints(problem: Problem, rng: np.random.Generator, budget: Budget) -> None:
+        print("generation 1")
+
+    def draws(problem: Problem, rng: np.random.Generator, budget: Budget) -> None:
+        np.random.random()  # noqa: NPY002
+
+    def seeds(problem: Problem, rng: np.random.Generator, budget: Budget) -> None:
+        random.seed(7)
+
+    with pytest.raises(AssertionError, match=r"the planner printed 'generation 1\\n': use budget.report"):
+        CONTRACT.test_nothing_is_printed(Canned(honest, prints))
+    for meddles in (draws, seeds):
+        with pytest.raises(AssertionError, match="global generator"):
+            CONTRACT.test_global_randomness_is_left_alone(Canned(honest, meddles))
+    changing = Canned(honest)
+    changing.beside = lambda p, rng, b: setattr(changing, "spec", PlannerSpec("other-v1", "was raster-v1"))
+    with pytest.raises(AssertionError, match="changed its spec"):
+        CONTRACT.test_spec_stays(changing)
+
+
+def test_what_is_left_running_is_caught(honest: Outcome) -> None:
+    end = threading.Event()
+
+    def starts(problem: Problem, rng: np.random.Generator, budget: Budget) -> None:
+        threading.Thread(target=end.wait, name="searching on").start()
+
+    try:
+        with pytest.raises(AssertionError, match="left running: searching on"):
+            CONTRACT.test_nothing_is_left_running(Canned(honest, starts))
+    finally:
+        end.set()
+
+
+def test_memory_of_other_questions_is_caught(honest: Outcome) -> None:
+    asked: list[str] = []
+
+    def remembers(problem: Problem, rng: np.random.Generator, budget: Budget) -> Outcome | None:
+        asked.append(problem.side)
+        return replace(honest, evaluations=1) if "right" in asked and problem.side == "left" else None
+
+    with pytest.raises(AssertionError, match="another question in between changed the answer"):
+        CONTRACT.test_answer_does_not_depend_on_what_was_asked_before(Canned(honest, remembers))
+
+
+def test_what_cannot_be_sent_is_caught(honest: Outcome) -> None:
+    with pytest.raises((AttributeError, pickle.PicklingError)):
+        CONTRACT.test_it_can_be_sent_to_another_process(Canned(honest, lambda p, rng, b: None))
+    with pytest.raises(AssertionError, match="another spec comes back"):
+        CONTRACT.test_it_can_be_sent_to_another_process(Forgets(honest))
+    CONTRACT.test_it_can_be_sent_to_another_process(Canned(honest))
+
+
+def test_sleeping_through_the_budget_is_caught(honest: Outcome, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(CONTRACT.__class__, "overrun_s", 0.2)
+
+    def sleeps(problem: Problem, rng: np.random.Generator, budget: Budget) -> None:
+        if budget.seconds is not None:
+            time.sleep(budget.seconds + 0.5)
+
+    quick = replace(honest, seconds=0.0)
+    with pytest.raises(AssertionError, match=r"s after its seconds were over; 0.2 s are allowed"):
+        CONTRACT.test_seconds_are_kept(Canned(quick, sleeps))
+    with pytest.raises(AssertionError, match=r"it says 50.00 s, and took 0.0"):
+        CONTRACT.test_seconds_are_kept(Canned(replace(honest, seconds=50.0)))
+    CONTRACT.test_seconds_are_kept(Canned(quick))
+
+
+def test_a_hasty_plan_for_the_impossible_is_caught(honest: Outcome) -> None:
+    with pytest.raises(AssertionError, match="the plan is called found, but"):
+        CONTRACT.test_impossible_problem_under_a_tiny_budget(Canned(honest))
+
+
+def test_running_into_obstacles_is_caught(honest: Outcome) -> None:
+    with pytest.raises(AssertionError, match=r"implant 1 is -.* mm from an obstacle, at least 3 mm wanted"):
+        CONTRACT.test_obstacles_are_kept_clear_of(Canned(honest))
+
+
+def test_what_is_no_outcome_is_named(problem: Problem, honest: Outcome) -> None:
+    """None, a dictionary, a plan that is none, numbers that are none: sentences, never an exception."""
+    plan = honest.plan
+    assert plan is not None
+    assert dishonesty(problem, None, "raster-v1") == ["the answer is a NoneType, wanted an Outcome"]
+    assert dishonesty(problem, {"status": "found"}, "raster-v1") == ["the answer is a dict, wanted an Outcome"]
+    text = Outcome("found", plan="implants")  # type: ignore[arg-type]
+    assert dishonesty(problem, text, "raster-v1") == ["the plan is a str, wanted a Plan"]
+    hollow = replace(plan.trajectories[0])
+    object.__setattr__(hollow, "tip_lps_mm", np.full(3, np.nan))
+    broken = replace(honest, plan=replace(plan, trajectories=(hollow, *plan.trajectories[1:])))
+    assert dishonesty(problem, broken, "raster-v1") == ["the plan holds numbers that are not finite"]
+
+
+def test_certificates_and_pareto_plans_are_measured_too(problem: Problem, honest: Outcome) -> None:
+    plan = honest.plan
+    assert plan is not None
+    boast = replace(honest, certificate=Certificate(slack_mm=9.0, upper_bound_mm=9.5, cap_mm=10.0))
+    assert any("the certificate claims 9.000 mm of slack" in w for w in dishonesty(problem, boast, "raster-v1"))
+    worse = replace(plan, trajectories=plan.trajectories[::-1])
+    offered = dishonesty(problem, replace(honest, pareto=(worse,)), "raster-v1")
+    assert any(w.startswith("pareto plan 1 is called found, but") for w in offered)
+    assert dishonesty(problem, replace(honest, pareto=(plan,)), "raster-v1") == []
+
+
 def test_spending_beyond_the_budget_is_caught(honest: Outcome) -> None:
     with pytest.raises(AssertionError, match="were allowed"):
         CONTRACT.test_evaluations_are_capped(Canned(honest), 0.5)
@@ -207,3 +342,4 @@ def test_fingerprint_sees_every_bit_but_the_clock(problem: Problem, honest: Outc
     other = replace(honest, plan=replace(plan, trajectories=(nudged, *plan.trajectories[1:])))
     assert fingerprint(other) != fingerprint(honest)
     assert fingerprint(problem) != fingerprint(impossible_problem())
+    assert fingerprint({"a", "b", "c"}) == fingerprint({"c", "b", "a"}) != fingerprint({"a", "b"})
