@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sjplan.app.plots import course_svg, curve_svg
 from sjplan.core.errors import InputError
+from sjplan.core.shown import cut, raised
 from sjplan.training.curves import LEAST_ATTEMPTS, MEASURES, Attempt, Learner, Trend, learner, learning_curve
 from sjplan.training.exports import Format, audit_rows, audit_text
 from sjplan.training.history import Entry, audit_row
+from sjplan.training.sheet_words import complication_rows
 
 if TYPE_CHECKING:
     from sjplan.app.visit import Visit
@@ -160,9 +162,9 @@ def line(row: Learner) -> dict[str, Any]:
         **{k: v for k, v in asdict(row).items() if k != "trend"},
         "attempts": f"{row.attempts}{f' + {row.going_on} open' if row.going_on else ''}",
         "last": row.last[:10],
-        "best": _shown(row.best),
-        "median_rating": _shown(row.median_rating),
-        "fluoroscopy_s": _shown(row.fluoroscopy_s),
+        "best": _shown("rating", row.best),
+        "median_rating": _shown("rating", row.median_rating),
+        "fluoroscopy_s": _shown("fluoroscopy_s", row.fluoroscopy_s),
         "breaches": f"{row.breaches} of {row.scored}" if row.scored else "-",
         "bad": row.breaches > 0,
         "trend": in_short(row.trend),
@@ -194,10 +196,8 @@ def facts(row: Mapping[str, Any], sheet: Mapping[str, Any] | None) -> list[dict[
         for name, value in row.items()
         if value not in (None, "") and name not in ("session", "user")
     ]
-    for sign in [] if sheet is None else sheet["signs"]:
-        if sign["signs"]:
-            found.append({"name": sign["complication"].replace("-", " "), "value": "; ".join(sign["signs"])})
-    return found
+    signs = [{"name": row.title, "value": "; ".join(row.signs)} for row in complication_rows(sheet) if row.signs]
+    return found + signs
 
 
 def _session(attempt: Attempt) -> dict[str, Any]:
@@ -208,9 +208,13 @@ def _session(attempt: Attempt) -> dict[str, Any]:
         "begun": attempt.begun[:16].replace("T", " "),
         "what": attempt.what,
         "breach": breach,
-        **{key: _shown(attempt.values.get(key)) for key in MEASURES},
+        **{key: _shown(key, attempt.values.get(key)) for key in MEASURES},
     }
 
 
-def _shown(value: float | None) -> str:
-    return "-" if value is None else f"{value:.0f}" if abs(value) >= 100.0 else f"{value:.3g}"
+def _shown(key: str, value: float | None) -> str:
+    """A value of a measure, cut towards what is worse."""
+    if value is None:
+        return "-"
+    worse = cut if MEASURES[key].better == "more" else raised
+    return f"{float(worse(value, 0 if abs(value) >= 100.0 else 1)):g}"

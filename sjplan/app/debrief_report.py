@@ -15,13 +15,13 @@ from PIL import Image
 import sjplan
 from sjplan.core.plan import Plan, Side
 from sjplan.core.scoring import Scoring
-from sjplan.core.shown import clear_or_out
+from sjplan.core.shown import clear_or_out, cut
+from sjplan.core.structure_words import structure_words
 from sjplan.render.marked import marked_picture
 from sjplan.render.path_svg import clearance_svg
 from sjplan.render.replay import LOOKS, Look, PathShown, ReplayWindow
 from sjplan.report.data import Picture
 from sjplan.report.debrief import DebriefReport, ImplantTold, TellingPicture, debrief_html
-from sjplan.report.model import structure_words
 from sjplan.training.debrief import ImplantDebrief
 from sjplan.training.happenings import clock
 from sjplan.training.retelling import Retelling
@@ -146,7 +146,7 @@ def implant_words(implant: ImplantDebrief) -> ImplantTold:
         name=implant.name.capitalize(),
         size=f"{path.model.id}, {path.length_mm:g} mm",
         clear=clear_or_out(margins.margin_mm),
-        lengths=f"{margins.iliac_mm:.0f} mm in the ilium, {margins.sacral_mm:.0f} mm in the sacrum{crossing}",
+        lengths=f"{cut(margins.iliac_mm, 0)} mm in the ilium, {cut(margins.sacral_mm, 0)} mm in the sacrum{crossing}",
         plan="" if implant.deviation is None else implant.deviation.text,
         tone=tone,
         sign=SIGNS[tone],

@@ -14,6 +14,7 @@ from sjplan.app.words import clock
 from sjplan.core.errors import unknown_name
 from sjplan.core.exercise import ANY_CASE, Exercise
 from sjplan.core.plan import Plan, Side
+from sjplan.core.shown import cut, raised
 from sjplan.training.actions import MoveArm
 from sjplan.training.exercise import Attempt, answer, begin, hints_for, unlocked
 from sjplan.training.moves import metal, pose
@@ -261,7 +262,7 @@ def _in_time(attempt: Attempt, session: Session, verdict: Verdict) -> Verdict:
     limit, took = attempt.exercise.limit_s, session.state.seconds
     if limit is None or took <= limit:
         return verdict
-    late = f"It took {took / 60.0:.0f} minutes; {limit / 60.0:.0f} pass."
+    late = f"It took {raised(took / 60.0, 0)} minutes; {limit / 60.0:.0f} pass."
     return replace(verdict, passed=False, words=(*verdict.words, late))
 
 
@@ -275,7 +276,7 @@ def _row(exercise: Exercise, so_far: Progress, second: bool) -> dict[str, Any]:
     """An exercise as the list shows it."""
     best = ""
     if so_far.best is not None:
-        best = f"best {so_far.best:.0f}" if so_far.unit == "rating" else f"best {so_far.best:.0f} {so_far.unit}"
+        best = f"best {cut(so_far.best, 0)} {'' if so_far.unit == 'rating' else so_far.unit}".rstrip()
     passed = f"passed{f' {so_far.passes} times' if so_far.passes > 1 else ''}" if so_far.passes else ""
     tries = f"{so_far.tries} {'try' if so_far.tries == 1 else 'tries'}" if so_far.tries else ""
     return {

@@ -13,6 +13,7 @@ from sjplan.app.words import clock, felt, said
 from sjplan.app.worker import Latest
 from sjplan.core.errors import SjplanError
 from sjplan.core.plan import Side
+from sjplan.core.shown import cut
 from sjplan.render.fluoro import edge_letters
 from sjplan.render.room import RoomWindow
 from sjplan.training import actions as act
@@ -365,7 +366,7 @@ class OperatePage:
 
 def rated(sheet: ScoreSheet) -> str:
     """How an operation went, in a sentence; what the labels leave open is not called clear."""
-    return f"Rating {sheet.rating:.0f} of 100: {verdict(sheet_document(sheet)).headline}"
+    return f"Rating {cut(sheet.rating, 0)} of 100: {verdict(sheet_document(sheet)).headline}"
 
 
 def sides_of(word: str) -> tuple[Side, ...]:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from sjplan.core.findings import Finding
 from sjplan.core.limits import Limits
-from sjplan.core.shown import cut_mm
+from sjplan.core.shown import cut_mm, raised
 from sjplan.core.structures import DANGERS, limit_kind
 from sjplan.render.style import slot_colour, words
 from sjplan.safety.live import Glance, Near
@@ -153,6 +153,6 @@ def beside_rows(comparison: Comparison, own: MarginReport, planned: MarginReport
         ours, theirs = own.implants[slot - 1], planned.implants[off.planned_slot - 1]
         rows.append(both(f"{slot}: slack, mm", cut_mm(one.slack_mm), cut_mm(one.planned_slack_mm)))
         rows.append(both(f"{slot}: in sacrum, mm", cut_mm(ours.sacral_mm), cut_mm(theirs.sacral_mm)))
-        text = f"tip {off.tip_mm:.1f} mm off, turned {off.angle_deg:.0f}°"
+        text = f"tip {raised(off.tip_mm)} mm off, turned {raised(off.angle_deg, 0)}°"
         rows.append({"what": f"{slot}: from planned {off.planned_slot}", "off": text})
     return rows

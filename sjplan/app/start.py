@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sjplan.app.operate import sides_of
 from sjplan.app.plots import curve_svg
 from sjplan.core.errors import InputError
+from sjplan.core.shown import cut
 from sjplan.training.curves import learning_curve
 from sjplan.training.history import CODE, Entry
 from sjplan.training.session import Session
@@ -120,7 +121,7 @@ class StartPage:
 
 def _line(entry: Entry, one: Try | None, titles: Mapping[str, str]) -> dict[str, Any]:
     """A session as the page lists it."""
-    rating = "" if entry.rating is None else f"{entry.rating:.0f}"
+    rating = "" if entry.rating is None else cut(entry.rating, 0)
     state = f"goes on ({entry.events} steps)" if not entry.ended else rating or ("" if one else "no score")
     return _row(entry.id, entry.begun, titles.get(entry.exercise, entry.exercise) or entry.case, state, one) | {
         "open": not entry.ended, "session": True,
@@ -129,7 +130,7 @@ def _line(entry: Entry, one: Try | None, titles: Mapping[str, str]) -> dict[str,
 
 def _asked(one: Try, titles: Mapping[str, str]) -> dict[str, Any]:
     """Questions as the page lists them."""
-    state = f"{one.value:.0f} {one.unit}" if one.value is not None else f"goes on ({len(one.answers)} answered)"
+    state = f"{cut(one.value, 0)} {one.unit}" if one.value is not None else f"goes on ({len(one.answers)} answered)"
     return _row(one.id, one.begun, titles.get(one.exercise, one.exercise), state, one) | {
         "open": not one.ended and one.exercise in titles, "session": False,
     }  # fmt: skip

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from sjplan.core.errors import GeometryError
+from sjplan.core.structure_words import NAMED
 from sjplan.core.structures import FORAMINA, SURFACE_NAMES
 
 SLOT_COLOURS: Final[Mapping[int, str]] = {1: "#e69f00", 2: "#0084d1", 3: "#d55e9a"}
@@ -117,17 +118,10 @@ def words(name: str) -> str:
 
 
 _WORDS: Final = {
-    "iliac_inner": "iliac fossa",
-    "iliac_border": "iliac border",
-    "scan_edge": "edge of the scan",
+    **{name: named.short for name, named in NAMED.items()},
     "joint_articular": "joint, articular",
     "joint_ligamentous": "joint, ligamentous",
     "lateral": "lateral ilium",
-    "notch": "sciatic notch",
-    "anterior": "anterior face",
-    "superior": "ala top, S1 endplate",
-    "posterior": "posterior face",
-    "inferior": "below the joint",
     "psis": "PSIS",
     "asis": "ASIS",
     "iliac_density": "iliac density",

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeGuard
 from sjplan.core.implant import ImplantModel
 from sjplan.core.limits import Limits
 from sjplan.core.plan import BY_HAND
+from sjplan.core.structure_words import structure_words
 from sjplan.core.structures import DANGERS, limit_kind
 from sjplan.report.data import ReportData, SidePictures
 
@@ -72,34 +73,6 @@ def point(values: Any) -> str:
     if not isinstance(values, Sequence) or len(values) != 3:
         return UNKNOWN
     return ", ".join(number(v) for v in values)
-
-
-def structure_words(name: str) -> str:
-    """A danger structure as a person reads it.
-
-    Examples
-    --------
-    >>> structure_words("foramen_S1_left"), structure_words("iliac_inner")
-    ('S1 foramen, left', 'iliac fossa')
-    """
-    if name.startswith("foramen_"):
-        _, level, side = name.split("_")
-        return f"{level} foramen, {side}"
-    return _WORDS.get(name, name.replace("_", " "))
-
-
-_WORDS: Final = {
-    "canal": "sacral canal",
-    "anterior": "anterior face (L5 root, vessels)",
-    "superior": "ala top, S1 endplate",
-    "posterior": "posterior face",
-    "inferior": "below the joint",
-    "notch": "greater sciatic notch",
-    "iliac_inner": "iliac fossa",
-    "iliac_border": "iliac crest and spines",
-    "metal": "metal already there",
-    "scan_edge": "edge of the scan",
-}
 
 
 def page(data: ReportData) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from sjplan.core.arrays import Array
 from sjplan.core.errors import AnatomyError
 from sjplan.core.exercise import LANDMARKS, LandmarkTask
 from sjplan.core.plan import Side
+from sjplan.core.shown import raised
 from sjplan.training.actions import MoveArm
 from sjplan.training.moves import pose
 from sjplan.training.process import Looks
@@ -116,7 +117,7 @@ def verdict(looks: Looks, task: LandmarkTask, question: Question, at: PointAt) -
     away = found.away(point)
     off_mm = float(np.linalg.norm(away))
     passed = off_mm <= task.within_mm
-    words = [f"{off_mm:.0f} mm from {name}; up to {task.within_mm:g} mm pass." if off_mm else f"In {name}."]
+    words = [f"{raised(off_mm, 0)} mm from {name}; up to {task.within_mm:g} mm pass." if off_mm else f"In {name}."]
     if not passed:
         words.append(f"It lies {_way_words(away)}.")
         met = _met(looks, question, point)

@@ -12,12 +12,13 @@ from sjplan.core.exercise import Exercise, OnePinTask, OperateTask
 from sjplan.core.implant import ImplantModel
 from sjplan.core.plan import Plan, Side
 from sjplan.core.scoring import Scoring
-from sjplan.core.shown import clear_or_out
+from sjplan.core.shown import clear_or_out, cut, raised
+from sjplan.core.structure_words import out_words, wall_words
 from sjplan.core.trajectory import Trajectory
 from sjplan.safety.judge import side_conflicts
 from sjplan.safety.measures import implant_margins, solid_gap_mm
 from sjplan.safety.types import ImplantMargins
-from sjplan.training.ask_pin import breaches_seen, out_words, sight_words, wall_words
+from sjplan.training.ask_pin import breaches_seen, sight_words
 from sjplan.training.given import earlier
 from sjplan.training.misplaced import misplaced
 from sjplan.training.moves import LEAST_SEAT_MM, pose
@@ -117,7 +118,7 @@ def pin_verdict(looks: Looks, exercise: Exercise, question: Question, session: S
     words += [f"It crosses the joint {part} its articular part."] if found.crossing_lps_mm is not None else []
     words += [
         f"An implant {path.length_mm:.0f} mm long over this pin lies {clear_or_out(found.margin_mm)}, "
-        f"{found.iliac_mm:.0f} mm in the ilium, {found.sacral_mm:.0f} mm in the sacrum."
+        f"{cut(found.iliac_mm, 0)} mm in the ilium, {cut(found.sacral_mm, 0)} mm in the sacrum."
     ]
     return Verdict(passed, found.margin_mm, "mm", ("Right." if passed else "Not yet.", *words))
 
@@ -137,7 +138,7 @@ def operation_verdict(
     _require_same_start(looks.theatre, question, session)
     sheet = score(session, scoring, {side: plans[side] for side in question.sides})
     faults = list(_faults(question, task, sheet, session)) + list(_time_words(exercise, session))
-    words = [f"Rated {sheet.rating:.0f} of 100; {task.rating:g} pass.", *faults]
+    words = [f"Rated {cut(sheet.rating, 0)} of 100; {task.rating:g} pass.", *faults]
     implants = [implant for report in sheet.reports.values() for implant in report.implants]
     words += [sight_words(sight) for sight in breaches_seen(looks.theatre, implants, _carms(looks))]
     costly = _costly(sheet.measures)
@@ -160,7 +161,7 @@ def _faults(question: Question, task: OperateTask, sheet: ScoreSheet, session: S
         for implant in report.implants:
             depth, structure = deepest_breach((implant,))
             if depth > 0.0:
-                yield f"Implant {implant.slot} on the {side} lies {depth:.1f} mm {out_words(structure)}."
+                yield f"Implant {implant.slot} on the {side} lies {raised(depth)} mm {out_words(structure)}."
     if task.replaces and any(implant is session.given[-1] for implant in state.implants):
         yield "The implant that was to be replaced is still in place."
     if len(sheet.reports) == 2 and len(question.sides) == 2:
@@ -173,17 +174,17 @@ def _faults(question: Question, task: OperateTask, sheet: ScoreSheet, session: S
 def _pin_faults(theatre: Theatre, task: OnePinTask, pin: Pin, found: ImplantMargins) -> Iterator[str]:
     depth, structure = deepest_breach((found,))
     if depth > 0.0:
-        yield f"An implant over it would lie {depth:.1f} mm {out_words(structure)}."
+        yield f"An implant over it would lie {raised(depth)} mm {out_words(structure)}."
     elif found.margin_mm < task.margin_mm:
         nearest = min(found.clearances, key=lambda c: c.envelope_mm)
-        what = f"{nearest.envelope_mm:.1f} mm of {wall_words(nearest.structure)}"
+        what = f"{cut(nearest.envelope_mm)} mm of {wall_words(nearest.structure)}"
         yield f"It would come within {what}; {task.margin_mm:g} mm are asked for."
     if found.crossing_lps_mm is None:
         yield "It would not cross the joint."
     if found.sacral_mm < task.sacral_mm:
-        yield f"It would hold in {found.sacral_mm:.0f} mm of sacrum; {task.sacral_mm:g} mm are asked for."
+        yield f"It would hold in {cut(found.sacral_mm, 0)} mm of sacrum; {task.sacral_mm:g} mm are asked for."
     if found.iliac_mm < task.iliac_mm:
-        yield f"It would hold in {found.iliac_mm:.0f} mm of ilium; {task.iliac_mm:g} mm are asked for."
+        yield f"It would hold in {cut(found.iliac_mm, 0)} mm of ilium; {task.iliac_mm:g} mm are asked for."
     if held(theatre.tissue, pin).exits_mm:
         yield "The pin itself has come out of bone."
     if pin.broken:
@@ -193,7 +194,7 @@ def _pin_faults(theatre: Theatre, task: OnePinTask, pin: Pin, found: ImplantMarg
 def _time_words(exercise: Exercise, session: Session) -> Iterator[str]:
     took = session.state.seconds
     if exercise.limit_s is not None and took > exercise.limit_s:
-        yield f"It took {took / 60.0:.0f} minutes; {exercise.limit_s / 60.0:.0f} pass."
+        yield f"It took {raised(took / 60.0, 0)} minutes; {exercise.limit_s / 60.0:.0f} pass."
 
 
 def _costly(measures: Sequence[Rated]) -> list[str]:

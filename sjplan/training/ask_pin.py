@@ -11,7 +11,8 @@ import numpy as np
 from sjplan.core.errors import AnatomyError, unknown_name
 from sjplan.core.exercise import JudgePinTask
 from sjplan.core.plan import Plan, Side
-from sjplan.core.shown import cut_mm
+from sjplan.core.shown import cut_mm, raised
+from sjplan.core.structure_words import out_words, wall_words
 from sjplan.core.trajectory import Trajectory
 from sjplan.safety.measures import implant_margins
 from sjplan.safety.types import ImplantMargins
@@ -27,45 +28,6 @@ from sjplan.xray.types import CArm
 
 _TRIES: Final = 3
 """So many ways out are tried for one that a view shows: what no view shows can only be guessed."""
-
-_WALLS: Final = {
-    "canal": ("into", "the sacral canal"),
-    "anterior": ("through", "the front of the sacrum"),
-    "superior": ("through", "the top of the ala"),
-    "posterior": ("through", "the back of the sacrum"),
-    "inferior": ("through", "the lower end of the joint"),
-    "notch": ("into", "the greater sciatic notch"),
-    "iliac_inner": ("through", "the inner face of the ilium"),
-    "iliac_border": ("through", "the border of the ilium"),
-    "metal": ("into", "metal that was there"),
-    "scan_edge": ("past", "the end of the scan"),
-}
-
-
-def wall_words(structure: str) -> str:
-    """What a person calls a danger structure.
-
-    Examples
-    --------
-    >>> wall_words("foramen_S1_left"), wall_words("anterior")
-    ('the left S1 foramen', 'the front of the sacrum')
-    """
-    if structure.startswith("foramen_"):
-        _, level, side = structure.split("_")
-        return f"the {side} {level} foramen"
-    return _WALLS[structure][1]
-
-
-def out_words(structure: str) -> str:
-    """Where something is that lies out behind a structure.
-
-    Examples
-    --------
-    >>> out_words("foramen_S1_left"), out_words("anterior")
-    ('into the left S1 foramen', 'through the front of the sacrum')
-    """
-    way = "into" if structure.startswith("foramen_") else _WALLS[structure][0]
-    return f"{way} {wall_words(structure)}"
 
 
 class Drawn(Sequence[Question]):
@@ -153,7 +115,7 @@ def verdict(looks: Looks, question: Question, given: InOrOut) -> Verdict:
     showing = [view for view in question.views if any(view in sight.shown_on for sight in sights)]
     passed = given.out and (given.view in showing if showing else given.view is None)
     words = ["Right." if passed else "Out, but that is not the view." if given.out else "Not right."]
-    words.append(f"It is out: {depth:.1f} mm {out_words(structure)}.")
+    words.append(f"It is out: {raised(depth)} mm {out_words(structure)}.")
     words += [sight_words(sight) for sight in sights]
     arm = question.views[showing[0]] if showing else _extra_arm(theatre, sights)
     return Verdict(passed, -depth, "mm", tuple(words), arm=arm)

@@ -12,6 +12,7 @@ import numpy as np
 from sjplan.core.arrays import Array
 from sjplan.core.errors import AnatomyError
 from sjplan.core.exercise import ViewTask
+from sjplan.core.shown import raised
 from sjplan.training.actions import MoveArm
 from sjplan.training.moves import pose
 from sjplan.training.process import Looks
@@ -105,7 +106,9 @@ def verdict(looks: Looks, task: ViewTask, view: str, arm: MoveArm) -> Verdict:
     words += ["Left and right share too little in this view to be compared."] if offsets is None else []
     for off in offsets or ():
         least = task.times * off.true_mm
-        words.append(f"{off.landmark[0].upper()}{off.landmark[1:]} lie {off.mm:.1f} mm apart; up to {least:g} mm pass.")
+        words.append(
+            f"{off.landmark[0].upper()}{off.landmark[1:]} lie {raised(off.mm)} mm apart; up to {least:g} mm pass."
+        )
     words += faults
     if not passed and off_deg > _LEAST_DEG:
         words.append(_turn_words(looks.theatre, view, arm, true))
@@ -119,7 +122,7 @@ def _faults(looks: Looks, task: ViewTask, view: str, carm: CArm) -> Iterator[str
     """What else is wrong with a view than its landmarks."""
     rolled = math.degrees(math.asin(min(abs(float(ray_direction(carm) @ looks.theatre.anatomy.frame.left)), 1.0)))
     if view != "lateral" and rolled > task.straight_deg:
-        yield f"The ray is turned {rolled:.0f} degrees out of the midline; up to {task.straight_deg:g} pass."
+        yield f"The ray is turned {raised(rolled, 0)} degrees out of the midline; up to {task.straight_deg:g} pass."
     if not in_field(looks.theatre, seen_mm(_to_show(looks, view), carm)):
         yield "The picture does not show all that it is for."
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from sjplan.core.frames import SIDE_SIGN, AnatomicalFrame
 from sjplan.core.plan import Side
+from sjplan.core.shown import raised
 from sjplan.core.trajectory import Trajectory
 
 NAMED_MM: Final = 0.5
@@ -60,8 +61,8 @@ class Deviation:
         where = f" ({named})" if named else ""
         plan = "the plan" if self.planned_slot == self.slot else f"planned implant {self.planned_slot}"
         return (
-            f"tip {self.tip_mm:.1f} mm off {plan}{where}, entry {self.entry_mm:.1f} mm, "
-            f"turned by {self.angle_deg:.0f} degrees"
+            f"tip {raised(self.tip_mm)} mm off {plan}{where}, entry {raised(self.entry_mm)} mm, "
+            f"turned by {raised(self.angle_deg, 0)} degrees"
         )
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from sjplan.report.model import structure_words
+from sjplan.core.shown import cut
+from sjplan.core.structure_words import structure_words
 from sjplan.training.actions import Action, PlaceParallel, PlacePin, TiltPin, from_dict
 from sjplan.training.session import Session
 from sjplan.training.state import State
@@ -142,10 +143,10 @@ def _sentence(hidden: Mapping[str, Any], pin: str) -> str:
     kind, mm, deg = str(hidden["event"]), float(hidden.get("mm", 0.0)), float(hidden.get("deg", 0.0))
     structure = structure_words(str(hidden.get("structure", "")))
     if kind == "perforation" and mm > AT_MM:
-        return f"{pin} came out of the bone, {mm:.0f} mm from the nearest danger: {structure}"
+        return f"{pin} came out of the bone, {cut(mm, 0)} mm from the nearest danger: {structure}"
     sentences = {
         "perforation": f"{pin} came out of the bone at this danger: {structure}",
-        "near-miss": f"{pin} came within {mm:.1f} mm of a danger: {structure}",
+        "near-miss": f"{pin} came within {cut(mm)} mm of a danger: {structure}",
         "pin-broken": f"{pin} broke: it was turned too far while bone held it",
         "pin-bent": f"{pin} was bent by {deg:.0f} degrees for good: bone held it when it was turned",
         "pin-dragged": f"the drill carried {pin} {mm:.1f} mm deeper",

@@ -10,8 +10,8 @@ import numpy as np
 from sjplan.core.arrays import Array
 from sjplan.core.plan import Side
 from sjplan.core.shown import clear_or_out
+from sjplan.core.structure_words import structure_words
 from sjplan.core.trajectory import Trajectory
-from sjplan.report.model import structure_words
 from sjplan.safety.path_clearance import PathClearance
 from sjplan.training.actions import Insert, Shoot
 from sjplan.training.courses import PinCourse, course_clearance

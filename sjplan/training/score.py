@@ -15,6 +15,7 @@ import numpy as np
 from sjplan.core.errors import InputError
 from sjplan.core.plan import Plan, Side
 from sjplan.core.scoring import Scoring
+from sjplan.core.shown import raised
 from sjplan.core.trajectory import Trajectory
 from sjplan.safety.judge import judge
 from sjplan.safety.types import ImplantMargins, MarginReport
@@ -271,7 +272,7 @@ def _found_signs(
     hidden = [h for event in events for h in event.get("hidden", ())]
     implants = [(side, i) for side, report in reports.items() for i in report.implants]
     out = [
-        (c.structure, f"{side} implant {i.slot} lies {-c.distance_mm:.1f} mm out behind {c.structure}")
+        (c.structure, f"{side} implant {i.slot} lies {raised(-c.distance_mm)} mm out behind {c.structure}")
         for side, i in implants
         for c in i.clearances
         if c.distance_mm < 0.0 and c.structure != "metal"

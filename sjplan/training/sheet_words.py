@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from sjplan.core.scoring import Measure, Scoring
-from sjplan.core.shown import clear_or_out, cut_mm
-from sjplan.report.model import structure_words
+from sjplan.core.shown import clear_or_out, cut, cut_mm, raised
+from sjplan.core.structure_words import structure_words
 
 Tone = Literal["bad", "near", "good", "none"]
 
@@ -130,7 +130,7 @@ def verdict(sheet: Mapping[str, Any] | None, why: str = "") -> Verdict:
     """
     if sheet is None:
         return Verdict("none", "", f"This operation has no rating: {why or 'it was ended without one'}.", "")
-    rating, bound = f"{sheet['rating']:.0f}", sheet.get("lower_bound_mm")
+    rating, bound = cut(sheet["rating"], 0), sheet.get("lower_bound_mm")
     grades = ", ".join(f"{name} {grade}" for name, grade in sheet["grades"].items())
     if sheet["breached"]:
         out = f"An implant lies {clear_or_out(-sheet['breach_mm'])} of the bone: {structure_words(sheet['breached'])}."
@@ -190,19 +190,24 @@ def _measure(name: str, entry: Mapping[str, Any], scoring: Scoring) -> MeasureRo
     title, _, _ = MEASURES.get(name, (name, "", 1))
     known = scoring.measures.get(name)
     worth = entry["worth"]
-    return MeasureRow(
-        name, title, entry["kind"], _value(name, entry["value"]), "" if known is None else _good(name, known), worth,
-        _tone(worth), "" if known is None else _stands_for(known, scoring), "" if known is None else known.source,
-    )  # fmt: skip
+    good, stands_for, source = (
+        ("", "", "") if known is None else (_good(name, known), _stands_for(known, scoring), known.source)
+    )
+    value = _value(name, entry["value"], known)
+    return MeasureRow(name, title, entry["kind"], value, good, worth, _tone(worth), stands_for, source)
 
 
-def _value(name: str, value: float | None) -> str:
-    """A value with its unit."""
+def _value(name: str, value: float | None, known: Measure | None) -> str:
+    """A value with its unit, cut towards what is worse; to the nearest where nobody says which way that is."""
     _, unit, decimals = MEASURES.get(name, (name, "", 1))
     if value is None:
         return "not measured"
     shown = 100.0 * value if unit == "%" else value
-    text = f"{shown:.{decimals}f}".replace("-", "\u2212")
+    if known is None:
+        text = f"{shown:.{decimals}f}"
+    else:
+        text = cut(shown, decimals) if known.good > known.bad else raised(shown, decimals)
+    text = text.replace("-", "\u2212")
     return f"{text}{unit}" if unit == "°" else f"{text} {unit}".rstrip()
 
 

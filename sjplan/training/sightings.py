@@ -15,8 +15,8 @@ import numpy as np
 
 from sjplan.core.arrays import Array
 from sjplan.core.shown import clear_or_out, cut_mm
+from sjplan.core.structure_words import structure_words
 from sjplan.core.trajectory import Trajectory
-from sjplan.report.model import structure_words
 from sjplan.safety.types import Clearance, ImplantMargins
 from sjplan.training.actions import MoveArm, Shoot
 from sjplan.training.courses import GUIDE_PIN, follows

@@ -68,7 +68,7 @@ def test_the_table_has_a_row_for_everybody_and_sorts_by_any_column(house: House)
     assert [c["key"] for c in state.co_curves] == ["rating", "fluoroscopy_s", "dose_area_ugy_m2", "shots", "margin_mm"]
     asyncio.run(page.show(state.co_sessions[4]["id"]))
     facts = {f["name"]: f["value"] for f in state.co_facts}
-    assert facts["malposition"] == "left implant 1 lies 1.0 mm out behind foramen_S1_left"
+    assert facts["malposition"] == "left implant 1 lies 1.0 mm out behind S1 foramen, left"
     page.only("default")
     assert len(state.co_rows) == 5
     page.only("no such case")

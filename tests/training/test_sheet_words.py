@@ -73,6 +73,23 @@ def test_every_measure_has_its_row_with_value_goal_and_complications(
     assert "nerve root impingement (0.9 %)" in by_name["margin_mm"].stands_for
 
 
+def test_no_value_is_shown_better_than_it_is(sheet: dict[str, object], scoring: Scoring) -> None:
+    def shown(name: str, value: float) -> str:
+        entry = {"kind": "geometry", "value": value, "worth": 0.5, "weight": 1.0}
+        (row,) = measure_rows(sheet | {"measures": {name: entry}}, scoring)
+        return row.value
+
+    assert shown("margin_mm", 1.96) == "1.9 mm"
+    assert shown("margin_mm", -0.04) == "\u22120.1 mm"
+    assert shown("sacral_mm", 14.7) == "14 mm"
+    assert shown("articular_share", 0.999) == "99 %"
+    assert shown("protrusion_off_mm", 2.04) == "2.1 mm"
+    assert shown("angle_off_plan_deg", 4.01) == "4.1°"
+    assert shown("minutes", 20.2) == "21 min"
+    assert shown("margin_mm", 2.0) == "2.0 mm"
+    assert verdict(sheet | {"rating": 49.99}).rating == "49", "a breach never reads as a clean construct"
+
+
 def test_complications_with_signs_come_first_and_those_not_modelled_last(
     sheet: dict[str, object], scoring: Scoring, plan: Plan
 ) -> None:
