@@ -120,7 +120,8 @@ class DebriefPage:
         self.retelling, self._plans = Retelling(session, told), plans
         self._steps, self._pictures = self.retelling.steps(), {}
         self.look = Look(*LOOKS["behind"])
-        self._window = await house.worker.do(ReplayWindow, session.theatre.anatomy, self.retelling.sides, SCREEN_PX)
+        anatomy, sides = session.theatre.anatomy, self.retelling.sides
+        self._window = await self.visit.windows.open(lambda: ReplayWindow(anatomy, sides, SCREEN_PX))
         name = case_name(bed.title if bed.make is not None else "", session.theatre.sha256)
         self._show_sheet(sheet, told, bed.title)
         self._offer(key, name, sheet, entry)
@@ -202,9 +203,14 @@ class DebriefPage:
         self.retelling, self._steps, self._pictures = None, (), {}
         for name in (LOG, REPORT):
             self.visit.downloads.pop(name, None)
-        if self._window is not None:
-            window, self._window = self._window, None
-            await self.visit.house.worker.do(window.close)
+        window, self._window = self._window, None
+        await self.visit.windows.close(window)
+
+    async def drop(self) -> None:
+        """Nothing is told here any more."""
+        await self.close()
+        self.replay.clear()
+        self.shot.clear()
 
     def _seen(self, implant: Any, seen: Any) -> tuple[ImplantDebrief, ImplantSeen] | None:
         """One structure near one implant, if the page asked for one that is there."""
@@ -308,6 +314,8 @@ class DebriefPage:
             [PathShown(path.ends_lps_mm, path.clearance_mm) for path in paths],
             planned if self.state.db_planned else (), quick=quick,
         )  # fmt: skip
+        if self._window is not window:
+            return
         self.state.db_path = paths[0].text if paths else ""
         self.state.flush()
         self.replay.show(picture)

@@ -161,8 +161,7 @@ class Door:
         except SjplanError as error:
             visit.state.error = str(error)
         else:
-            visit.own_beds[bed.id] = bed
-            visit.state.bed = bed.id
+            visit.bring(bed)
         visit.soon(visit.start.refresh())
         raise web.HTTPSeeOther(f"index.html?secret={visit.mounted.secret}&take=1")
 

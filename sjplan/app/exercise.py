@@ -190,6 +190,13 @@ class ExercisePage:
         self.attempt = None
         self.state.update({"ex_on": False, "ex_find": False, "ex_open": False, "ex_end": ENDS["operate"]})
 
+    async def drop(self) -> None:
+        """Nobody does an exercise any more; tries stand in the history."""
+        self.clear()
+        self.tried, self.bed, self.hints, self._progress, self._second = "", "", (), {}, {}
+        self.left.clear()
+        self.right.clear()
+
     def _set(self, attempt: Attempt, tried: str, bed: Bed, *, exam: bool, shown: int) -> None:
         exercise = attempt.exercise
         passes = self._progress.get(exercise.id, Progress()).passes

@@ -73,9 +73,9 @@ class OperatePage:
     async def begin(self, recorded: Recorded, bed: Bed, sides: tuple[Side, ...]) -> None:
         """Show a session, new or resumed."""
         session, self.bed = recorded.session, bed
-        if self._window is not None:
-            await self.visit.house.worker.do(self._window.close)
-        self._window = await self.visit.house.worker.do(RoomWindow, session.theatre.scanned, (ROOM_PX, ROOM_PX))
+        await self.close()
+        ct = session.theatre.scanned
+        self._window = await self.visit.windows.open(lambda: RoomWindow(ct, (ROOM_PX, ROOM_PX)))
         self.recorded = recorded
         self.arm = Arm(session, self.live, self.visit.house.worker, self._arm_changed)
         self.shot_with = None
@@ -314,16 +314,24 @@ class OperatePage:
             return
         session = self.recorded.session
         implants, pins = metal(session.state)
+        window = self._window
         picture = await self.visit.house.worker.do(
-            self._window.draw, self.arm.pose, session.theatre.detector(), implants, pins
+            window.draw, self.arm.pose, session.theatre.detector(), implants, pins
         )
-        self.room.show(picture)
+        if self._window is window:
+            self.room.show(picture)
 
     async def close(self) -> None:
         """Close the window of the room."""
-        if self._window is not None:
-            await self.visit.house.worker.do(self._window.close)
-            self._window = None
+        window, self._window = self._window, None
+        await self.visit.windows.close(window)
+
+    async def drop(self) -> None:
+        """Nobody operates here any more; the session stands in the history."""
+        await self.close()
+        self.recorded, self.bed, self.sheet, self.arm, self.shot_with = None, None, None, None, None
+        for screen in (self.live, self.second, self.room):
+            screen.clear()
 
     def _after(self, observation: Observation) -> None:
         """Put what is known after a step on the page."""

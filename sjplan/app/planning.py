@@ -73,6 +73,7 @@ class PlanningPage:
             desk = await house.worker.do(Desk, theatre, first_joint(theatre, side))
             await self.close()
             await house.worker.do(self._prepare, desk)
+            self.keeping.remember()
             self.desk, self.bed, self.report = desk, bed, None
             self.certified.reports = {}
             there = (bed.planned / "plan.json").exists()
@@ -83,6 +84,7 @@ class PlanningPage:
                  "pl_zoom": desk.zoom_mm, "pl_ghost": True}
             )  # fmt: skip
             self.choose_model("tri-7" if "tri-7" in theatre.models else next(iter(theatre.models)))
+            self.keeping.recall(desk, bed)
         elif side in self.desk.stacks:
             self.desk.turn_to(side)
         await self.keeping.refresh()
@@ -346,6 +348,8 @@ class PlanningPage:
                     self.state.update({"pl_rows": rows, "pl_judged": False, "pl_seen": steps})
         sights = {pane: desk.sight(pane, self.report) for pane in PANES}
         pictures = await do(lambda: {pane: desk.slices.picture(*sight) for pane, sight in sights.items()})
+        if desk is not self.desk:
+            return
         with self.state:
             self.state.pl_letters = {pane: plane.letters(desk.frame) for pane, (plane, _) in sights.items()}
             self.state.pl_marks = {pane: desk.marks(plane) for pane, (plane, _) in sights.items()}
@@ -390,6 +394,16 @@ class PlanningPage:
         """Close the 3D picture's window."""
         self._stop_rest()
         await self.pictures.close()
+
+    async def drop(self) -> None:
+        """Clear the table; drafts are there again for whoever laid them."""
+        self._stop_rest()
+        self.keeping.remember()
+        self.desk = self.bed = self.report = None
+        self.conflicts, self.certified.reports = (), {}
+        await self.pictures.drop()
+        for screen in self.screens.values():
+            screen.clear()
 
     @property
     def _slot(self) -> int:

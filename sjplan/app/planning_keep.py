@@ -10,10 +10,11 @@ from sjplan.core.errors import InputError, SjplanError
 from sjplan.core.plan import Side
 from sjplan.io.planfile import PlanFile, plan_text
 from sjplan.safety.types import MarginReport
-from sjplan.training.templating import Draft
+from sjplan.training.templating import Draft, Stack
 from sjplan.training.templating_files import draft_entry, drafts_file, drafts_from_file
 
 if TYPE_CHECKING:
+    from sjplan.app.house import Bed
     from sjplan.app.planning import PlanningPage
 
 LISTED: Final = 20
@@ -31,6 +32,19 @@ class PlanKeeping:
 
     def __init__(self, page: PlanningPage) -> None:
         self.page, self.visit, self.state = page, page.visit, page.state
+        self._laid: dict[tuple[str, Bed], dict[Side, Stack]] = {}
+
+    def remember(self) -> None:
+        """Note the drafts that lie on the table, and whose they are."""
+        desk, bed = self.page.desk, self.page.bed
+        if desk is not None and bed is not None:
+            desk.let_go()
+            self._laid[str(self.state.user), bed] = desk.stacks
+
+    def recall(self, desk: Desk, bed: Bed) -> None:
+        """Lay out again what this person had on this patient."""
+        desk.stacks.update(self._laid.get((str(self.state.user), bed), {}))
+        desk.recentre()
 
     async def refresh(self) -> None:
         """List what this person has kept of this patient."""

@@ -84,29 +84,45 @@ class PlanPictures:
             return shot, grey_of(shot)
 
         def look() -> Any:
-            return self._window_of(desk).draw(paths, ghosts, turned_deg=turned, raised_deg=raised)
+            window = self._window_of(desk)
+            return None if window is None else window.draw(paths, ghosts, turned_deg=turned, raised_deg=raised)
 
         steps, do = page.steps, page.visit.house.worker.do
         shot, grey = await do(shoot)
+        if desk is not page.desk:
+            return
         with page.state:
             geometry = CArmGeometry.of(shot.carm, shot.detector)
             page.state.pl_edges = edge_letters(shot, geometry, desk.frame)
         self.xray.show(grey)
         # A hand that has moved on goes first; it rests again, or lets go.
         if steps == page.steps:
-            self.solid.show(await do(look))
+            picture = await do(look)
+            if picture is not None and desk is page.desk:
+                self.solid.show(picture)
 
-    def _window_of(self, desk: Desk) -> PlanWindow:
+    def _window_of(self, desk: Desk) -> PlanWindow | None:
         """The 3D picture's window, of the side that is shown; in the worker's thread."""
-        assert self._scene is not None
-        if self._window is None or self._window.side != desk.side:
-            if self._window is not None:
-                self._window.close()
-            self._window = PlanWindow(self._scene, desk.side, PANE_PX)
+        scene, side, windows = self._scene, desk.side, self.page.visit.windows
+        if scene is None or desk is not self.page.desk:
+            return None
+        if self._window is None or (self._window.scene, self._window.side) != (scene, side):
+            self._closed()
+            self._window = windows.opened(lambda: PlanWindow(scene, side, PANE_PX))
         return self._window
+
+    def _closed(self) -> None:
+        """No window; in the worker's thread."""
+        window, self._window = self._window, None
+        if window is not None:
+            self.page.visit.windows.closed(window)
 
     async def close(self) -> None:
         """Close the 3D picture's window."""
-        if self._window is not None:
-            await self.page.visit.house.worker.do(self._window.close)
-            self._window = None
+        await self.page.visit.house.worker.do(self._closed)
+
+    async def drop(self) -> None:
+        """Nobody plans here any more."""
+        await self.close()
+        self.xray.clear()
+        self.solid.clear()

@@ -101,6 +101,11 @@ class QuestionPage:
             self._since = time.monotonic()
             await self._ask()
 
+    async def drop(self) -> None:
+        """Nobody is asked any more; answers stand in the history."""
+        self.attempt, self.answers, self.verdicts, self._drawn = None, [], [], ()
+        self.screen.clear()
+
     @property
     def _question(self) -> Question | None:
         number = len(self.answers) - bool(self.state.qu_told)

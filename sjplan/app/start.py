@@ -45,17 +45,30 @@ class StartPage:
         done = {one.session: one for one in tries if one.session}
         lines = [_line(entry, done.get(entry.id), titles) for entry in entries]
         lines += [_asked(one, titles) for one in tries if not one.session]
+        if user != str(self.state.user):
+            return  # Somebody else has said who they are meanwhile, and is looked up by themselves.
         self.state.mine = sorted(lines, key=lambda line: str(line["at"]), reverse=True)[:MOST_LINES]
         own, _ = await self.visit.house.attempts(user) if user else ([], [])
+        if user != str(self.state.user):
+            return
         curve = learning_curve(own, "rating")
         self.state.my_curve = curve_svg(curve, 400.0, 170.0) if curve.values else ""
         self.state.my_trend = curve.trend.words(curve.measure)
 
     async def sign_in(self, user: str) -> None:
-        """Take a name or a code."""
-        name = user.strip()
+        """Take a name or a code; of whoever was here before, nothing stays.
+
+        Raises
+        ------
+        InputError
+            For what is no name, and while an operation of the one before is being rated.
+        """
+        name, before = user.strip(), str(self.state.user)
         if not CODE.fullmatch(name):
             raise InputError("name or code", found=repr(name[:40]), wanted="1 to 60 letters, digits, . @ + -")
+        if before not in ("", name):
+            await self.visit.hand_over()
+        self.visit.brought[name] = self.visit.brought.pop("", {}) | self.visit.brought.get(name, {})
         self.state.update({"user": name, "error": ""})
         await self.refresh()
 

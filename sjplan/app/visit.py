@@ -8,6 +8,7 @@ import math
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Coroutine
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,9 +22,13 @@ from sjplan.app.operate import OperatePage
 from sjplan.app.planning import PlanningPage
 from sjplan.app.question import QuestionPage
 from sjplan.app.start import StartPage
-from sjplan.core.errors import SjplanError, unknown_name
+from sjplan.app.windows import Windows
+from sjplan.core.errors import InputError, SjplanError, unknown_name
 
 LOG: Final = logging.getLogger("sjplan.app")
+
+COMMON: Final = ("user", "role", "page", "wait", "error", "said")
+"""What no page of its own has in the state; all else is blank again when somebody else sits down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,8 @@ class Visit:
         self.mounted = Mounted(self.id)
         self.state: Any = self.mounted.server.state
         self.downloads: dict[str, Download] = {}
-        self.own_beds: dict[str, Bed] = {}
+        self.windows = Windows(house.worker)
+        self.brought: dict[str, dict[str, Bed]] = {}
         self.seen = time.monotonic()
         self.connected = 0
         self.ending = False
@@ -69,13 +75,19 @@ class Visit:
         self.exercise = ExercisePage(self)
         self.question = QuestionPage(self)
         self.start = StartPage(self)
+        self._blank = {k: deepcopy(v) for k, v in self.state.initial.items() if k not in COMMON}
         self.course = CoursePage(self) if role == "instructor" else None
         self.downloads["plan.json"] = Download("plan.json", "application/json", self.planning.keeping.download)
 
     @property
     def beds(self) -> dict[str, Bed]:
-        """Patients that this visitor may choose: brought ones first."""
-        return {**self.own_beds, **self.house.beds}
+        """Patients that this visitor may choose: those that they brought first."""
+        return {**self.brought.get(str(self.state.user), {}), **self.house.beds}
+
+    def bring(self, bed: Bed) -> None:
+        """Take in a patient of this visitor's own."""
+        self.brought.setdefault(str(self.state.user), {})[bed.id] = bed
+        self.state.bed = bed.id
 
     def bed(self, name: str) -> Bed:
         """A patient by id.
@@ -105,6 +117,7 @@ class Visit:
         task = asyncio.get_running_loop().create_task(self._shown(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: work.close())  # It may be broken off before it has begun.
 
     async def _shown(self, work: Coroutine[Any, Any, Any]) -> None:
         try:
@@ -139,6 +152,32 @@ class Visit:
         self.connected -= 1
         self.seen = time.monotonic()
         self.soon(self.operate.let_go())
+
+    async def hand_over(self) -> None:
+        """Somebody else sits down: what is under way for the one before is broken off, and nothing of it stays here.
+
+        What was done stands in the history, and drafts of plans wait for whoever laid them.
+
+        Raises
+        ------
+        InputError
+            While an operation is being rated.
+        """
+        if self.ending:
+            raise InputError("name or code", found="another, while an operation is being rated", wanted="a moment more")
+        await self.operate.let_go()
+        await self._break_off()
+        for one in (self.operate, self.debrief, self.planning, self.exercise, self.question):
+            await one.drop()
+        await self.windows.close_all()
+        self.state.update({**deepcopy(self._blank), "page": "start", "wait": "", "said": ""})
+
+    async def _break_off(self) -> None:
+        """Give up all that is being done, but for what asks for this."""
+        under_way = [task for task in self._tasks if task is not asyncio.current_task()]
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
 
     async def finish(self) -> None:
         """End the operation, rate it, and turn to its debrief; to the first page where that cannot be shown.
@@ -177,9 +216,9 @@ class Visit:
 
     async def close(self) -> None:
         """Let go of everything; sessions stand in the history."""
-        for task in list(self._tasks):
-            task.cancel()
+        await self._break_off()
         await self.operate.close()
         await self.debrief.close()
         await self.planning.close()
+        await self.windows.close_all(for_good=True)
         await self.mounted.disconnect()

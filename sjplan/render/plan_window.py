@@ -42,7 +42,7 @@ class PlanWindow:
     """
 
     def __init__(self, scene: Scene, side: Side, size_px: int) -> None:
-        self._scene, self.side, self._size = scene, side, size_px
+        self.scene, self.side, self._size = scene, side, size_px
         self._open = ExitStack()
         self._window = self._open.enter_context(offscreen.plotter(size_px, size_px, NIGHT))
         self._window.renderer.enable_depth_peeling(_PEELS)  # type: ignore[no-untyped-call]
@@ -77,9 +77,9 @@ class PlanWindow:
         """
         for actor in self._moving:
             self._window.remove_actor(actor, render=False)
-        self._moving = [self._add(self._scene.implant(t), slot_colour(n), 1.0) for n, t in implants.items()]
-        self._moving += [self._add(self._scene.implant(t), "#ffffff", 0.45) for t in planned]
-        self._view(turned_deg, raised_deg).apply(self._window, self._scene.origin_lps_mm)
+        self._moving = [self._add(self.scene.implant(t), slot_colour(n), 1.0) for n, t in implants.items()]
+        self._moving += [self._add(self.scene.implant(t), "#ffffff", 0.45) for t in planned]
+        self._view(turned_deg, raised_deg).apply(self._window, self.scene.origin_lps_mm)
         self._window.render()
         return offscreen.pixels(self._window)
 
@@ -99,7 +99,7 @@ class PlanWindow:
         )
 
     def _view(self, turned_deg: float, raised_deg: float) -> ParallelView:
-        frame = self._scene.anatomy.frame
+        frame = self.scene.anatomy.frame
         turn, rise = np.radians(turned_deg), np.radians(np.clip(raised_deg, -89.0, 89.0))
         aside = SIDE_SIGN[self.side] * frame.left
         level = np.cos(turn) * frame.posterior + np.sin(turn) * aside

@@ -1,11 +1,19 @@
-"""One trainer for the tests of the app, with one small phantom."""
+"""One trainer and one house for the tests of the app, each with one small phantom."""
 
+import asyncio
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from app_support import SJPLAN, Trainer, start
+
+from sjplan.app.house import Bed, House
+from sjplan.io.cases import Case
+from sjplan.io.exercises import read_exercises
+from sjplan.io.scoring import read_scoring
+from sjplan.testing.problems import phantom_labels
+from sjplan.training.history import History
 
 MONDAY = """
 schema = "sjplan.exercise/1"
@@ -37,3 +45,19 @@ def trainer(case: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tr
     running = start(tmp_path_factory.mktemp("trainer"), case, "--exercises", str(exercises))
     yield running
     running.stop()
+
+
+@pytest.fixture(scope="session")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    folder = tmp_path_factory.mktemp("bed")
+    bed = Bed("own", "a pelvis", "", lambda: Case(None, phantom_labels()), folder, None, folder, ("false",))
+    history = History(tmp_path_factory.mktemp("h") / "history.sqlite")
+    made = House({bed.id: bed}, history, read_scoring(), read_exercises(), ("monday.toml: level: found 9",))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def loop() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner() as running:
+        yield running

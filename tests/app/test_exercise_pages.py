@@ -1,45 +1,25 @@
 """Exercises on the pages, without a browser: from the list to the verdict, broken off and gone on with."""
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 from training_support import planned
 
-from sjplan.app.house import Bed, House
+from sjplan.app.house import House
 from sjplan.app.visit import Visit
 from sjplan.core.errors import InputError, UnknownNameError
 from sjplan.io.cases import Case
-from sjplan.io.exercises import read_exercises
 from sjplan.io.planentries import side_entry
 from sjplan.io.planfile import new_plan_file, write_plan
-from sjplan.io.scoring import read_scoring
 from sjplan.planning.protocol import Outcome
 from sjplan.safety.judge import judge
 from sjplan.testing.problems import phantom_labels
 from sjplan.training.ask_landmark import shown
-from sjplan.training.history import History
 from sjplan.training.moves import pose
 from sjplan.training.questions import in_plane_lps_mm, shown_at
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    folder = tmp_path_factory.mktemp("bed")
-    bed = Bed("own", "a pelvis", "", lambda: Case(None, phantom_labels()), folder, None, folder, ("false",))
-    history = History(tmp_path_factory.mktemp("h") / "history.sqlite")
-    made = House({bed.id: bed}, history, read_scoring(), read_exercises(), ("monday.toml: level: found 9",))
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def loop() -> Iterator[asyncio.Runner]:
-    with asyncio.Runner() as running:
-        yield running
 
 
 def visitor(house: House, user: str) -> Visit:
