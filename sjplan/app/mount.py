@@ -16,6 +16,12 @@ from sjplan.core.errors import InputError
 
 SOCKET: Final = "/ws"
 
+HEART_BEAT_S: Final = 8
+"""A page is asked so often whether it is still there, and given up when half as long goes by without an answer.
+
+Whoever comes back after their line died in silence is let in after 12 seconds at most; trame's own take 45.
+"""
+
 
 class Mounted:
     """A server for one visitor.
@@ -34,7 +40,7 @@ class Mounted:
     """
 
     def __init__(self, name: str) -> None:
-        self.server = Server(name)
+        self.server = Server(name, ws_heart_beat=HEART_BEAT_S)
         self.server.client_type = "vue3"
         self.secret = secrets.token_urlsafe(24)
         self._web: Any = None

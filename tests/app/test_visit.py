@@ -4,8 +4,11 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
+import aiohttp
 import numpy as np
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from sjplan.app.house import House
 from sjplan.app.visit import COMMON, Visit
@@ -170,3 +173,26 @@ def test_all_that_is_not_common_is_blanked(house: House) -> None:
     visit = Visit(house, "trainee")
     assert set(COMMON) <= set(visit.state.initial)
     assert {key for key in visit.state.initial if key not in visit._blank} == set(COMMON)
+
+
+def test_a_page_that_falls_silent_is_given_up(
+    house: House, loop: asyncio.Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sjplan.app.mount.HEART_BEAT_S", 1)
+
+    async def through() -> None:
+        visit = Visit(house, "trainee")
+        visit.open()
+        app = web.Application()
+        app.router.add_get("/ws", visit.mounted.connect)
+        async with (
+            TestServer(app) as server,
+            aiohttp.ClientSession() as client,
+            client.ws_connect(server.make_url("/ws"), autoping=False) as silent,
+        ):
+            # No line is cut and nothing is closed: pings go without an answer, as on a machine that has gone to sleep.
+            said = [(await silent.receive(timeout=5)).type for _ in range(2)]
+        assert said == [aiohttp.WSMsgType.PING, aiohttp.WSMsgType.CLOSED]
+        await visit.close()
+
+    loop.run(through())
