@@ -11,7 +11,7 @@ import numpy as np
 
 from sjplan.app.monitor import Monitor, grey_of
 from sjplan.app.words import clock
-from sjplan.core.errors import unknown_name
+from sjplan.core.errors import InputError, unknown_name
 from sjplan.core.exercise import ANY_CASE, Exercise
 from sjplan.core.plan import Plan, Side
 from sjplan.core.shown import cut, raised
@@ -127,6 +127,11 @@ class ExercisePage:
         if one.session:
             self.visit.tell("replaying what was done")
             recorded = await house.worker.do(house.history.resume, one.session, theatre)
+            if recorded.session.theatre.lie != attempt.theatre.lie:
+                raise InputError(
+                    f"session of {exercise.id}", found="a patient who lies otherwise than the exercise says",
+                    wanted="one begun by this version", fix="begin the exercise again",
+                )  # fmt: skip
             await self.visit.operate.begin(recorded, bed, attempt.questions[0].sides or exercise.sides)
             self._enter_theatre()
             self.state.ex_open = False

@@ -14,6 +14,7 @@ from sjplan.core.errors import AnatomyError
 from sjplan.core.exercise import ViewTask
 from sjplan.core.shown import raised
 from sjplan.training.actions import MoveArm
+from sjplan.training.lie import Lie
 from sjplan.training.moves import pose
 from sjplan.training.process import Looks
 from sjplan.training.questions import Question, Verdict, in_field
@@ -56,6 +57,7 @@ _WAYS: Final = {
     "along_mm": ("feet", "head"),
 }
 _STEP_DEG, _ROUNDS = 0.5, 4
+_DRAWS: Final = 12
 _LEAST_DEG, _LEAST_MM = 0.3, 15.0
 """Less need not be said."""
 
@@ -81,6 +83,18 @@ def questions(looks: Looks, task: ViewTask, rng: np.random.Generator) -> tuple[Q
         text = f"Find the true {view} of this patient." if view == "lateral" else f"Find the {view} of this patient."
         asked.append(Question("view", text, arm=_off(looks.theatre, true, view, task, rng), view=view))
     return tuple(asked)
+
+
+def turned_patient(looks: Looks, task: ViewTask, rng: np.random.Generator) -> Looks:
+    """The patient turned on the table by an amount of the seed's, so that each view has to be found.
+
+    One who lies askew in the scan already may be left as they lie, where no turn leaves the arm a way to every view.
+    """
+    for _ in range(_DRAWS):
+        there = looks.lying(Lie.drawn(rng))
+        if all(view in there.arms for view in task.views):
+            return there
+    return looks
 
 
 def verdict(looks: Looks, task: ViewTask, view: str, arm: MoveArm) -> Verdict:

@@ -40,6 +40,9 @@ FADES_OVER: Final = 3
 OPENS_AT: Final = 2.0 / 3.0
 """A level opens when this share of the level below is passed (default)."""
 
+_LIE: Final = 1
+"""Stream of random numbers for how the patient lies."""
+
 Answer = MoveArm | PointAt | InOrOut | Session
 
 
@@ -133,6 +136,7 @@ def begin(
     rng, task = np.random.default_rng(drawn), exercise.task
     asked: Sequence[Question]
     if isinstance(task, ViewTask):
+        looks = ask_view.turned_patient(looks, task, np.random.default_rng((*drawn, _LIE)))
         asked = ask_view.questions(looks, task, rng)
     elif isinstance(task, LandmarkTask):
         asked = ask_landmark.questions(looks, task, rng)

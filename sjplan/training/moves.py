@@ -119,7 +119,7 @@ def applied(theatre: Theatre, state: State, action: act.Action, rng: np.random.G
 
 
 def pose(theatre: Theatre, arm: act.MoveArm) -> CArm:
-    """The C-arm as its six numbers put it.
+    """The C-arm as its six numbers put it, beside the patient as they lie.
 
     Raises
     ------
@@ -129,7 +129,8 @@ def pose(theatre: Theatre, arm: act.MoveArm) -> CArm:
     turned = replace(
         theatre.start, orbital_deg=arm.orbital_deg, tilt_deg=arm.tilt_deg, wig_wag_deg=arm.wig_wag_deg
     )  # fmt: skip
-    return theatre.maker.device.pose(turned, arm.travel_mm)
+    there = theatre.maker.device.pose(turned, arm.travel_mm)
+    return there if theatre.lie is None else theatre.lie.in_patient(there, theatre.start.isocentre_lps_mm)
 
 
 def frames_of(theatre: Theatre, shot: act.Shoot) -> int:

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property, lru_cache
 from typing import Any, Final, NamedTuple
 
+from sjplan.core.arrays import Array
 from sjplan.core.errors import SjplanError
 from sjplan.training.actions import MoveArm, from_dict
+from sjplan.training.lie import Lie
 from sjplan.training.moves import pose
 from sjplan.training.theatre import Theatre
 from sjplan.views.landmarks import landmark_lines
@@ -55,8 +57,10 @@ class Offset(NamedTuple):
 
 def arm_for(theatre: Theatre, carm: CArm) -> MoveArm | None:
     """The move that brings the arm to a pose, the inverse of `pose`; None where the device does not go there."""
-    travel = carm.isocentre_lps_mm - theatre.start.isocentre_lps_mm
-    arm = MoveArm(carm.orbital_deg, carm.tilt_deg, carm.wig_wag_deg, *(float(mm) for mm in travel))
+    middle = theatre.start.isocentre_lps_mm
+    there = carm if theatre.lie is None else theatre.lie.in_room(carm, middle)
+    travel = there.isocentre_lps_mm - middle
+    arm = MoveArm(there.orbital_deg, there.tilt_deg, there.wig_wag_deg, *(float(mm) for mm in travel))
     try:
         pose(theatre, arm)
     except SjplanError:
@@ -67,14 +71,25 @@ def arm_for(theatre: Theatre, carm: CArm) -> MoveArm | None:
 class Looks:
     """Judges views of one patient; what lines there are is found once."""
 
-    def __init__(self, theatre: Theatre) -> None:
-        self.theatre, self.lines = theatre, landmark_lines(theatre.anatomy)
+    def __init__(self, theatre: Theatre, like: Looks | None = None) -> None:
+        self.theatre, self._like = theatre, like
+        self.lines: dict[str, Array] = landmark_lines(theatre.anatomy) if like is None else like.lines
+
+    def lying(self, lie: Lie | None) -> Looks:
+        """Of the same patient lying otherwise."""
+        return Looks(self.theatre.lying(lie), self)
+
+    @cached_property
+    def views(self) -> Mapping[str, CArm]:
+        """Standard views of the patient, whether the device reaches them or not."""
+        if self._like is not None:
+            return self._like.views
+        return views_of_anatomy(self.theatre.anatomy, self.theatre.maker.device.source_to_isocentre_mm)
 
     @cached_property
     def arms(self) -> dict[str, MoveArm]:
         """Where the arm stands for each standard view of this patient, as far as the device reaches it."""
-        views = views_of_anatomy(self.theatre.anatomy, self.theatre.maker.device.source_to_isocentre_mm)
-        found = {name: arm_for(self.theatre, carm) for name, carm in views.items()}
+        found = {name: arm_for(self.theatre, carm) for name, carm in self.views.items()}
         return {name: arm for name, arm in found.items() if arm is not None}
 
     def offsets(self, view: str, arm: MoveArm) -> tuple[Offset, ...] | None:

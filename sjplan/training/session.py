@@ -12,6 +12,7 @@ import sjplan
 from sjplan.core.errors import InputError
 from sjplan.training.actions import Action, Shoot, as_dict, checked, from_dict
 from sjplan.training.given import given_from, require_given
+from sjplan.training.lie import lie_from
 from sjplan.training.moves import Refused, applied, frames_of, metal, pose
 from sjplan.training.pin import Feel
 from sjplan.training.state import Implanted, State
@@ -105,6 +106,7 @@ class Session:
             "sha256": dict(self.theatre.sha256),
             "device": self.theatre.maker.device.id,
             "seed": self.seed,
+            **({} if self.theatre.lie is None else {"lie": asdict(self.theatre.lie)}),
             **({"given": [implant.as_dict() for implant in self.given]} if self.given else {}),
             "sjplan": sjplan.__version__,
             "not_for_clinical_use": True,
@@ -202,13 +204,13 @@ def replayed(theatre: Theatre, header: Mapping[str, Any], events: Iterable[Mappi
     Raises
     ------
     InputError
-        If the log is of another schema, case or device, begins with implants that cannot be, or an event does not come
-        out as it is written.
+        If the log is of another schema, case or device, begins with implants or a patient that cannot be, or an event
+        does not come out as it is written.
     """
     if header.get("schema") != SCHEMA:
         raise InputError("session log", found=f"schema {header.get('schema')!r}", wanted=SCHEMA)
     given = given_from(header.get("given", []), theatre.models)
-    session = Session(theatre, header.get("seed", -1), given=given, images=False)
+    session = Session(theatre.lying(lie_from(header.get("lie"))), header.get("seed", -1), given=given, images=False)
     for name in ("case", "sha256", "device"):
         if header.get(name) != session.header[name]:
             found, wanted = (repr(h.get(name)) for h in (header, session.header))

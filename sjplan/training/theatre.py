@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Final
 
@@ -26,6 +26,7 @@ from sjplan.io.catalogue import read_implants
 from sjplan.io.limits import read_limits
 from sjplan.io.physics import read_physics
 from sjplan.safety.surfaces import MeasuringSurfaces, measuring_surfaces
+from sjplan.training.lie import Lie
 from sjplan.training.tissue import Tissue
 from sjplan.xray.density import assumed_ct
 from sjplan.xray.device import Mode
@@ -68,6 +69,8 @@ class Theatre:
         For the judge.
     maker : FrameMaker
         Of the C-arm.
+    lie : Lie or None
+        How the patient lies on the table; None is as in the scanner.
     """
 
     name: str
@@ -78,6 +81,7 @@ class Theatre:
     models: Mapping[str, ImplantModel]
     limits: Limits
     maker: FrameMaker
+    lie: Lie | None = None
     _surfaces: dict[Side, MeasuringSurfaces] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -103,6 +107,14 @@ class Theatre:
     def start(self) -> CArm:
         """The C-arm where it is rolled in: at rest, over the middle of the bones."""
         return self.maker.device.pose(CArm(0.0, 0.0, 0.0, self.labels.grid.centre_lps_mm))
+
+    def lying(self, lie: Lie | None) -> Theatre:
+        """The same patient lying otherwise; what was made ready is shared."""
+        if lie == self.lie:
+            return self
+        other, own = replace(self, lie=lie), {one.name for one in fields(self)}
+        vars(other).update({name: value for name, value in vars(self).items() if name not in own})
+        return other
 
     def surfaces(self, side: Side) -> MeasuringSurfaces:
         """Bones of one side, ready for measuring."""

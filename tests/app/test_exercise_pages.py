@@ -18,6 +18,7 @@ from sjplan.testing.problems import phantom_labels
 from sjplan.training.ask_landmark import shown
 from sjplan.training.moves import pose
 from sjplan.training.questions import in_plane_lps_mm, shown_at
+from sjplan.training.session import Session
 
 pytestmark = pytest.mark.slow
 
@@ -197,3 +198,15 @@ def test_a_session_of_an_exercise_that_is_gone_goes_on_as_a_free_one(house: Hous
 
     visit = loop.run(through())
     assert (visit.state.page, visit.state.ex_on, visit.exercise.attempt) == ("operate", False, None)
+
+
+def test_a_view_looked_for_in_a_straight_patient_of_before_is_begun_again(house: House, loop: asyncio.Runner) -> None:
+    async def through() -> None:
+        visit = visitor(house, "L-07")
+        theatre = await house.theatre(house.beds["own"], lambda _: None)
+        kept = house.history.begin("L-07", Session(theatre, 4), exercise="true-lateral")
+        house.tries.begin("L-07", "true-lateral", "own", 4, exam=False, session=kept.id, after="")
+        with pytest.raises(InputError, match="session of true-lateral: found a patient who lies otherwise"):
+            await visit.start.resume(kept.id)
+
+    loop.run(through())
