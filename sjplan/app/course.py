@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
+from sjplan.app.making import Download, Making
 from sjplan.app.plots import course_svg, curve_svg
 from sjplan.core.errors import InputError
 from sjplan.core.shown import cut, raised
 from sjplan.training.curves import LEAST_ATTEMPTS, MEASURES, Attempt, Learner, Trend, learner, learning_curve
-from sjplan.training.exports import Format, audit_rows, audit_text
-from sjplan.training.history import Entry, audit_row
+from sjplan.training.exports import Format, audit_text
+from sjplan.training.history import Entry
 from sjplan.training.sheet_words import complication_rows
 
 if TYPE_CHECKING:
@@ -48,8 +50,6 @@ class CoursePage:
             {"co_rows": [], "co_sort": self._sort, "co_down": False, "co_what": "", "co_whats": [], "co_person": "",
              "co_sessions": [], "co_session": "", "co_facts": [], "co_chart": "", "co_curves": [], "co_any": False}
         )  # fmt: skip
-        from sjplan.app.visit import Download
-
         for to, kind in TYPES.items():
             visit.downloads[f"sessions.{to}"] = Download(f"sessions.{to}", kind, self._table(to))
 
@@ -94,7 +94,7 @@ class CoursePage:
         entry = next((e for e in await self.visit.house.worker.do(history.entries) if e.id == key), None)
         if entry is None:
             raise InputError("session", found=repr(key[:40]), wanted="one of the list")
-        row = await self.visit.house.worker.do(audit_row, history, entry)
+        row = await self.visit.house.audited(entry)
         sheet = await self.visit.house.worker.do(history.sheet, key)
         self.state.update({"co_session": key, "co_facts": facts(row, sheet)})
 
@@ -122,13 +122,18 @@ class CoursePage:
                   "words": c.trend.words(c.measure)} for c in curves]}
         )  # fmt: skip
 
-    def _table(self, to: Format) -> Callable[[], bytes]:
-        """Writes the sessions of whoever is shown, or of all."""
+    def _table(self, to: Format) -> Callable[[], Awaitable[bytes]]:
+        """Writes the sessions of whoever is shown, or of all; each is read on its own."""
 
-        def write() -> bytes:
-            return audit_text(audit_rows(self.visit.house.history, self._person or None), to).encode()
+        async def write(tell: Callable[[int, int], None]) -> bytes:
+            house, rows = self.visit.house, []
+            entries = await house.worker.do(house.history.entries, self._person or None)
+            for n, entry in enumerate(entries):
+                tell(n, len(entries))
+                rows.append(await house.audited(entry))
+            return (await asyncio.to_thread(audit_text, rows, to)).encode()
 
-        return write
+        return lambda: Making(self.visit, "The table", write).made()
 
 
 def in_order(rows: list[Learner], key: str, *, down: bool) -> list[Learner]:

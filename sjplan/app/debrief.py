@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
-from numpy import uint8
-from numpy.typing import NDArray
-
 from sjplan.app.debrief_report import (
     CaseName,
+    Pixels,
+    Shown,
     case_name,
     debrief_report,
     implant_words,
-    jpeg,
+    pictures_to_draw,
     telling_picture,
 )
+from sjplan.app.making import Download, Making
 from sjplan.app.monitor import Monitor, grey_of
 from sjplan.app.worker import Latest
 from sjplan.core.errors import SjplanError
@@ -36,8 +36,6 @@ from sjplan.training.step_words import arm_words
 if TYPE_CHECKING:
     from sjplan.app.house import Bed
     from sjplan.app.visit import Visit
-
-Pixels = NDArray[uint8]
 
 SCREEN_PX: Final = 400
 """Width and height of each of the two pictures on the page."""
@@ -68,6 +66,7 @@ class DebriefPage:
         self.look = Look(*LOOKS["behind"])
         self.retelling: Retelling | None = None
         self._window: ReplayWindow | None = None
+        self._making: Making | None = None
         self._steps: tuple[Step, ...] = ()
         self._plans: Mapping[Side, Plan] = {}
         self._pictures: dict[int, Pixels] = {}
@@ -191,8 +190,6 @@ class DebriefPage:
             return
         self.state.db_playing = False
         picture = await self.visit.house.worker.do(telling_picture, self.retelling, *found)
-        if picture is None:
-            return
         self.shot.show(picture)
         self.state.db_view = "the view that tells: " + found[1].telling.text.partition(" shows ")[0]
         self.state.flush()
@@ -203,6 +200,8 @@ class DebriefPage:
         self.retelling, self._steps, self._pictures = None, (), {}
         for name in (LOG, REPORT):
             self.visit.downloads.pop(name, None)
+        if self._making is not None:
+            self._making.stop()
         window, self._window = self._window, None
         await self.visit.windows.close(window)
 
@@ -239,31 +238,28 @@ class DebriefPage:
 
     def _offer(self, key: str, name: CaseName, sheet: Mapping[str, Any] | None, entry: Entry | None) -> None:
         """The two files that can be fetched."""
-        from sjplan.app.visit import Download
-
-        retelling, scoring = self.retelling, self.visit.house.scoring
+        retelling, scoring, do = self.retelling, self.visit.house.scoring, self.visit.house.worker.do
         assert retelling is not None
         file = f"sjplan-{name.file}-{key[:8]}"
         lines = [retelling.session.header, *retelling.session.events]
 
-        def log() -> bytes:
+        async def log() -> bytes:
             return "".join(json.dumps(line, sort_keys=True, allow_nan=False) + "\n" for line in lines).encode()
 
-        def report() -> bytes:
-            pictures = {n: jpeg(picture) for n, picture in self._pictures.items()}
+        async def report(tell: Callable[[int, int], None]) -> bytes:
+            pictures: dict[Shown, Pixels] = {}
+            wanted = pictures_to_draw(retelling, self._plans, retelling.shots[-MOST_KEPT:])
+            # One at a time, so that those who operate are not kept waiting.
+            for key, draw in wanted.items():
+                tell(len(pictures), len(wanted))
+                pictures[key] = await (self._radiograph(retelling, key[1]) if key[0] == "shot" else do(draw))
             who, begun = ("", "") if entry is None else (entry.user, entry.begun)
-            return debrief_report(retelling, sheet, scoring, self._plans, name, who, begun, pictures).encode()
+            told = await asyncio.to_thread(debrief_report, retelling, sheet, scoring, name, who, begun, pictures)
+            return told.encode()
 
+        self._making = Making(self.visit, "The report", report)
         self.visit.downloads[LOG] = Download(f"{file}.jsonl", "application/jsonl", log)
-        self.visit.downloads[REPORT] = Download(f"{file}.html", "text/html", report, self._draw_shots)
-
-    async def _draw_shots(self) -> None:
-        """Draw every radiograph once, one at a time, so that those who operate are not kept waiting."""
-        retelling = self.retelling
-        for number in () if retelling is None else retelling.shots[-MOST_KEPT:]:
-            if retelling is None or self.retelling is not retelling:
-                return
-            await self._radiograph(retelling, number)
+        self.visit.downloads[REPORT] = Download(f"{file}.html", "text/html", self._making.made)
 
     async def _radiograph(self, retelling: Retelling, number: int) -> Pixels:
         """One of the shots that were taken, as its screen showed it."""

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from io import BytesIO
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 import sjplan
+from sjplan.app.monitor import grey_of
 from sjplan.core.plan import Plan, Side
 from sjplan.core.scoring import Scoring
 from sjplan.core.shown import clear_or_out, cut
 from sjplan.core.structure_words import structure_words
+from sjplan.core.trajectory import Trajectory
 from sjplan.render.marked import marked_picture
 from sjplan.render.path_svg import clearance_svg
 from sjplan.render.replay import LOOKS, Look, PathShown, ReplayWindow
@@ -34,7 +37,16 @@ SHOT_PX: Final = 256
 """Width of a radiograph in the report's contact sheet."""
 
 SCENE_PX: Final = 460
+SCENES: Final = {"behind": "behind", "head": "the head"}
+"""Looks at the bones, and where from in words."""
+
 _QUALITY: Final = 85
+
+
+Pixels = NDArray[np.uint8]
+Shown = tuple[Literal["shot"], int] | tuple[Literal["telling"], int, int] | tuple[Literal["scene"], str]
+"""A picture of a report: a shot by its event, the view that tells by numbers of implant and structure, the bones by
+what is said of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +94,10 @@ def debrief_report(
     retelling: Retelling,
     sheet: Mapping[str, Any] | None,
     scoring: Scoring,
-    plans: Mapping[Side, Plan],
     name: CaseName,
     who: str,
     begun: str,
-    shots: Mapping[int, bytes],
+    pictures: Mapping[Shown, Pixels],
 ) -> str:
     """The report of an operation as HTML.
 
@@ -98,14 +109,12 @@ def debrief_report(
         Its score, as the history has it.
     scoring : Scoring
         How it was rated.
-    plans : mapping of side to Plan
-        Drawn beside the implants.
     name : CaseName
         Of the patient.
     who, begun : str
         The trainee's name or code, and when.
-    shots : mapping of event to bytes
-        Radiographs to show, JPEG or PNG.
+    pictures : mapping of Shown to picture
+        As `pictures_to_draw` has them drawn.
     """
     said = verdict(sheet)
     header, state = retelling.session.header, retelling.session.state
@@ -126,10 +135,10 @@ def debrief_report(
         measures=[asdict(row) | {"sign": SIGNS[row.tone]} for row in measure_rows(sheet, scoring)],
         complications=[asdict(row) for row in complication_rows(sheet)],
         steps=[asdict(step) for step in retelling.steps()],
-        implants=tuple(_implant(retelling, implant) for implant in retelling.told.implants),
-        scenes=_scenes(retelling, plans),
-        shots=tuple(Picture(_caption(retelling, n), shots[n]) for n in retelling.shots if n in shots),
-        left_out=sum(n not in shots for n in retelling.shots),
+        implants=tuple(_implant(n, implant, pictures) for n, implant in enumerate(retelling.told.implants)),
+        scenes=tuple(Picture(key[1], jpeg(drawn, SCENE_PX)) for key, drawn in pictures.items() if key[0] == "scene"),
+        shots=tuple(Picture(_caption(retelling, k[1]), jpeg(drawn)) for k, drawn in pictures.items() if k[0] == "shot"),
+        left_out=sum(("shot", n) not in pictures for n in retelling.shots),
         facts=facts,
     )  # fmt: skip
     return debrief_html(report)
@@ -155,10 +164,9 @@ def implant_words(implant: ImplantDebrief) -> ImplantTold:
     )
 
 
-def telling_picture(retelling: Retelling, implant: ImplantDebrief, seen: ImplantSeen) -> NDArray[np.uint8] | None:
-    """The view that tells of a structure near an implant, with all that was in at the end; None where none tells."""
-    if seen.telling is None:
-        return None
+def telling_picture(retelling: Retelling, implant: ImplantDebrief, seen: ImplantSeen) -> Pixels:
+    """The view that tells of a structure near an implant, with all that was in at the end; there has to be one."""
+    assert seen.telling is not None
     session = retelling.session
     theatre, carm = session.theatre, seen.telling.carm
     metal = [i.trajectory for i in session.state.implants]
@@ -168,41 +176,60 @@ def telling_picture(retelling: Retelling, implant: ImplantDebrief, seen: Implant
     return marked_picture(radiograph, outlined, seen.at_lps_mm, structure_words(seen.structure), theatre.anatomy.frame)
 
 
-def _implant(retelling: Retelling, implant: ImplantDebrief) -> ImplantTold:
+def pictures_to_draw(
+    retelling: Retelling, plans: Mapping[Side, Plan], shots: Sequence[int]
+) -> dict[Shown, Callable[[], Pixels]]:
+    """What draws each picture of a report; call them one after another, in the thread of GL and kernels.
+
+    Parameters
+    ----------
+    retelling : Retelling
+        The operation.
+    plans : mapping of side to Plan
+        Drawn beside the implants.
+    shots : sequence of event
+        Radiographs that are to be in it.
+    """
+    implants = retelling.told.implants
+    found: dict[Shown, Callable[[], Pixels]] = {("shot", n): partial(_radiograph, retelling, n) for n in shots}
+    for i, implant in enumerate(implants):
+        for k, seen in enumerate(implant.seen):
+            if seen.telling is not None:
+                found["telling", i, k] = partial(telling_picture, retelling, implant, seen)
+    planned = [t for plan in plans.values() for t in plan.trajectories if plan.side in retelling.sides]
+    edges = ", the certified plan as white edges" if planned else ""
+    for look, where in SCENES.items() if implants else ():
+        found["scene", f"From {where}{edges}"] = partial(_scene, retelling, planned, look)
+    return found
+
+
+def _radiograph(retelling: Retelling, number: int) -> Pixels:
+    return grey_of(retelling.session.shot(number))
+
+
+def _scene(retelling: Retelling, planned: Sequence[Trajectory], look: str) -> Pixels:
+    """The bones at the end, with the plan's implants as edges."""
+    window = ReplayWindow(retelling.session.theatre.anatomy, retelling.sides, SCENE_PX)
+    try:
+        end = len(retelling.told.moments) - 1
+        paths = [PathShown(path.ends_lps_mm, path.clearance_mm) for path in retelling.paths_at(end)]
+        return window.draw(Look(*LOOKS[look]), retelling.implants_at(end), None, paths, planned)
+    finally:
+        window.close()
+
+
+def _implant(number: int, implant: ImplantDebrief, pictures: Mapping[Shown, Pixels]) -> ImplantTold:
     """One implant with the pictures that tell of it."""
     words = implant_words(implant)
     told = []
-    for seen, text in zip(implant.seen, words.seen, strict=True):
-        picture = telling_picture(retelling, implant, seen)
+    for n, (seen, text) in enumerate(zip(implant.seen, words.seen, strict=True)):
+        picture = pictures.get(("telling", number, n))
         shown = None
         if picture is not None and seen.telling is not None:
             caption = f"{words.name}, the view that tells: {seen.telling.text}"
             shown = Picture(caption, jpeg(picture, SCENE_PX))
         told.append(TellingPicture(text.text, text.shots, shown))
-    return ImplantTold(
-        words.name, words.size, words.clear, words.lengths, words.plan, words.tone, words.sign, words.svg, tuple(told)
-    )
-
-
-def _scenes(retelling: Retelling, plans: Mapping[Side, Plan]) -> tuple[Picture, ...]:
-    """The bones at the end from two sides, with the plan's implants as edges."""
-    if not retelling.told.implants:
-        return ()
-    window = ReplayWindow(retelling.session.theatre.anatomy, retelling.sides, SCENE_PX)
-    try:
-        end = len(retelling.told.moments) - 1
-        implants = retelling.implants_at(end)
-        paths = [PathShown(path.ends_lps_mm, path.clearance_mm) for path in retelling.paths_at(end)]
-        planned = [t for plan in plans.values() for t in plan.trajectories if plan.side in retelling.sides]
-        edges = ", the certified plan as white edges" if planned else ""
-        return tuple(
-            Picture(
-                f"From {where}{edges}", jpeg(window.draw(Look(*LOOKS[name]), implants, None, paths, planned), SCENE_PX)
-            )
-            for name, where in (("behind", "behind"), ("head", "the head"))
-        )
-    finally:
-        window.close()
+    return replace(words, seen=tuple(told))
 
 
 def _caption(retelling: Retelling, number: int) -> str:

@@ -146,9 +146,7 @@ class Door:
         if download is None:
             raise web.HTTPNotFound(text="no such file\n")
         try:
-            if download.before is not None:
-                await download.before()
-            body = await self.house.worker.do(download.make)
+            body = await download.make()
         except SjplanError as error:
             raise web.HTTPConflict(text=f"{error}\n") from None
         headers = {"Content-Disposition": f'attachment; filename="{download.name}"'}

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -101,6 +101,7 @@ class House:
     _locks: dict[Bed, asyncio.Lock] = field(default_factory=dict)
     _plans: dict[Bed, asyncio.Task[Mapping[Side, Plan]]] = field(default_factory=dict)
     _attempts: dict[str, Attempt] = field(default_factory=dict)
+    _audited: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.tries = Tries(self.history)
@@ -170,9 +171,19 @@ class House:
                 going_on.append(entry)
                 continue
             if entry.id not in self._attempts:
-                self._attempts[entry.id] = await self.worker.do(_attempt, self.history, entry)
+                sheet = await self.worker.do(self.history.sheet, entry.id)
+                self._attempts[entry.id] = attempt_of(await self.audited(entry), sheet)
             over.append(self._attempts[entry.id])
         return over, going_on
+
+    async def audited(self, entry: Entry) -> dict[str, Any]:
+        """Audit fields of a session; of one that is over they are read once."""
+        if entry.id in self._audited:
+            return self._audited[entry.id]
+        row = await self.worker.do(audit_row, self.history, entry)
+        if entry.ended:
+            self._audited[entry.id] = row
+        return row
 
     @property
     def shelf(self) -> PlanShelf:
@@ -231,10 +242,6 @@ def read_plans(file: Path) -> Mapping[Side, Plan]:
     """Plans of a plan file's sides; a side without room has none."""
     shelf = read_implants()
     return {entry.side: plan_from_entry(entry, shelf) for entry in read_plan(file).sides if entry.implants}
-
-
-def _attempt(history: History, entry: Entry) -> Attempt:
-    return attempt_of(audit_row(history, entry), history.sheet(entry.id))
 
 
 def opened(name: str, case: Case) -> Theatre:

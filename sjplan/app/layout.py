@@ -54,6 +54,7 @@ def build(visit: Visit) -> Any:
         with html.Div(classes="wait", v_if="said", role="status", id="said"):
             html.Span("{{ said }}")
             button("Close", "said = ''")
+        html.Div("{{ making }} …", classes="wait", v_if="making", role="status", id="making")
         html.Div("{{ wait }} …", classes="wait", v_if="wait", role="status", id="wait")
         with html.Div(v_if="page == 'start'", classes="main", id="page_start"):
             start_view.build(visit)

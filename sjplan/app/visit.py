@@ -7,9 +7,8 @@ import logging
 import math
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Coroutine
 from copy import deepcopy
-from dataclasses import dataclass
 from typing import Any, Final
 
 from sjplan.app.course import CoursePage
@@ -17,6 +16,7 @@ from sjplan.app.debrief import DebriefPage
 from sjplan.app.exercise import ExercisePage
 from sjplan.app.guard import Role
 from sjplan.app.house import Bed, House
+from sjplan.app.making import Download
 from sjplan.app.mount import Mounted
 from sjplan.app.operate import OperatePage
 from sjplan.app.planning import PlanningPage
@@ -27,18 +27,8 @@ from sjplan.core.errors import InputError, SjplanError, unknown_name
 
 LOG: Final = logging.getLogger("sjplan.app")
 
-COMMON: Final = ("user", "role", "page", "wait", "error", "said")
+COMMON: Final = ("user", "role", "page", "wait", "error", "said", "making")
 """What no page of its own has in the state; all else is blank again when somebody else sits down."""
-
-
-@dataclass(frozen=True, slots=True)
-class Download:
-    """A file that a visitor may fetch: made when it is asked for, after what has to be done `before` bit by bit."""
-
-    name: str
-    kind: str
-    make: Callable[[], bytes]
-    before: Callable[[], Awaitable[None]] | None = None
 
 
 class Visit:
@@ -67,7 +57,7 @@ class Visit:
         self._tasks: set[asyncio.Task[None]] = set()
         self.state.update(
             {"trame__title": "sjplan trainer", "page": "start", "user": "", "role": role, "wait": "", "error": "",
-             "said": ""}
+             "said": "", "making": ""}
         )  # fmt: skip
         self.operate = OperatePage(self)
         self.debrief = DebriefPage(self)
@@ -77,7 +67,9 @@ class Visit:
         self.start = StartPage(self)
         self._blank = {k: deepcopy(v) for k, v in self.state.initial.items() if k not in COMMON}
         self.course = CoursePage(self) if role == "instructor" else None
-        self.downloads["plan.json"] = Download("plan.json", "application/json", self.planning.keeping.download)
+        self.downloads["plan.json"] = Download(
+            "plan.json", "application/json", lambda: house.worker.do(self.planning.keeping.download)
+        )
 
     @property
     def beds(self) -> dict[str, Bed]:

@@ -39,9 +39,8 @@ def write_session_report(
     InputError
         If the patient is not there, or is another one.
     """
-    from sjplan.app.debrief_report import case_name, debrief_report, jpeg
+    from sjplan.app.debrief_report import case_name, debrief_report, pictures_to_draw
     from sjplan.app.house import opened, read_plans
-    from sjplan.app.monitor import grey_of
     from sjplan.io.scoring import read_scoring
     from sjplan.training.debrief import debrief
     from sjplan.training.retelling import Retelling
@@ -56,9 +55,7 @@ def write_session_report(
     file = bed.planned / "plan.json"
     plans: Mapping[Side, Plan] = read_plans(file) if file.exists() else {}
     retelling = Retelling(session, debrief(session, plans))
-    shots = {number: jpeg(grey_of(session.shot(number))) for number in retelling.shots}
+    pictures = {key: draw() for key, draw in pictures_to_draw(retelling, plans, retelling.shots).items()}
     name = case_name(bed.title if bed.make is not None else "", theatre.sha256)
-    html = debrief_report(
-        retelling, history.sheet(entry.id), read_scoring(), plans, name, entry.user, entry.begun, shots
-    )
+    html = debrief_report(retelling, history.sheet(entry.id), read_scoring(), name, entry.user, entry.begun, pictures)
     return write_text(out, html)

@@ -164,5 +164,5 @@ def test_a_course_without_a_session_has_nothing_to_download(tmp_path: Path) -> N
     assert visit.state.co_rows == []
     assert not visit.state.co_any
     with pytest.raises(InputError, match="none to export"):
-        visit.downloads["sessions.csv"].make()
+        asyncio.run(visit.downloads["sessions.csv"].make())
     house.close()
