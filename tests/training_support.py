@@ -28,6 +28,15 @@ def planned() -> Plan:
     return found.plan
 
 
+def mirrored(plan: Plan) -> Plan:
+    """The plan of the right side: the phantom's halves are alike."""
+    mirror = np.array([-1.0, 1.0, 1.0])
+    paths = tuple(
+        Trajectory(mirror * t.entry_lps_mm, mirror * t.tip_lps_mm, -t.roll_deg, t.model) for t in plan.trajectories
+    )
+    return Plan("right", paths, plan.planner)
+
+
 def into_s1(theatre: Theatre, plan: Plan) -> Trajectory:
     """The plan's first implant brought down into the S1 foramen."""
     foramen = theatre.anatomy.foramen("S1", plan.side)

@@ -132,7 +132,8 @@ def guard(gate: Gate) -> Middleware:
             try:
                 answer = await handler(request)
             except web.HTTPException as refused:
-                answer = refused
+                refused.headers.update(HEADERS)
+                raise
         if not answer.prepared:
             answer.headers.update(HEADERS)
         return answer

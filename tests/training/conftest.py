@@ -2,13 +2,11 @@
 
 from collections.abc import Mapping
 
-import numpy as np
 import pytest
 import training_support
 from training_support import implant, into_s1, pin_along
 
 from sjplan.core.plan import Plan, Side
-from sjplan.core.trajectory import Trajectory
 from sjplan.io.cases import Case
 from sjplan.safety.judge import judge
 from sjplan.testing.problems import phantom_anatomy, phantom_labels
@@ -31,12 +29,8 @@ def planned() -> Plan:
 
 @pytest.fixture(scope="session")
 def plans(theatre: Theatre, planned: Plan) -> Mapping[Side, Plan]:
-    """Of both sides: the phantom's halves are alike."""
-    mirror = np.array([-1.0, 1.0, 1.0])
-    paths = tuple(
-        Trajectory(mirror * t.entry_lps_mm, mirror * t.tip_lps_mm, -t.roll_deg, t.model) for t in planned.trajectories
-    )
-    right = Plan("right", paths, planned.planner)
+    """Of both sides."""
+    right = training_support.mirrored(planned)
     assert judge(right, theatre.anatomy, theatre.limits, theatre.surfaces("right")).accepted
     return {"left": planned, "right": right}
 
