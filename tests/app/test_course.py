@@ -121,6 +121,7 @@ def test_a_trainee_reaches_nothing_of_it_whatever_their_page_says(trainer: Train
     assert "page_operate" in said, "this is the page's own template"
     assert "co_table" not in said
     assert "foramen_S1_left" not in said
+    assert "S1 foramen, left" not in said
     assert not any(f'"{user}"' in said or f"data {user}" in said for user in COURSE if user != "T-01")
     after = ask(trainer, f"/v/{guest.visit}/download/sessions.csv", headers=guest.headers)
     assert after.status == 404

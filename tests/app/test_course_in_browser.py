@@ -63,7 +63,7 @@ def test_an_instructor_reads_the_course_by_keyboard(page: Page, course: Trainer,
     assert len(rows) == 1 + 6, "the sessions of the person who is shown"
     assert all(",T-02," in row for row in rows[1:])
     page.get_by_role("button", name="Show the session").nth(4).click()
-    expect(page.locator("#co_one")).to_contain_text("left implant 1 lies 1.0 mm out behind foramen_S1_left")
+    expect(page.locator("#co_one")).to_contain_text("left implant 1 lies 1.0 mm out behind S1 foramen, left")
     page.keyboard.press("x")
     assert page.evaluate("[...document.querySelectorAll('.scroll')].every(e => e.scrollWidth <= e.clientWidth)")
     page.click("#home")

@@ -121,7 +121,7 @@ def test_the_second_session_begins_with_what_the_first_left(page: Page, url: str
     page.click("#finish")
     expect(page.locator("#verdict")).to_contain_text("✗Not passed yet", timeout=PATIENCE_MS)
     expect(page.locator("#verdict_words")).to_contain_text("0 of 3 implants are in on the right")
-    expect(page.locator("#again")).to_have_text("Once more")  # a second session that failed is not repeated: the operation is
+    expect(page.locator("#again")).to_have_text("Once more")  # a failed second session cannot be repeated alone
 
     second, first = house.tries.entries("T-08")[::-1]
     assert (first.passed, second.passed, second.after) == (True, False, first.id)
