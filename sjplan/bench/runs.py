@@ -88,8 +88,10 @@ class RunBudget:
 class Run:
     """One row to be: who plans what, with what seed and budget.
 
-    `models` are implant ids, one a slot; `limits` and `error_model` are what a bench file names ("" is the default
-    limits; no error model means that breach probabilities are not asked for), `settings_sha256` is of their content.
+    `models` are implant ids, one a slot, `catalogue` a file with more of them; `limits` is a file ("" is the default
+    limits); `error_model` is an id, `errors` a file with more of them (no error model means that breach probabilities
+    are not asked for). `bound` and `truth` say whether regret and, for phantoms, the true margin are measured.
+    `settings_sha256` is of the content of all these.
     """
 
     case: CaseRef
@@ -102,6 +104,10 @@ class Run:
     error_model: str = ""
     cap_mm: float = 3.0
     settings_sha256: str = ""
+    catalogue: str = ""
+    errors: str = ""
+    bound: bool = True
+    truth: bool = False
 
     def __post_init__(self) -> None:
         check_side(self.side)
@@ -121,7 +127,7 @@ class Run:
             "models": list(self.models),
             "budget": [budget.seconds, budget.evaluations],
             "seed": self.seed,
-            "settings": [self.limits, self.error_model, self.cap_mm, self.settings_sha256],
+            "settings": [self.cap_mm, self.settings_sha256],
         }
         text = json.dumps(decides, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()[:ID_LENGTH]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -34,6 +35,7 @@ __all__ = [
     "list_cohorts",
     "list_presets",
     "phantoms_folder",
+    "preset_sha256",
     "read_cohort",
     "read_preset",
     "read_spec",
@@ -111,6 +113,11 @@ def list_presets() -> dict[str, str]:
     'default'
     """
     return {name: read_table(_PRESET, path).summary for name, path in known_files(phantoms_folder()).items()}
+
+
+def preset_sha256(name_or_path: str | Path) -> str:
+    """The sha256 of a preset's file."""
+    return hashlib.sha256(path_of("preset", str(name_or_path), phantoms_folder()).read_bytes()).hexdigest()
 
 
 def read_preset(name_or_path: str | Path) -> PhantomParameters:
