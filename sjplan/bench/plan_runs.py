@@ -71,6 +71,18 @@ def cases_of(bench: BenchFile) -> list[CaseRef]:
     return found
 
 
+def member_key(cohort: Cohort, index: int, seed: int) -> str:
+    """Name of a member among cases: another seed gives another person, hence another name.
+
+    Examples
+    --------
+    >>> adults = read_cohort("adults")
+    >>> member_key(adults, 7, 0), member_key(adults, 7, 3)
+    ('adults-00007', 'adults-s3-00007')
+    """
+    return member_name(cohort, index) if seed == 0 else f"{cohort.name}-s{seed}-{index:05d}"
+
+
 def file_sha256(path: str | Path) -> str:
     """The sha256 of a file's bytes; empty for one that cannot be read."""
     try:
@@ -111,7 +123,7 @@ def _cases(entry: CaseEntry) -> Iterator[CaseRef]:
         cohort, sha256 = read_cohort(entry.cohort), cohort_sha256(entry.cohort)
         spacing = cohort.spacing_mm if entry.spacing_mm is None else entry.spacing_mm
         for index in entry.members:
-            key = entry.prefix + member_name(cohort, index)
+            key = entry.prefix + member_key(cohort, index, entry.seed)
             traits = _member_traits(cohort, index, entry.seed) | entry.traits
             yield CaseRef(key, "cohort", entry.cohort, sha256, index, entry.seed, spacing, traits=traits)
     else:

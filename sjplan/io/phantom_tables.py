@@ -159,9 +159,10 @@ def prefixed(where: str) -> Iterator[None]:
 
 
 def toml_text(document: Mapping[str, Any]) -> str:
-    """TOML of plain values and of tables that hold plain values; floats come back bit by bit.
+    """TOML of plain values, of tables that hold plain values, and of lists of such; floats come back bit by bit.
 
-    A TOML value of these kinds (text, number, truth value, list) is written as JSON writes it.
+    A TOML value of these kinds (text, number, truth value, list) is written as JSON writes it; tables inside tables
+    are written inline.
 
     Examples
     --------
@@ -176,6 +177,9 @@ def toml_text(document: Mapping[str, Any]) -> str:
     for key, value in document.items():
         if isinstance(value, Mapping):
             tables += ["", f"[{_key(key)}]", *(f"{_key(k)} = {_value(v)}" for k, v in value.items())]
+        elif isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value):
+            for item in value:
+                tables += ["", f"[[{_key(key)}]]", *(f"{_key(k)} = {_value(v)}" for k, v in item.items())]
         else:
             lines.append(f"{_key(key)} = {_value(value)}")
     return "\n".join([*lines, *tables]) + "\n"
@@ -187,6 +191,9 @@ def _key(key: str) -> str:
 
 
 def _value(value: object) -> str:
+    if isinstance(value, Mapping):
+        inside = ", ".join(f"{_key(k)} = {_value(v)}" for k, v in value.items())
+        return f"{{ {inside} }}" if inside else "{}"
     return json.dumps(value, ensure_ascii=False, allow_nan=False).replace("\x7f", "\\u007f")
 
 
