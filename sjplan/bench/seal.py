@@ -194,15 +194,15 @@ def _read_sealed(path: Path) -> Document:
 
 
 def _check_sealable(document: Document) -> None:
-    for number, entry in enumerate(document["cases"], 1):
+    for number, entry in enumerate(document["cases"]):
         if "cohort" not in entry:
             raise InputError(
-                f"cases {number}", found="cases that are public whatever the seed", wanted="members of a cohort",
+                f"cases.{number}", found="cases that are public whatever the seed", wanted="members of a cohort",
                 fix="leave presets and label maps to a bench file of their own",
             )  # fmt: skip
         if "seed" in entry:
             raise InputError(
-                f"cases {number}: seed", found=f"{entry['seed']}", wanted="none: the secret gives it", fix="take it out"
+                f"cases.{number}.seed", found=f"{entry['seed']}", wanted="none: the secret gives it", fix="take it out"
             )
 
 

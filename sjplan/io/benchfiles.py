@@ -216,8 +216,8 @@ def read_bench(name_or_path: str | Path) -> BenchFile:
         bench = _located(given, path.resolve().parent)
         _check_planners(bench)
         _check_settings(bench)
-        for number, (asked, entry) in enumerate(zip(given.cases, bench.cases, strict=True), 1):
-            with prefixed(f"cases {number}"):
+        for number, (asked, entry) in enumerate(zip(given.cases, bench.cases, strict=True)):
+            with prefixed(f"cases.{number}"):
                 _check_cases(asked, entry)
     return bench
 
@@ -291,6 +291,8 @@ def _check_settings(bench: BenchFile) -> None:
             )  # fmt: skip
     if bench.errors and not bench.error_model:
         raise InputError("errors", found="a file of error models", wanted="error_model, which says which of them")
+    if len(bench.models) not in (2, 3):
+        raise InputError("implants", found=f"{len(bench.models)} of them", wanted="2 or 3, or one for three alike")
     settings = bench.settings()
     for model in settings.models:
         settings.limits.check_lengths(model.id, model.lengths_mm)
