@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any, Final, get_args
 
 import numpy as np
@@ -103,7 +104,7 @@ def measures(
         For an answer that is none; the text says why.
     """
     answer = _answer(run, problem, outcome, planner_id or run.planner.planner)
-    row: Row = {"status": answer.status, "evaluations": int(answer.evaluations), "false_accept": False}
+    row: Row = {"status": answer.status, "evaluations": answer.evaluations, "false_accept": False}
     if bound_mm is not None:
         row["bound_mm"] = _rounded(bound_mm)
     plan = answer.plan or answer.nearest
@@ -160,10 +161,9 @@ def _answer(run: Run, problem: Problem, outcome: object, planner_id: str) -> Out
         found = f"{outcome.status} with{'' if outcome.plan is not None else 'out'} a plan"
         raise Rejected("the answer", found=found, wanted="a plan exactly for found and best_effort")
     _check_evaluations(run, outcome.evaluations)
-    for what, plan in (("the plan", outcome.plan), ("the nearest plan", outcome.nearest)):
-        if plan is not None:
-            _check_plan(what, plan, problem, planner_id)
-    return outcome
+    plan = None if outcome.plan is None else _own("the plan", outcome.plan, problem, planner_id)
+    nearest = None if outcome.nearest is None else _own("the nearest plan", outcome.nearest, problem, planner_id)
+    return Outcome(outcome.status, plan=plan, nearest=nearest, evaluations=int(outcome.evaluations))
 
 
 def _check_evaluations(run: Run, evaluations: object) -> None:
@@ -174,15 +174,22 @@ def _check_evaluations(run: Run, evaluations: object) -> None:
         raise Rejected("evaluations", found=f"{evaluations}", wanted=f"at most {most}, the budget")
 
 
-def _check_plan(what: str, plan: object, problem: Problem, planner_id: str) -> None:
-    if not isinstance(plan, Plan) or not all(isinstance(t, Trajectory) for t in plan.trajectories):
-        raise Rejected(what, found=type(plan).__name__, wanted="a Plan of trajectories")
+def _own(what: str, plan: object, problem: Problem, planner_id: str) -> Plan:
+    """A plan built anew from the answer's values, so that what is judged keeps every rule of its types."""
+    if not isinstance(plan, Plan):
+        raise Rejected(what, found=f"{type(plan).__name__}", wanted="a Plan")
+    trajectories = []
     for slot, t in enumerate(plan.trajectories, 1):
-        if not np.isfinite([*t.entry_lps_mm, *t.tip_lps_mm, t.roll_deg]).all():
-            raise Rejected(f"{what}: implant {slot}", found="numbers that are not finite", wanted="finite ones")
-    wrong = misfits(what, plan, problem, planner_id)
+        try:
+            trajectories.append(Trajectory(t.entry_lps_mm, t.tip_lps_mm, t.roll_deg, t.model))
+        except Exception as error:  # whatever stands in a planner's answer in place of numbers
+            found = f"{type(error).__name__}: {error}"[:200]
+            raise Rejected(f"{what}: implant {slot}", found=found, wanted="finite ends and roll") from error
+    own = replace(plan, trajectories=tuple(trajectories))
+    wrong = misfits(what, own, problem, planner_id)
     if wrong:
         raise Rejected("the answer", found="; ".join(wrong), wanted="a plan for the problem that was asked")
+    return own
 
 
 def _of_report(report: MarginReport) -> Row:

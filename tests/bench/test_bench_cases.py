@@ -1,6 +1,7 @@
 """Anatomies of cases: the same from the folder as when built, made again where a file is not whole, never code."""
 
 import dataclasses
+import hashlib
 import os
 import pickle
 from pathlib import Path
@@ -54,8 +55,6 @@ def test_a_file_that_is_torn_is_made_again(cache: Path) -> None:
 
 
 def test_a_foreign_pickle_runs_nothing(cache: Path, tmp_path: Path) -> None:
-    import hashlib
-
     class Evil:
         def __reduce__(self) -> tuple[object, ...]:
             return os.mkdir, (str(tmp_path / "ran"),)
@@ -100,7 +99,8 @@ def test_a_side_that_cannot_be_planned_and_settings_that_changed_are_refused(cac
     run = dataclasses.replace(runs_of(read_bench("smoke"))[0], case=DEFAULT)
     anatomy = anatomy_of(DEFAULT, cache)
     problem = problem_of(run, anatomy)
-    assert problem.side == run.side and [m.id for m in problem.models] == list(run.models)
+    assert problem.side == run.side
+    assert [m.id for m in problem.models] == list(run.models)
     with pytest.raises(InputError, match="have changed"):
         settings_of(dataclasses.replace(run, settings_sha256="0"))
     closed = dataclasses.replace(anatomy, foramina=tuple(f for f in anatomy.foramina if f.level != "S1"))

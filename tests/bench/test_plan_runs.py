@@ -105,7 +105,7 @@ def test_what_is_measured_names_the_run(tmp_path: Path) -> None:
 
 def test_two_cases_of_one_name_are_refused(tmp_path: Path) -> None:
     text = TEXT.replace("seed = 3", 'prefix = ""')
-    with pytest.raises(InputError, match="adults-00005 twice.*prefix"):
+    with pytest.raises(InputError, match=r"adults-00005 twice.*prefix"):
         runs_of(read_bench(written(tmp_path, text)))
     keys = [case.key for case in cases_of(read_bench(written(tmp_path, text.replace('prefix = ""', 'prefix = "b-"'))))]
     assert keys[-1] == "b-adults-00005"

@@ -7,6 +7,7 @@ import pytest
 from sjplan.core.errors import SjplanError
 from sjplan.io.bench_settings import read_settings
 from sjplan.io.benchfiles import label_files, list_suites, read_bench, suites_folder
+from sjplan.io.phantom_tables import phantoms_folder
 from sjplan.planning.registry import BUILT_IN
 
 LEAST = """
@@ -28,7 +29,8 @@ def bench(folder: Path, text: str) -> Path:
 @pytest.mark.parametrize("name", [n for n in list_suites() if n != "real"])
 def test_suites_ask_every_planner_that_ships_and_count_evaluations(name: str) -> None:
     suite = read_bench(name)
-    assert suite.name == name and suite.summary
+    assert suite.name == name
+    assert suite.summary
     assert [entry.planner for entry in suite.planners] == list(BUILT_IN)
     assert all(b.seconds is None and b.evaluations for b in suite.budgets), "seconds give no reproducible numbers"
 
@@ -105,10 +107,10 @@ def test_a_suite_that_does_not_exist_gets_the_nearest() -> None:
 
 
 def test_a_cohort_file_with_a_typo_is_named(tmp_path: Path) -> None:
-    text = (Path("phantoms") / "cohorts" / "adults.toml").read_text(encoding="utf-8")
+    text = (phantoms_folder() / "cohorts" / "adults.toml").read_text(encoding="utf-8")
     (tmp_path / "people.toml").write_text(text.replace("[parameters.size]", "[parameters.sise]"), encoding="utf-8")
     path = bench(tmp_path, LEAST.replace('presets = ["default"]', 'cohort = "people.toml"\ncount = 2'))
-    with pytest.raises(SjplanError, match="mine.toml: cases.0: people.toml: .*sise.*did you mean 'size'"):
+    with pytest.raises(SjplanError, match=r"mine.toml: cases.0: people.toml: .*sise.*did you mean 'size'"):
         read_bench(path)
 
 
