@@ -7,7 +7,6 @@ import json
 import multiprocessing
 import os
 import platform
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from sjplan import NOT_FOR_CLINICAL_USE, __version__
 from sjplan.cli.progress import Report, part_of
 from sjplan.core.errors import InputError
+from sjplan.io.processes import ONE_THREAD, sole_writer
 
 if TYPE_CHECKING:
     from sjplan.io.cohorts import Cohort
@@ -33,12 +33,6 @@ Result = TypeVar("Result")
 INDEX: Final = "cohort.json"
 INDEX_SCHEMA: Final = "sjplan.cohort-index/1"
 SHEET: Final = "contact-sheet.png"
-
-ONE_THREAD: Final = dict.fromkeys(
-    ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS",
-     "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"), "1",
-)  # fmt: skip
-"""What keeps each of several workers to one thread: else they get in each other's way, and more are no faster."""
 
 BUILD_SHARE: Final = 0.92
 """Share of a cohort's time that goes by until its contact sheet is begun."""
@@ -99,7 +93,7 @@ def run_cohort(request: CohortRequest, report: Report) -> CohortRun:
     count = min(cohort.count, request.count or cohort.count)
     report("drawing the members", 0.0)
     specs = [cohorts.member_spec(cohort, i, request.seed, request.spacing_mm) for i in range(count)]
-    with _sole_writer(request.out):
+    with sole_writer(request.out):
         phantoms.clear_half_written(request.out)
         left = [spec for spec in specs if not phantoms.is_complete(request.out / spec.name, spec)]
         if left:
@@ -255,38 +249,6 @@ def _environment(names: dict[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-
-
-@contextlib.contextmanager
-def _sole_writer(folder: Path) -> Iterator[None]:
-    """Make the folder, and keep other runs out of it; the system lets go of the lock however this process ends."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = (error.strerror or type(error).__name__).lower()
-        raise InputError(
-            str(folder), found=f"a place that cannot be written ({reason})", wanted="an output folder",
-            fix="name another --out folder",
-        ) from error  # fmt: skip
-    if sys.platform == "win32":
-        yield
-        return
-    import fcntl
-
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(
-                str(folder), found="a folder that another run is writing to", wanted="one run at a time",
-                fix="wait for it, or name another --out folder",
-            ) from error  # fmt: skip
-        except OSError:
-            pass  # a file system without locks: there the user has to mind it
-        yield
-    finally:
-        os.close(handle)
 
 
 def _with_rate(report: Report, total: int) -> Callable[[int], None]:

@@ -15,7 +15,7 @@ from cli_support import Sjplan, one_line
 from PIL import Image
 
 from sjplan.cli.main import run
-from sjplan.cli.phantom_runs import INDEX, ONE_THREAD, SHEET, in_words, workers
+from sjplan.cli.phantom_runs import INDEX, SHEET, in_words, workers
 from sjplan.core.errors import InputError
 from sjplan.io.cases import read_case
 from sjplan.io.phantoms import FILES
