@@ -15,7 +15,7 @@ from sjplan.core.error_model import ErrorModel
 from sjplan.core.errors import GeometryError
 from sjplan.core.implant import ImplantModel
 from sjplan.core.limits import Limits
-from sjplan.core.plan import Outcome, Side, check_side
+from sjplan.core.plan import Outcome, Plan, Side, check_side
 from sjplan.core.trajectory import Trajectory
 from sjplan.core.volume import CtVolume
 
@@ -65,7 +65,8 @@ class Budget:
     """How long a planner may go on: seconds of wall time, and a cap on evaluations; None means no bound.
 
     What one evaluation is, a planner says itself; it never makes more of them than the cap. Seconds are a wish: a
-    planner looks at the clock between its steps, and results that end by the clock are not reproducible.
+    planner looks at the clock between its steps, and results that end by the clock are not reproducible. `progress`
+    and `listener` are told how far the work has come, and of plans on the way; neither changes what is answered.
 
     Examples
     --------
@@ -76,6 +77,7 @@ class Budget:
     seconds: float | None = None
     evaluations: int | None = None
     progress: Callable[[str, float], None] | None = None
+    listener: Callable[[Plan, int], None] | None = None
     _start: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
@@ -113,6 +115,15 @@ class Budget:
         """Tell whoever listens how far the work has come."""
         if self.progress is not None:
             self.progress(what, fraction)
+
+    def offer(self, plan: Plan, evaluations: int = 0) -> None:
+        """Show a plan that is better than those shown before, and the evaluations made so far, to whoever listens.
+
+        A planner need not do this. Whoever listens judges the plan himself, after the planner has answered: what was
+        shown early tells how soon a planner is safe, and how it gets better.
+        """
+        if self.listener is not None:
+            self.listener(plan, evaluations)
 
 
 @runtime_checkable

@@ -91,6 +91,7 @@ class RasterSearch(Workshop):
             self.budget,
             evaluations=None if self.budget.evaluations is None else self.budget.left(self.evaluations),
             progress=lambda what, fraction: self.budget.report(f"two implants: {what}", 0.8 + 0.2 * fraction),
+            listener=None,  # a plan of two implants is no plan for this problem
         )
         fewer = replace(self.problem, models=self.problem.models[:2])
         outcome = self.alike().plan(fewer, rng=self.rng, budget=rest)

@@ -87,7 +87,8 @@ class Workshop:
     """One run of a planner: prepared fields, what has been spent, and whether the budget cut anything short.
 
     An evaluation is one axis valued on the fields, or one implant measured on the surfaces. `stretch` is where in
-    the whole progress, 0 to 1, the present pass starts, and how long it is. `parameters` hold `slack_cap_mm`,
+    the whole progress, 0 to 1, the present pass starts, and how long it is. `shown_mm` is what the best plan is worth
+    that the budget's listener has been shown. `parameters` hold `slack_cap_mm`,
     `midline_reserve_mm` and `refinements` where the exact finish is used.
     """
 
@@ -102,6 +103,7 @@ class Workshop:
     evaluations: int = 0
     cut: bool = False
     stretch: tuple[float, float] = (0.0, 1.0)
+    shown_mm: float = -np.inf
 
     @classmethod
     def prepare(
@@ -150,13 +152,30 @@ class Workshop:
 
     def judged(self, placed: Sequence[Placed]) -> Judged:
         """A plan of placed implants, turned for the widest gap, and the judge's measure of it."""
-        plan = Plan(
+        plan = self._laid_out(placed)
+        report = judge(plan, self.problem.anatomy, self.problem.limits, self.bench.surfaces)
+        self._show(plan, report.slack_mm if report.accepted else -missing_mm(report))
+        return plan, report
+
+    def _laid_out(self, placed: Sequence[Placed]) -> Plan:
+        return Plan(
             side=self.problem.side,
             trajectories=choose_rolls(self.bench, placed),
             planner=self.planner_id,
             parameters=dict(self.parameters),
         )
-        return plan, judge(plan, self.problem.anatomy, self.problem.limits, self.bench.surfaces)
+
+    def _show(self, plan: Plan, worth_mm: float) -> None:
+        """Show the listener a plan that is better than those it has seen."""
+        if worth_mm > self.shown_mm:
+            self.shown_mm = worth_mm
+            self.budget.offer(plan, self.evaluations)
+
+    def _show_placed(self, placed: Sequence[Placed]) -> None:
+        """Show implants that are not turned and judged yet; laying them out costs time, so only where one listens."""
+        worth = worst_value(self.bench, placed)
+        if self.budget.listener is not None and worth > self.shown_mm:
+            self._show(self._laid_out(placed), worth)
 
     def answer(self, judged: Sequence[Judged]) -> Outcome:
         """The first accepted plan; else the nearest one, and whether the budget or the limits are the reason."""
@@ -217,6 +236,7 @@ class Workshop:
             self.evaluations += measured
             if placed is not None:
                 placed_sets.append(placed)
+                self._show_placed(placed)
             best = max((worst_value(self.bench, p) for p in placed_sets), default=NOTHING)
             if best >= cap - EQUAL_MM or (n + 1 >= enough and best >= RESERVE):
                 break
