@@ -20,6 +20,7 @@ from sjplan.core.errors import InputError
 from sjplan.io.cases import read_case
 from sjplan.io.phantoms import FILES
 from sjplan.io.presets import phantoms_folder
+from sjplan.io.processes import ONE_THREAD
 
 COHORT = """
 schema = "sjplan.cohort/1"
