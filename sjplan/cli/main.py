@@ -14,6 +14,7 @@ from typing import Final
 from cyclopts import App, CycloptsError
 
 from sjplan import NOT_FOR_CLINICAL_USE, __version__
+from sjplan.cli.bench import app as bench
 from sjplan.cli.check_planner import check_planner
 from sjplan.cli.corridors import corridors
 from sjplan.cli.demo import demo
@@ -42,7 +43,7 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 for _command in (
-    *(demo, plan, evaluate, fluoro, views, corridors, phantom, export, train, sessions, simulate_trainees),
+    *(demo, plan, evaluate, fluoro, views, corridors, phantom, export, train, sessions, simulate_trainees, bench),
     *(implants, planners, check_planner, doctor),
 ):
     app.command(_command)
