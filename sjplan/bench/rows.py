@@ -18,6 +18,9 @@ STATUSES: Final = (
 """How a run may end. The last three are the benchmark's: an exception, an end from outside (wall, memory, a signal),
 and an answer that is none (garbage, NaN, someone else's plan, a changed problem)."""
 
+LARGEST_WHOLE: Final = 2**63 - 1
+"""Of a whole number: what a column of 64 bits holds."""
+
 Kind = Literal["text", "whole", "number", "flag", "json"]
 Row = dict[str, Any]
 """Values by column; None where there is none."""
@@ -118,19 +121,20 @@ def checked(row: Mapping[str, Any]) -> Row:
         value = row.get(column.name)
         if value is None and column.required:
             raise InputError(f"row: {column.name}", found="nothing", wanted=column.text)
-        if value is not None:
-            _check(column, value)
-        found[column.name] = value
+        found[column.name] = None if value is None else _checked(column, value)
     if found["status"] not in STATUSES:
         raise unknown_name("row: status", str(found["status"]), STATUSES)
     return found
 
 
-def _check(column: Column, value: Any) -> None:
+def _checked(column: Column, value: Any) -> Any:
+    """The value as it is stored: a number is a float, so that 5 and 5.0 have one hash."""
     right = isinstance(value, _TYPES[column.kind]) and (column.kind == "flag" or not isinstance(value, bool))
     finite = not isinstance(value, float) or value - value == 0.0
-    if not right or not finite:
+    storable = column.kind != "whole" or not right or -LARGEST_WHOLE <= value <= LARGEST_WHOLE
+    if not (right and finite and storable):
         raise InputError(f"row: {column.name}", found=f"{value!r}"[:80], wanted=f"a {column.kind}: {column.text}")
+    return float(value) if column.kind == "number" else value
 
 
 def result_hash(rows: Iterable[Mapping[str, Any]]) -> str:
@@ -150,4 +154,7 @@ def result_hash(rows: Iterable[Mapping[str, Any]]) -> str:
         json.dumps([row[c.name] for c in COLUMNS if c.hashed], sort_keys=True, separators=(",", ":"), allow_nan=False)
         for row in rows
     )
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    digest = hashlib.sha256()
+    for n, line in enumerate(lines):
+        digest.update((line if n == 0 else "\n" + line).encode())
+    return digest.hexdigest()

@@ -29,6 +29,7 @@ def test_hash_is_of_what_was_found_in_any_order() -> None:
         ({"slack_mm": "2"}, "slack_mm"),
         ({"accepted": 1}, "accepted"),
         ({"seed": True}, "seed"),
+        ({"seed": 2**63}, "seed"),
         ({"run": None}, "run"),
         ({"slak_mm": 1.0}, "slack_mm"),
     ],
@@ -36,6 +37,10 @@ def test_hash_is_of_what_was_found_in_any_order() -> None:
 def test_rows_that_are_none_are_refused(change: dict[str, object], message: str) -> None:
     with pytest.raises(SjplanError, match=message):
         checked(LEAST | change)
+
+
+def test_a_whole_number_of_millimetres_is_the_same_length() -> None:
+    assert result_hash([checked(LEAST | {"cap_mm": 3})]) == result_hash([checked(LEAST | {"cap_mm": 3.0})])
 
 
 def test_columns_are_named_once() -> None:
