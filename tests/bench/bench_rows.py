@@ -55,7 +55,8 @@ def _row(
          "tip_lps_mm": [30.0, 20.0, -9.0 * k], "roll_deg": 0.0} for k in (1, 2, 3)
     ]  # fmt: skip
     return checked({
-        "run": name, "experiment": "example", "suite": suite, "case_key": case, "case_kind": "cohort", "source": "adults",
+        "run": name, "experiment": "example", "suite": suite, "case_key": case, "case_kind": "cohort",
+        "source": "adults",
         "traits": traits, "side": side, "planner": planner, "planner_id": f"{planner}-v1", "parameters": {"pool": 10},
         "models": ["tri-7"] * 3, "limits": "", "error_model": "robot", "seed": seed, "budget_evaluations": 1000,
         "cap_mm": CAP_MM, "status": "found" if accepted else "infeasible", "accepted": accepted, "false_accept": False,
@@ -74,9 +75,11 @@ def write_experiment(folder: Path, rows: list[Row], chunk: int = 7) -> Path:
     (folder / "parts").mkdir(parents=True)
     for n in range(0, len(rows), chunk):
         write_part(folder / "parts" / f"{rows[n]['run']}.json", rows[n : n + chunk])
-    document = {"schema": "sjplan.bench/1", "experiment": "e1", "name": "try", "wanted": len(rows),
-                "engine": "processes", "created": "2026-11-29T12:00:00Z", "host": {"cpu": "a processor", "cores": 2}, "commit": "abc",
-                "versions": {"sjplan": "0.1.0"}}  # fmt: skip
+    document = {
+        "schema": "sjplan.bench/1", "experiment": "e1", "name": "try", "wanted": len(rows), "engine": "processes",
+        "created": "2026-11-29T12:00:00Z", "host": {"cpu": "a processor", "cores": 2}, "commit": "abc",
+        "versions": {"sjplan": "0.1.0"},
+    }  # fmt: skip
     (folder / "experiment.json").write_text(json.dumps(document), encoding="utf-8")
     return folder
 
