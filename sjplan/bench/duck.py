@@ -32,6 +32,7 @@ def connected(file: Path | None, named: Path, *, writing: bool = True) -> Iterat
             ":memory:" if file is None else str(file), read_only=file is not None, config=config
         )
         with closing(connection):
+            connection.execute("SET enable_progress_bar = false")  # it would write into a command's JSON
             yield connection
     except duckdb.Error as error:
         reason = " ".join(str(error).split())[:160]

@@ -178,7 +178,7 @@ def _selected(name: str, there: set[str]) -> str:
 def _plain(values: Values, name: str) -> Values:
     textual = name == "pairing" or BY_NAME[name].kind in ("text", "json")
     if textual:
-        return np.array([value if isinstance(value, str) else "" for value in np.ma.filled(values, None)], dtype=object)
+        return np.asarray(np.where(np.ma.getmaskarray(values), "", np.ma.getdata(values)), dtype=object)
     return np.asarray(np.ma.filled(np.ma.asarray(values, dtype=np.float64), np.nan))
 
 

@@ -1,22 +1,66 @@
-"""`sjplan bench report` and `sjplan bench compare`: what an experiment found, and whether a new version lost anything."""
+"""`sjplan bench report` and `sjplan bench compare`: what an experiment found, and whether a version lost anything."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from sjplan.cli.options import AsJson, FilePath
+from sjplan.cli.options import AsJson, CatalogueFile, FilePath
 from sjplan.cli.output import out_console, print_json
 
 if TYPE_CHECKING:
     from sjplan.bench.compare import Change, Comparison
+    from sjplan.bench.findings import Findings
 
 Results = Annotated[
     FilePath, Parameter(help="Folder of an experiment (--out of sjplan bench run), or its results file.")
 ]
+
+
+def report(
+    results: Results,
+    /,
+    *,
+    out: Annotated[FilePath | None, Parameter(help="Folder to write; DIR/report, or one beside the file.")] = None,
+    runs: Annotated[Literal["csv", "parquet"] | None, Parameter(help="Write all runs as well, in this format.")] = None,
+    catalogue: CatalogueFile = None,
+    json: AsJson = False,
+) -> int:
+    """Write the report of an experiment: one HTML page, and every number of it as CSV beside.
+
+    The experiment may still be running: the page says how many runs are missing.
+    """
+    from sjplan.bench.report import FOLDER, PAGE, plain, write_report
+    from sjplan.io.catalogue import read_implants
+
+    folder = out if out is not None else (results if results.is_dir() else results.parent) / FOLDER
+    found = write_report(results, folder, models=read_implants(catalogue), export=runs or "")
+    page = folder / PAGE
+    if json:
+        print_json(_plain(plain(found) | {"page": str(page)}))
+    else:
+        for line in summary_lines(found):
+            out_console().print(line, markup=False)
+        out_console().print(f"report in {page}", markup=False)
+    return 0
+
+
+def summary_lines(found: Findings) -> list[str]:
+    """One line a planner."""
+    wide = max(len(row["planner"]) for row in found.summary)
+    lines = []
+    for row in found.summary:
+        share, low, high = (100 * row[f"accepted_{end}"] for end in ("share", "low", "high"))
+        regret = row["regret_median_mm"]
+        lines.append(
+            f"{row['planner']:{wide}}  accepted {row['accepted']} of {row['runs']} runs, {share:.0f} % "
+            f"(95 % {low:.0f} to {high:.0f}), median regret {'-' if regret is None else f'{regret:.2f} mm'}, "
+            f"false accepts {row['false_accepts']}"
+        )
+    return lines
 
 
 def compare(

@@ -55,9 +55,9 @@ def profile_picture(profiles: Mapping[int, ClearanceProfile], lengths_mm: Mappin
         _draw_slack(axes, profile)
         axes.set_title(f"implant {slot}", color=slot_colour(slot), fontsize=11, fontweight="bold", loc="left")
         axes.set_ylabel("slack (mm)")
-        _plain(axes)
+        plain_axes(axes)
     panels[-1].set_xlabel("mm along the axis: 0 is the lateral end (entry), the medial end is the tip")
-    _heading(figure, title)
+    heading(figure, title)
     figure.tight_layout(rect=(0, 0, 1, 1 - 0.36 / figure.get_figheight()))
     return figure_png(figure)
 
@@ -176,19 +176,21 @@ def pareto_picture(chosen: Trade, trades: Sequence[Trade], title: str, bound: tu
     axes.set_xlabel("length in the sacrum, all implants together (mm)")
     axes.set_ylabel("worst slack (mm)")
     axes.legend(loc="lower left", bbox_to_anchor=(0.0, 0.12), fontsize=8.5, frameon=False)
-    _plain(axes)
-    _heading(figure, title)
+    plain_axes(axes)
+    heading(figure, title)
     figure.tight_layout(rect=(0, 0, 1, 0.93))
     return figure_png(figure)
 
 
-def _heading(figure: Figure, title: str) -> None:
+def heading(figure: Figure, title: str) -> None:
+    """A title at the top left, and what it is not for at the top right."""
     top = 1 - 0.09 / figure.get_figheight()
     figure.text(0.012, top, title, fontsize=12, fontweight="bold", color=_INK, va="top")
     figure.text(0.99, top, _NOTICE, fontsize=8.5, color=_QUIET, ha="right", va="top")
 
 
-def _plain(axes: Axes) -> None:
+def plain_axes(axes: Axes) -> None:
+    """Axes with two edges and faint level lines."""
     for edge in ("top", "right"):
         axes.spines[edge].set_visible(False)
     axes.grid(axis="y", color="#e3e7eb", linewidth=0.6, zorder=0.2)

@@ -50,11 +50,14 @@ def test_every_column_says_what_it_means(folder: Path) -> None:
 
 
 def test_columns_as_arrays(folder: Path) -> None:
-    got = open_results(folder).columns("planner", "slack_mm", "accepted", "regret_mm", "traits", "pairing", "budget_s")
+    got = open_results(folder).columns(
+        "planner", "slack_mm", "accepted", "regret_mm", "traits", "pairing", "budget_s", "error_type"
+    )
     assert set(got["planner"]) == {"good", "poor"}
     assert set(got["accepted"]) == {0.0, 1.0}
     assert np.isnan(got["regret_mm"]).sum() == sum(row["regret_mm"] is None for row in ROWS)
     assert np.isnan(got["budget_s"]).all()
+    assert set(got["error_type"]) == {""}
     assert json.loads(got["traits"][0])["sex"] in ("male", "female")
     assert len(set(got["pairing"])) == len(ROWS) / 2
     with pytest.raises(SjplanError, match="did you mean 'slack_mm'"):
