@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
+from sjplan.render.blur import blurred
 from sjplan.render.fluoro import FRAME_LOOK, display_grey
 from sjplan.xray.types import Radiograph
 
@@ -86,5 +86,5 @@ class Monitor:
 
 def grey_of(radiograph: Radiograph) -> NDArray[np.uint8]:
     """A frame as the C-arm's screen shows it, (rows, columns) uint8."""
-    darkness = gaussian_filter(radiograph.darkness, SMOOTHED_PX * radiograph.detector.rows / 512, mode="nearest")
+    darkness = blurred(radiograph.darkness, SMOOTHED_PX * radiograph.detector.rows / 512)
     return display_grey(darkness, look=FRAME_LOOK, blades=radiograph.blades)

@@ -20,6 +20,7 @@ from sjplan.render import offscreen
 from sjplan.render.blur import blurred
 from sjplan.render.overlay import draw_labels, draw_lines, draw_text, place_labels
 from sjplan.render.png import encode_png, save_picture
+from sjplan.render.quantiles import percentiles
 from sjplan.render.sections import shadow_outline_px
 from sjplan.render.style import PIN_COLOUR, landmark_colour, slot_colour, words
 from sjplan.xray.carm import CArmGeometry
@@ -150,36 +151,30 @@ def display_grey(
         grey = np.zeros(values.shape, dtype=np.uint8)
         grey[blades.open_part] = display_grey(values[blades.open_part], inverted=inverted, look=look)
         return grey
-    behind = _measured(values)
-    low = 0.0
+    part = tuple(slice(m, n - m) for n in values.shape for m in [round(n * (1.0 - MEASURING_FIELD) / 2)])
+    behind = np.asarray(values[part] > _DIRECT_BEAM)
+    low, top = 0.0, 1.0
     if look.thick > 0.0 and behind.any():
-        behind &= values >= look.thick * np.percentile(values[behind], 95.0)
-        low = float(values[behind].min())
+        behind &= values[part] >= look.thick * percentiles(values[part][behind], [95.0])[0]
+        low = float(values[part][behind].min())
     # Metal counts as dense bone in the blur: else it would stand in a bright halo.
-    top = float(np.percentile(values[behind], WINDOW_PERCENTILES[1])) if behind.any() else 1.0
+    if behind.any():
+        top = percentiles(values[part][behind], WINDOW_PERCENTILES[1:])[0]
     slow = blurred(np.clip(values, low, max(top, low)), look.slow * values.shape[1])
     flat = values - look.harmonise * slow
     if look.edge > 0.0:
         flat += look.edge * (flat - blurred(flat, look.fine * values.shape[1]))
-    low, high = _window(flat, behind)
+    low, high = _window(flat[part][behind])
     share = np.clip((flat - low) / (high - low), 0.0, 1.0)
     bright = np.rint(255 * (share if inverted else 1.0 - share))
     return np.asarray(bright, dtype=np.uint8)
 
 
-def _measured(values: Array) -> NDArray[np.bool_]:
-    """Pixels of the measuring field that lie behind the patient."""
-    margin = [round(n * (1.0 - MEASURING_FIELD) / 2) for n in values.shape]
-    field = np.zeros(values.shape, dtype=bool)
-    field[margin[0] : values.shape[0] - margin[0], margin[1] : values.shape[1] - margin[1]] = True
-    return np.asarray(field & (values > _DIRECT_BEAM))
-
-
-def _window(values: Array, behind: NDArray[np.bool_]) -> tuple[float, float]:
+def _window(measured: Array) -> tuple[float, float]:
     """Limits of the display window, from the pixels that are measured."""
-    if not behind.any():
+    if not measured.size:
         return 0.0, 1.0
-    low, high = (float(v) for v in np.percentile(values[behind], WINDOW_PERCENTILES))
+    low, high = percentiles(measured, WINDOW_PERCENTILES)
     return low, max(high + WINDOW_HEADROOM * (high - low), low + 1e-3)
 
 

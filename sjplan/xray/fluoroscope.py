@@ -28,7 +28,7 @@ from sjplan.xray.carm import CArmGeometry
 from sjplan.xray.chords import add_solids, metal_along_rays
 from sjplan.xray.device import Mode
 from sjplan.xray.frame import FrameMaker
-from sjplan.xray.shear_warp import SliceProjector
+from sjplan.xray.shear_warp import DRAFT_STEP, SliceProjector
 from sjplan.xray.solids import PinLike, Tool, metal_solids
 from sjplan.xray.types import CArm, Detector, Paths, Radiograph
 
@@ -81,7 +81,7 @@ class Fluoroscope:
     def __init__(self, ct: CtVolume, *, backend: Backend = "auto") -> None:
         self.assumed_density = ct.assumed
         self._make = _maker(backend)
-        self._projector: Projector = self._make(Attenuation.from_hu(ct.hu, ct.grid))
+        self._projector: Projector = self._make(Attenuation.from_hu(ct.hu, ct.grid), 0.0)
         self._backgrounds: OrderedDict[tuple[float, ...], NDArray[np.float32]] = OrderedDict()
 
     def take(
@@ -158,6 +158,7 @@ class Fluoroscope:
         mode: Mode = "fluoroscopy",
         kvp: float | None = None,
         field_mm: tuple[float, float] | None = None,
+        frames: int = 1,
         draft: bool = False,
     ) -> Radiograph:
         """Take one radiograph as a device would: exposed, scattered, noisy and blurred.
@@ -174,6 +175,8 @@ class Fluoroscope:
             See `FrameMaker.make`.
         field_mm : (width, height), optional
             What the collimator leaves open, at the isocentre; the whole field by default.
+        frames : int
+            How many are averaged.
 
         Raises
         ------
@@ -189,13 +192,15 @@ class Fluoroscope:
         paths = self.paths(carm, detector, trajectories, pins, tools, draft=draft)
         detector = detector.halved() if draft else detector
         blades = None if field_mm is None else maker.device.blades(field_mm, detector.rows)
-        signal, exposure = maker.make(paths, detector.pixel_mm, rng, mode, kvp, blades)
+        exposed = maker.exposed(paths, detector.pixel_mm, mode, kvp, blades)
+        signals = [maker.frame(exposed, rng) for _ in range(frames)]
+        signal = signals[0] if frames == 1 else np.asarray(np.mean(np.stack(signals), axis=0), np.float32)
         mu = MU_WATER_PER_MM, BONE_VALUE / 1000.0 * MU_WATER_PER_MM, MU_TITANIUM_PER_MM, MU_STEEL_PER_MM
         total = np.zeros_like(signal)
         for per_mm, path in zip(mu, paths, strict=True):
             total += np.float32(per_mm) * path
         return Radiograph(
-            total, carm, detector, self.assumed_density, signal, exposure, maker.device.pincushion, blades
+            total, carm, detector, self.assumed_density, signal, exposed.exposure, maker.device.pincushion, blades
         )
 
     def _field(self, detector: Detector | None, *, draft: bool) -> tuple[Detector, Projector]:
@@ -205,7 +210,7 @@ class Fluoroscope:
 
     @functools.cached_property
     def _coarse(self) -> Projector:
-        return self._make(halved(self._projector.attenuation))
+        return self._make(halved(self._projector.attenuation), DRAFT_STEP)
 
     def _background(self, projector: Projector, geometry: CArmGeometry, above: float = 0.0) -> NDArray[np.float32]:
         key = (
@@ -232,8 +237,11 @@ class Fluoroscope:
         return image
 
 
-def _maker(backend: Backend) -> Callable[[Attenuation], Projector]:
-    """What makes a projector of a volume; the module for CUDA is loaded only where it may be needed."""
+def _maker(backend: Backend) -> Callable[[Attenuation, float], Projector]:
+    """What makes a projector of a volume and of the least step between its rays, in voxels; CUDA needs none.
+
+    The module for CUDA is loaded only where it may be needed.
+    """
     if backend == "cpu" or (backend == "auto" and importlib.util.find_spec("numba_cuda") is None):
         return SliceProjector
     from sjplan.xray.cuda_projector import CudaProjector, why_not
@@ -241,7 +249,7 @@ def _maker(backend: Backend) -> Callable[[Attenuation], Projector]:
     reason = why_not()
     if reason and backend == "cuda":
         raise InputError("backend", found=f"cuda, but {reason}", wanted="a CUDA device", fix="take the backend cpu")
-    return SliceProjector if reason else CudaProjector
+    return SliceProjector if reason else lambda attenuation, _step: CudaProjector(attenuation)
 
 
 def take(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numba import njit, prange
@@ -37,6 +37,30 @@ _LEAST_SHARE: Final = 1e-6
 _KEPT_TABLES: Final = 16
 """Of voltages and metals; 1.5 MB each."""
 
+_KEPT_BEAMS: Final = 4
+"""Of sizes of pictures; 1 MB each."""
+
+
+class Exposed(NamedTuple):
+    """What frames of one exposure have in common.
+
+    Parameters
+    ----------
+    signal : (rows, columns) float32
+        Before quanta are counted, scatter and the focal spot's blur included.
+    quantum : float32
+        What one quantum adds to a pixel.
+    pixel_mm : float
+        Distance between pixels.
+    exposure : Exposure
+        Voltage, charge and dose of one frame.
+    """
+
+    signal: NDArray[np.float32]
+    quantum: np.float32
+    pixel_mm: float
+    exposure: Exposure
+
 
 @dataclass(slots=True, eq=False)
 class FrameMaker:
@@ -51,6 +75,7 @@ class FrameMaker:
     tables: PhysicsTables
     device: Device
     _signal: dict[tuple[float, str], SignalTable] = field(default_factory=dict)
+    _beams: dict[tuple[tuple[int, ...], float], NDArray[np.float32]] = field(default_factory=dict)
 
     def make(
         self,
@@ -83,25 +108,40 @@ class FrameMaker:
         Exposure
             Voltage, charge and dose.
         """
+        exposed = self.exposed(paths, pixel_mm, mode, kvp, blades)
+        return self.frame(exposed, rng), exposed.exposure
+
+    def exposed(
+        self,
+        paths: Paths,
+        pixel_mm: float,
+        mode: Mode = "fluoroscopy",
+        kvp: float | None = None,
+        blades: Blades | None = None,
+    ) -> Exposed:
+        """What all frames of one exposure have in common; parameters as in `make`."""
         exposure = automatic_exposure(self.tables, self.device, paths, mode, kvp)
         source = beam(self.tables, exposure.kvp, self.device.filters_mm)
-        open_share = self._open(paths.water_mm.shape, pixel_mm)
-        primary = self._behind(source, paths) * open_share
+        primary = self._behind(source, paths) * self._open(paths.water_mm.shape, pixel_mm)
         if blades is not None:
             primary, exposure = _collimated(primary, blades), self._narrowed(exposure, blades, primary.shape)
         signal = np.empty_like(primary)
         scatter = self._scatter(primary, paths, pixel_mm) * np.float32(GRID_SCATTER / GRID_PRIMARY)
         _with_coarse(primary, np.float32(1.0), scatter, _SCATTER_EVERY, signal)
         signal = _blurred(signal, self.device.spot_blur_mm / pixel_mm)
-        one = self._quantum(source, exposure, paths, pixel_mm)
+        return Exposed(signal, self._quantum(source, exposure, paths, pixel_mm), pixel_mm, exposure)
+
+    def frame(self, exposed: Exposed, rng: np.random.Generator | None = None) -> NDArray[np.float32]:
+        """One frame's signal, as `make` gives it; each takes deviates of its own from the generator."""
+        signal, one = exposed.signal, exposed.quantum
         if rng is not None:
             signal = signal + _deviates(rng, signal.shape) * np.sqrt(signal * one)
-        signal = self._glaring(_blurred(signal, self.device.detector_blur_mm / pixel_mm))
+        signal = self._glaring(_blurred(signal, self.device.detector_blur_mm / exposed.pixel_mm))
         if rng is not None:
             signal = signal + _deviates(rng, signal.shape) * (np.float32(_ELECTRONIC_QUANTA) * one)
         if self.device.kind == "intensifier":
             signal = drawn_out(signal, self.device.pincushion) * self._field(signal.shape)
-        return np.maximum(signal, np.float32(_LEAST_SHARE)), exposure
+        return np.maximum(signal, np.float32(_LEAST_SHARE))
 
     def _table(self, source: Beam, metal: str) -> SignalTable:
         key = source.kvp, metal
@@ -135,6 +175,15 @@ class FrameMaker:
         return np.stack([self.tables.mu(name) for name in ("water", "bone", "titanium", "steel")])
 
     def _open(self, shape: tuple[int, ...], pixel_mm: float) -> NDArray[np.float32]:
+        """The open beam as a share of its middle; kept."""
+        key = shape, pixel_mm
+        if key not in self._beams:
+            if len(self._beams) >= _KEPT_BEAMS:
+                self._beams.pop(next(iter(self._beams)))
+            self._beams[key] = self._open_beam(shape, pixel_mm)
+        return self._beams[key]
+
+    def _open_beam(self, shape: tuple[int, ...], pixel_mm: float) -> NDArray[np.float32]:
         """The open beam as a share of its middle: heel effect, distance and slant, and the field's edge.
 
         The anode takes more from rays at its own side, the feet of the picture. Towards the corners the detector lies

@@ -26,6 +26,9 @@ from sjplan.xray.projector import index_rays, project
 _LANES = 32
 """Rows of the intermediate image that are worked on together: neighbours in memory, and in one register."""
 
+DRAFT_STEP = 0.5
+"""Of a draft's intermediate image, in voxels at least: what lies closer together holds no more than the voxels do."""
+
 _OBLIQUE = 0.25
 """Rays may run so much less along the main axis than their whole length at least, in voxels."""
 
@@ -116,10 +119,13 @@ def axes_of(main: int) -> tuple[int, int, int]:
     return ((0, 1, 2), (1, 0, 2), (2, 0, 1))[main]
 
 
-def sheet_for(slices: Slices, main: int, source_ijk: Array, rays_ijk: Array, geometry: CArmGeometry) -> Sheet | None:
-    """The intermediate image for a pose; None where ray by ray is the only way.
+def sheet_for(
+    slices: Slices, main: int, source_ijk: Array, rays_ijk: Array, geometry: CArmGeometry, least_step: float = 0.0
+) -> Sheet | None:
+    """The intermediate image for a pose, its steps as fine as the detector's pixels; None where there is none.
 
-    That is where the volume reaches behind the tube or behind the detector, or some rays run too oblique to the slices.
+    Ray by ray is the only way where the volume reaches behind the tube or behind the detector, or some rays run too
+    oblique to the slices.
     """
     m, t, z = axes_of(main)
     counts = {m: len(slices.content), t: slices.count_t, z: slices.count_z}
@@ -141,7 +147,7 @@ def sheet_for(slices: Slices, main: int, source_ijk: Array, rays_ijk: Array, geo
     middle = rays_ijk[0] + 0.5 * (geometry.columns - 1) * rays_ijk[1] + 0.5 * (geometry.rows - 1) * rays_ijk[2]
     here = middle[[t, z]] * to_plane / middle[m]
     beside = [(middle + step)[[t, z]] * to_plane / (middle + step)[m] for step in rays_ijk[1:]]
-    step = np.max(np.abs(np.array(beside) - here), axis=0)
+    step = np.maximum(np.max(np.abs(np.array(beside) - here), axis=0), least_step)
     low = np.maximum(shadow.min(axis=0), seen.min(axis=0)) - 2.0 * step
     size = np.minimum(shadow.max(axis=0), seen.max(axis=0)) + 2.0 * step - low
     if (size <= 0.0).any():
@@ -157,6 +163,13 @@ class SliceProjector:
 
     Where a pose cannot be had that way (see `sheet_for`), it is projected ray by ray.
 
+    Parameters
+    ----------
+    attenuation : Attenuation
+        The volume.
+    least_step : float
+        Of the intermediate image, in voxels; 0 lets it follow the detector's pixels, however fine.
+
     Examples
     --------
     >>> from sjplan.core.grid import Grid
@@ -168,8 +181,8 @@ class SliceProjector:
     100.0
     """
 
-    def __init__(self, attenuation: Attenuation) -> None:
-        self.attenuation = attenuation
+    def __init__(self, attenuation: Attenuation, least_step: float = 0.0) -> None:
+        self.attenuation, self._least_step = attenuation, least_step
         self._slices: dict[tuple[int, float], Slices] = {}
 
     def project(self, geometry: CArmGeometry, above: float = 0.0) -> NDArray[np.float32]:
@@ -180,7 +193,7 @@ class SliceProjector:
         source, rays = index_rays(self.attenuation.grid, geometry)
         main = main_axis(rays, geometry)
         slices, order = self._across(main, above), list(axes_of(main))
-        sheet = sheet_for(slices, main, source, rays, geometry)
+        sheet = sheet_for(slices, main, source, rays, geometry, self._least_step)
         if sheet is None:
             values = np.maximum(self.attenuation.values - self.attenuation.values.dtype.type(above), 0)
             return project(replace(self.attenuation, values=values), geometry)
@@ -206,15 +219,16 @@ class SliceProjector:
 def sheared(slices: Slices, source: Any, sheet: Sheet, out: Any) -> None:
     """Fill `out` (rows, columns) with the sum over all slices, each read where the sheet's rays meet it.
 
-    `source` is the tube's (m, t, z).
+    `source` is the tube's (m, t, z). Places in memory are unsigned: of a signed one the compiler asks at every reading
+    whether it counts from the end, which takes half as long again.
     """
     flat, content, nt, nz = slices.flat, slices.content, slices.count_t, slices.count_z
-    above, nothing = np.float32(slices.above), np.float32(0.0)
+    above, nothing, lanes = np.float32(slices.above), np.float32(0.0), np.uint64(_LANES)
     for block in prange(sheet.rows // _LANES):
-        total = np.zeros((sheet.columns, _LANES), np.float32)
-        line = np.zeros((nt + 2, _LANES), np.float32)
+        total = np.zeros(sheet.columns * _LANES, np.float32)
+        line = np.zeros((nt + 2) * _LANES, np.float32)
         column = np.zeros(nz + 2, np.float32)
-        at, part = np.empty(_LANES, np.int32), np.empty(_LANES, np.float32)
+        at, part = np.empty(_LANES, np.uint32), np.empty(_LANES, np.float32)
         for m in range(len(content)):
             if content[m, 1] < content[m, 0]:
                 continue
@@ -233,15 +247,15 @@ def sheared(slices: Slices, source: Any, sheet: Sheet, out: Any) -> None:
             high = min(max(math.floor(z_high) + 1, 1), nz - 1)
             for lane in range(_LANES):
                 z = min(max(z0 + dz * lane, 0.0), nz - 1.001)
-                at[lane] = np.int32(z) - low
+                at[lane] = np.uint32(np.int32(z) - low)
                 part[lane] = np.float32(z - np.int32(z))
             for t in range(first, last + 1):
-                start = m * slices.step_m + t * slices.step_t + low
+                start, here = np.uint64(m * slices.step_m + t * slices.step_t + low), np.uint64(t - first) * lanes
                 for k in range(high - low + 1):
-                    column[k] = max(np.float32(flat[start + k]) - above, nothing)
+                    column[k] = max(np.float32(flat[start + np.uint64(k)]) - above, nothing)
                 for lane in range(_LANES):
-                    p, q = column[at[lane]], column[at[lane] + 1]
-                    line[t - first, lane] = p + part[lane] * (q - p)
+                    p, q = column[at[lane]], column[at[lane] + np.uint32(1)]
+                    line[here + np.uint64(lane)] = p + part[lane] * (q - p)
             begin = max(0, math.ceil((first - t0) / dt))
             end = min(sheet.columns, math.floor((last - 1e-6 - t0) / dt) + 1)
             for i in range(begin, end):
@@ -249,11 +263,13 @@ def sheared(slices: Slices, source: Any, sheet: Sheet, out: Any) -> None:
                 n = int(t_at)
                 f = np.float32(t_at - n)
                 g = np.float32(1.0) - f
+                here, near = np.uint64(i) * lanes, np.uint64(n) * lanes
                 for lane in range(_LANES):
-                    total[i, lane] += g * line[n, lane] + f * line[n + 1, lane]
+                    on = np.uint64(lane)
+                    total[here + on] += g * line[near + on] + f * line[near + lanes + on]
         for lane in range(_LANES):
             for i in range(sheet.columns):
-                out[block * _LANES + lane, i] = total[i, lane]
+                out[block * _LANES + lane, i] = total[i * _LANES + lane]
 
 
 @njit(cache=True, parallel=True, fastmath=_FAST, error_model="numpy")

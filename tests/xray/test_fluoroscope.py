@@ -167,3 +167,16 @@ def test_a_device_takes_its_own_field_from_its_own_distances():
         scope.take(maker.device.pose(carm), fine.detector, [IMPLANT]).line_integral, abs=2e-4
     )
     assert draft.exposure.kvp == pytest.approx(fine.exposure.kvp, abs=3)
+
+
+def test_averaged_frames_are_the_mean_of_frames_taken_one_by_one():
+    """To the bit: what they have in common is made once, and noise comes in the same order."""
+    scope, maker = Fluoroscope(_ct()), FrameMaker(read_physics(), read_carms()["flat-panel"])
+    carm = maker.device.pose(CArm(10, 20, 5, (0, 0, 0)))
+    rng = np.random.default_rng(7)
+    single = [scope.shoot(carm, maker, [IMPLANT], pixels=64, rng=rng) for _ in range(3)]
+    mean = scope.shoot(carm, maker, [IMPLANT], pixels=64, rng=np.random.default_rng(7), frames=3)
+    assert np.array_equal(mean.signal, np.mean(np.stack([shot.signal for shot in single]), axis=0))
+    assert np.array_equal(mean.line_integral, single[0].line_integral)
+    assert mean.exposure == single[0].exposure
+    assert mean.signal.std() < single[0].signal.std()

@@ -8,7 +8,7 @@ from xray_shapes import GRIDS, Ellipsoid, grid_about, rotation, share_inside
 from sjplan.xray.attenuation import Attenuation, halved
 from sjplan.xray.carm import CArmGeometry
 from sjplan.xray.projector import index_rays, project
-from sjplan.xray.shear_warp import SliceProjector, main_axis, sheet_for, slices_across
+from sjplan.xray.shear_warp import DRAFT_STEP, SliceProjector, main_axis, sheet_for, slices_across
 from sjplan.xray.types import CArm, Detector
 
 POSES = [(0, 0, 0), (35, 20, -15), (90, -10, 5), (10, 85, 0), (-130, -40, 30), (180, 0, 0), (0, -88, 20), (45, 44, 0)]
@@ -103,3 +103,15 @@ def test_halved_voxels_weigh_the_same_and_lie_in_the_same_place(name, rng):
     ]
     at = [a.grid.lps_from_ijk(m) for a, m in zip((fine, coarse), middles, strict=True)]
     assert np.abs(at[0] - at[1]).max() < 1e-3
+
+
+@pytest.mark.parametrize("angles", POSES)
+def test_a_sheet_of_half_a_voxel_shows_what_a_finer_one_shows(angles, rng):
+    """RMSE within 0.5 % of the maximum, bias within 0.05 % of the mean, where pixels are a third of a voxel."""
+    grid = GRIDS["plain"]
+    attenuation = Attenuation.from_mu(smooth(grid.shape, rng), grid)
+    geometry = CArmGeometry.of(CArm(*angles, grid.centre_lps_mm, 300.0, 600.0), Detector(150, 150, 0.7))
+    fine, found = (SliceProjector(attenuation, step).project(geometry) for step in (0.0, DRAFT_STEP))
+    assert not np.array_equal(fine, found)
+    assert np.sqrt(((found - fine) ** 2).mean()) < 5e-3 * fine.max()
+    assert abs(float(found.mean() - fine.mean())) < 5e-4 * fine.mean()
