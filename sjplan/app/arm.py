@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -30,6 +30,12 @@ MOST_WISHES: Final = 50
 TOLD_S: Final = 0.15
 """The numbers of a dragged arm go to the page no more often: it is drawn anew for each."""
 
+SIZES: Final = (512, 384, 256)
+"""Rows of a live picture's field, of which a draft draws half as many (default)."""
+
+LATE_S: Final = 0.06
+"""A live picture that comes later than this is late: fifteen a second, and the way to the page takes as long again."""
+
 LEAST_SIDEWAYS: Final = 0.5
 """Share of a ray's direction that has to go from side to side for the skin of a side to be found on it."""
 
@@ -42,6 +48,36 @@ COARSE: Final[Mapping[str, Mapping[str, float]]] = {
     "outlet": {"orbital_deg": 0.0, "tilt_deg": 40.0, "wig_wag_deg": 0.0},
 }
 """Where a radiographer puts the arm when a view is called out; this patient's true views lie some degrees off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How large live pictures are: smaller ones while several people want theirs at once and wait for them.
+
+    Parameters
+    ----------
+    step : int
+        Which of `SIZES`.
+
+    Examples
+    --------
+    >>> slow = Pace().after(0.09, others=True)
+    >>> slow.pixels, slow.after(0.09, others=False).pixels, slow.after(0.01, others=True).pixels
+    (384, 384, 384)
+    """
+
+    step: int = 0
+
+    @property
+    def pixels(self) -> int:
+        """Rows of the whole field; a draft has half as many."""
+        return SIZES[self.step]
+
+    def after(self, seconds: float, *, others: bool) -> Pace:
+        """What to go on with, once a picture has come so long after it was wanted, while others waited or not."""
+        if not others and seconds < LATE_S:
+            return Pace(max(self.step - 1, 0))
+        return Pace(min(self.step + 1, len(SIZES) - 1)) if others and seconds > LATE_S else self
 
 
 class Arm:
@@ -70,6 +106,7 @@ class Arm:
         self._pedal_since: float | None = None
         self._dragged = False
         self._rng = np.random.default_rng(0)
+        self._pace = Pace()
 
     @property
     def pose(self) -> CArm:
@@ -145,15 +182,21 @@ class Arm:
         return None if since is None else max(time.monotonic() - since, 0.1)
 
     async def _draw(self) -> None:
+        # What a slow page has not taken yet is not drawn past it: others wait for the worker.
+        await self.monitor.taken.wait()
         implants, pins = metal(self.session.state)
         theatre, carm = self.session.theatre, self.pose
 
         def frame() -> None:
             with one_thread():
-                shot = theatre.scope.shoot(carm, theatre.maker, implants, pins, rng=self._rng, draft=True)
+                shot = theatre.scope.shoot(
+                    carm, theatre.maker, implants, pins, pixels=self._pace.pixels, rng=self._rng, draft=True
+                )
             self._grey = grey_of(shot)
 
+        others, begun = self._worker.waiting > 0, time.monotonic()
         await self._worker.do(frame)
+        self._pace = self._pace.after(time.monotonic() - begun, others=others)
         self.frames += 1
         self.monitor.show(self._grey)
 

@@ -33,12 +33,12 @@ def build(visit: Visit) -> None:
                 classes="pair", tabindex=0, aria_label="Replay: arrow keys go on and back, space plays",
                 keydown=(lambda key: _keys(visit, page, key), "[$event.key]"),
             ):  # fmt: skip
-                with screen(page.replay, "replay", SCREEN_PX, classes="screen turn"):
+                with screen(visit.pictures, page.replay, "replay", SCREEN_PX, classes="screen turn"):
                     html.Div(
                         "{{ db_planned ? 'inside the bone; white: the plan' : 'inside the bone' }}", classes="label"
                     )
                     html.Div("drag to turn", classes="foot", style="left:auto;right:8px")
-                with screen(page.shot, "told_shot", SCREEN_PX, classes="screen"):
+                with screen(visit.pictures, page.shot, "told_shot", SCREEN_PX, classes="screen"):
                     html.Div("{{ db_view || db_shot }}", classes="label", id="db_shot")
                     html.Div("simulated, not for clinical use", classes="foot")
             _player(visit, page)

@@ -56,6 +56,7 @@ class Door:
                 web.post("/login", self._login),
                 web.post("/leave", self._leave),
                 web.get("/v/{visit}/ws", self._socket),
+                web.get("/v/{visit}/pictures", self._pictures),
                 web.get("/v/{visit}/alive", self._alive),
                 web.get("/v/{visit}/download/{name}", self._download),
                 web.post("/v/{visit}/upload", self._upload),
@@ -134,6 +135,12 @@ class Door:
             return await visit.mounted.connect(request)
         finally:
             visit.left()
+
+    async def _pictures(self, request: web.Request) -> web.StreamResponse:
+        visit = self._visit(request)
+        if not visit.connected:
+            raise web.HTTPConflict(text="no page is open\n")
+        return await visit.pictures.connect(request)
 
     async def _alive(self, request: web.Request) -> web.StreamResponse:
         """Whether a visit is still there, and whether a page is connected to it."""

@@ -104,7 +104,7 @@ def verdict(visit: Visit) -> None:
             for monitor, name, place in ((page.left, "verdict_left", 0), (page.right, "verdict_right", 1)):
                 with (
                     html.Div(v_show=f"ex_pictures.length > {place}"),
-                    screen(monitor, name, PICTURE_PX, classes="screen"),
+                    screen(visit.pictures, monitor, name, PICTURE_PX, classes="screen"),
                 ):
                     html.Div("{{ ex_pictures[" + str(place) + "] }}", classes="label")
                     html.Div("simulated, not for clinical use", classes="foot")

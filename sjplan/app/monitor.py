@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from trame_rca.protocol import AreaAdapter
 
 from sjplan.render.blur import blurred
 from sjplan.render.fluoro import FRAME_LOOK, display_grey
@@ -22,8 +24,8 @@ Mouse = Callable[[str, float, float], None]
 """Called with press, move or release, and where: shares of the width from the left and of the height from the top."""
 
 
-class Monitor:
-    """What a remote-controlled area of trame shows; the protocol is trame_rca's.
+class Monitor(AreaAdapter):  # type: ignore[misc]
+    """What a screen shows, and what the mouse does on it; trame_rca's protocol is that of an area's adapter.
 
     Parameters
     ----------
@@ -31,43 +33,51 @@ class Monitor:
         Width and height until a picture is shown.
     mouse : callable, optional
         Told what the mouse does on it.
+
+    Attributes
+    ----------
+    changed : callable or None
+        Told that there is something new to show.
+    taken : Event
+        Set while the newest picture has gone to the page, or there is none to take it.
     """
 
     def __init__(self, pixels: int = 512, mouse: Mouse | None = None) -> None:
-        self._dark = np.full((pixels, pixels, 3), BLANK, np.uint8)
+        super().__init__("")
+        self._dark = np.full((pixels, pixels), BLANK, np.uint8)
         self._image: NDArray[np.uint8] = self._dark
         self._mouse, self._size, self._pressed = mouse, (pixels, pixels), False
-        self.handler: Any = None
+        self.changed: Callable[[], None] | None = None
+        self.taken = asyncio.Event()
+        self.taken.set()
         self.shown = 0
 
     @property
     def image(self) -> NDArray[np.uint8]:
-        """What is shown, (rows, columns, 3)."""
+        """What is shown, (rows, columns) grey or (rows, columns, 3)."""
         return self._image
 
     def show(self, image: NDArray[np.uint8]) -> None:
         """Show (rows, columns) grey or (rows, columns, 3) coloured pixels."""
-        full = image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
-        self._image = np.ascontiguousarray(full)
+        self._image = np.ascontiguousarray(image)
         self.shown += 1
-        if self.handler is not None:
-            self.handler.schedule_render()
+        self.reset()
 
     def clear(self) -> None:
         """Show nothing."""
         self.show(self._dark)
 
-    @property
-    def img_cols_rows(self) -> tuple[NDArray[np.uint8], int, int]:
-        """For trame_rca: pixels, columns and rows."""
-        rows, columns = self._image.shape[:2]
-        return self._image, columns, rows
+    def reset(self) -> None:
+        """Send what is shown."""
+        if self.changed is not None:
+            self.changed()
 
-    def process_resize_event(self, width: int, height: int) -> None:
-        """For trame_rca: how large the area is on the page."""
-        self._size = (max(int(width), 1), max(int(height), 1))
+    def update_size(self, _origin: str, size: Mapping[str, Any]) -> None:
+        """For trame_rca: the area has come on the page, or has another size; its picture may have gone with it."""
+        self._size = (max(int(size.get("w", 1)), 1), max(int(size.get("h", 1)), 1))
+        self.reset()
 
-    def process_interaction_event(self, event: dict[str, Any]) -> None:
+    def on_interaction(self, _origin: str, event: Mapping[str, Any]) -> None:
         """For trame_rca: the mouse, counted from the lower left corner."""
         if self._mouse is None or "x" not in event or "y" not in event:
             return

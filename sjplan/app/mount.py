@@ -55,7 +55,8 @@ class Mounted:
         """
         # Without this the server would read our own command line.
         os.environ.setdefault("TRAME_ARGS", "--server")
-        self.server.cli.set_defaults(authKey=self.secret)
+        # Nothing large goes by this connection, and what is small is not worth packing sixty times a second.
+        self.server.cli.set_defaults(authKey=self.secret, nowscompress=True)
         bound: list[Any] = []
         self.server.controller.on_server_bind.add(bound.append)
         listening = self.server.start(

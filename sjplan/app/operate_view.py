@@ -59,16 +59,16 @@ def build(visit: Visit) -> None:
         visit.soon(page.act(action))
 
     with html.Div(classes="side"):
-        with screen(page.live, "live", 560, classes=("['screen', op_tool]",), tabindex=0):
+        with screen(visit.pictures, page.live, "live", 560, classes=("['screen', op_tool]",), tabindex=0):
             html.Div("{{ op_view }}", classes="label")
             for edge, place in EDGES.items():
                 html.Div("{{ op_edges." + edge + " }}", classes="edge", style=place)
             html.Div("simulated, not for clinical use", classes="foot")
         html.Div("{{ op_message }}", id="message", classes=("['message', op_tone]",), role="status", aria_live="polite")
     with html.Div(classes="side"):
-        with screen(page.second, "second", ROOM_PX, classes="screen"):
+        with screen(visit.pictures, page.second, "second", ROOM_PX, classes="screen"):
             html.Div("kept", classes="label")
-        with screen(page.room, "room", ROOM_PX, classes="screen"):
+        with screen(visit.pictures, page.room, "room", ROOM_PX, classes="screen"):
             html.Div("the room", classes="label")
     with html.Div(classes="controls"):
         _arm(visit, page)

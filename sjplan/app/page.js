@@ -151,3 +151,56 @@
   window.trame.client.onConnectionClose(gone);
   window.trame.client.onConnectionError(gone);
 })();
+
+// Pictures come on a connection of their own; of every one the other side is told that it is drawn (see stream.py).
+(() => {
+  if (window.sjplanPictures) return;
+  window.sjplanPictures = true;
+
+  const AGAIN_MS = 1500;
+  const text = new TextDecoder();
+  const kept = new Map();
+  let over = false;
+
+  const pixels = (name, width, height) => {
+    const before = kept.get(name);
+    if (before?.width === width && before.height === height) return before;
+    const image = new ImageData(width, height);
+    kept.set(name, image);
+    return image;
+  };
+
+  const draw = (data) => {
+    const head = new DataView(data);
+    const start = 6 + head.getUint8(0);
+    const name = text.decode(new Uint8Array(data, 6, head.getUint8(0)));
+    const canvas = document.getElementById(`${name}_picture`);
+    if (!canvas) return;
+    const image = pixels(name, head.getUint16(2, true), head.getUint16(4, true));
+    const from = new Uint8Array(data, start);
+    const to = new Uint32Array(image.data.buffer);
+    // Red comes first in memory, whole opacity last.
+    if (head.getUint8(1) === 1) for (let n = 0; n < to.length; n++) to[n] = 0xff000000 | (from[n] * 0x010101);
+    else
+      for (let n = 0, k = 0; n < to.length; n++, k += 3)
+        to[n] = 0xff000000 | (from[k + 2] << 16) | (from[k + 1] << 8) | from[k];
+    if (canvas.width !== image.width || canvas.height !== image.height) {
+      canvas.width = image.width;
+      canvas.height = image.height;
+    }
+    canvas.getContext("2d").putImageData(image, 0, 0);
+  };
+
+  const connect = () => {
+    const socket = new WebSocket(new URL("pictures", location.href).href.replace(/^http/, "ws"));
+    socket.binaryType = "arraybuffer";
+    socket.onmessage = (event) => {
+      draw(event.data);
+      socket.send("drawn");
+    };
+    // Without the page's own connection nothing is shown any more: it is loaded anew, or goes on elsewhere.
+    socket.onclose = () => over || setTimeout(connect, AGAIN_MS);
+  };
+  window.trame.client.onConnectionClose(() => (over = true));
+  connect();
+})();

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from trame.widgets import rca
-from trame_rca.view_adapter import RcaViewAdapter
 
 from sjplan.app.keys import SHORTCUTS
 from sjplan.app.markup import html
 from sjplan.app.monitor import Monitor
-from sjplan.app.stream import PixelStream
+from sjplan.app.stream import Pictures
+
+MOUSE_MS: Final = 16
+"""A mouse on a screen is heard so often: as often as screens refresh."""
 
 
 def button(text: str, click: Any, **more: Any) -> Any:
@@ -38,14 +40,15 @@ def stepper(
         html.Span(unit, classes="unit")
 
 
-def screen(monitor: Monitor, name: str, pixels: int, **more: Any) -> Any:
+def screen(pictures: Pictures, monitor: Monitor, name: str, pixels: int, **more: Any) -> Any:
     """A monitor of so many pixels on the page; what is put inside stands over the picture."""
     style = f"width:{pixels}px;height:{pixels}px"
     with html.Div(id=name, style=style, **more) as box:
-        area = rca.RemoteControlledArea(name=f"{name}_area", display="raw-image", style="width:100%;height:100%")
-        # Not with every move of the mouse: whatever changes a picture shows it by itself.
-        monitor.handler = RcaViewAdapter(
-            monitor, area.name, scheduler=PixelStream(monitor), do_schedule_render_on_interaction=False
+        html.Canvas(id=f"{name}_picture", classes="picture", width=1, height=1)
+        area = rca.RemoteControlledArea(
+            name=f"{name}_area", display="none", event_throttle_ms=MOUSE_MS, style="width:100%;height:100%"
         )
-        area.add_view_handler(monitor.handler)
+        monitor.area_name = area.name
+        area.add_view_handler(monitor)
+    pictures.add(name, monitor)
     return box

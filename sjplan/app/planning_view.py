@@ -72,7 +72,8 @@ def _slice(page: PlanningPage, pane: str) -> None:
         page.arrow(pane, name, shift)
 
     with screen(
-        page.screens[pane], f"pl_{pane}", PANE_PX, classes="screen slice", tabindex=0, role="application",
+        page.visit.pictures, page.screens[pane], f"pl_{pane}", PANE_PX, classes="screen slice", tabindex=0,
+        role="application",
         aria_label=f"{name} slice: arrow keys move the implant, with Shift they turn it",
         __events=[(f"key_{way}", f"keydown.{way}.prevent") for way in ARROWS],
         **{f"key_{way}": (key, "[$event.key, $event.shiftKey]") for way in ARROWS},
@@ -91,7 +92,10 @@ def _slice(page: PlanningPage, pane: str) -> None:
 
 
 def _xray(page: PlanningPage) -> None:
-    with html.Div(classes="pane"), screen(page.pictures.xray, "pl_xray", PANE_PX, classes="screen"):
+    with (
+        html.Div(classes="pane"),
+        screen(page.visit.pictures, page.pictures.xray, "pl_xray", PANE_PX, classes="screen"),
+    ):
         html.Div("simulated, no noise", classes="foot")
         for edge, place in EDGES.items():
             if edge != "top":
@@ -104,7 +108,10 @@ def _xray(page: PlanningPage) -> None:
 
 
 def _solid(page: PlanningPage) -> None:
-    with html.Div(classes="pane"), screen(page.pictures.solid, "pl_solid", PANE_PX, classes="screen turn"):
+    with (
+        html.Div(classes="pane"),
+        screen(page.visit.pictures, page.pictures.solid, "pl_solid", PANE_PX, classes="screen turn"),
+    ):
         html.Div("drag to turn", classes="foot")
         with html.Div(classes="over", role="group", aria_label="Look from"):
             for name, turned, raised in LOOKS:

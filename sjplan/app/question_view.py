@@ -22,7 +22,12 @@ def build(visit: Visit) -> None:
     with (
         html.Div(classes="side"),
         screen(
-            page.screen, "film", SCREEN_PX, classes=("['screen', qu_kind == 'landmark' ? 'mark' : '']",), tabindex=0
+            visit.pictures,
+            page.screen,
+            "film",
+            SCREEN_PX,
+            classes=("['screen', qu_kind == 'landmark' ? 'mark' : '']",),
+            tabindex=0,
         ),
     ):
         html.Div(classes="drawn", v_html=("qu_svg",))

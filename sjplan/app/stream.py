@@ -1,59 +1,94 @@
-"""How pictures get to the page: pixel by pixel, at once, and never the same one twice.
+"""How pictures get to the page: pixel by pixel, on a connection of their own, and no faster than it takes them.
 
-A browser decodes a JPEG in its own time, twice for the area that shows it, and leaves out what it has no time for; bare
-pixels are on the screen with the next refresh. At 256 x 256 that is 0.2 MB a picture, which a wire or a good wireless
-network carries 25 times a second.
+A browser decodes a JPEG in its own time and leaves out what it has no time for; bare pixels are on the screen with the
+next refresh, and grey ones are a byte each. What goes by the page's own connection is packed, unpacked and answered
+several times over, and would queue without end on a slow line. Here the page says of every picture that it has drawn
+it; until then the newest one waits, and what it has overtaken is never sent.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable
-from typing import Any
+import struct
+from functools import partial
+from typing import Final
+
+import numpy as np
+from aiohttp import web
+from numpy.typing import NDArray
 
 from sjplan.app.monitor import Monitor
 
-Push = Callable[[bytes, dict[str, Any]], None]
+AHEAD: Final = 2
+"""Pictures on their way to a page at once: one travels while the one before is drawn."""
+
+HEARTBEAT_S: Final = 20.0
+HEAD: Final = struct.Struct("<BBHH")
+"""Length of the screen's name, bytes a pixel, width and height; then the name and the pixels."""
 
 
-class PixelStream:
-    """What trame_rca calls a scheduler: hands on what a monitor shows.
+class Pictures:
+    """The screens of one visit, and what their page has still to be shown."""
 
-    Parameters
-    ----------
-    monitor : Monitor
-        Whose pictures; it asks for each by itself.
+    def __init__(self) -> None:
+        self._screens: dict[str, Monitor] = {}
+        self._fresh: dict[str, None] = {}
+        self._socket: web.WebSocketResponse | None = None
+        self._wake = asyncio.Event()
+
+    def add(self, name: str, monitor: Monitor) -> None:
+        """Show a monitor on the canvas whose id is the name and `_picture`."""
+        self._screens[name] = monitor
+        monitor.changed = partial(self._show, name)
+
+    def _show(self, name: str) -> None:
+        if self._socket is not None:
+            self._screens[name].taken.clear()
+        self._fresh[name] = None
+        self._wake.set()
+
+    async def connect(self, request: web.Request) -> web.StreamResponse:
+        """Send pictures to a page until it goes away; one that was connected before gives way."""
+        socket = web.WebSocketResponse(compress=False, heartbeat=HEARTBEAT_S, max_msg_size=64)
+        await socket.prepare(request)
+        before, self._socket, self._wake = self._socket, socket, asyncio.Event()
+        if before is not None:
+            await before.close()
+        for name in self._screens:
+            self._show(name)
+        room = asyncio.Semaphore(AHEAD)
+        sending = asyncio.get_running_loop().create_task(self._send(socket, self._wake, room))
+        try:
+            async for _drawn in socket:
+                room.release()
+        finally:
+            sending.cancel()
+            if self._socket is socket:
+                self._socket = None
+                for monitor in self._screens.values():
+                    monitor.taken.set()
+        return socket
+
+    async def _send(self, socket: web.WebSocketResponse, wake: asyncio.Event, room: asyncio.Semaphore) -> None:
+        while not socket.closed:
+            await room.acquire()
+            while not self._fresh:
+                wake.clear()
+                await wake.wait()
+            name = next(iter(self._fresh))
+            del self._fresh[name]
+            monitor = self._screens[name]
+            monitor.taken.set()
+            await socket.send_bytes(packed(name, monitor.image))
+
+
+def packed(name: str, image: NDArray[np.uint8]) -> bytes:
+    r"""A picture as it travels.
+
+    Examples
+    --------
+    >>> packed("live", np.full((1, 2), 7, np.uint8))
+    b'\x04\x01\x02\x00\x01\x00live\x07\x07'
     """
-
-    target_fps = 60.0
-
-    def __init__(self, monitor: Monitor) -> None:
-        self.rca = monitor
-        self._push: Push | None = None
-        self._asked = False
-
-    def set_push_callback(self, callback: Push) -> None:
-        """Where pictures go."""
-        self._push = callback
-
-    def schedule_render(self) -> None:
-        """Send the picture as it is once the present call is done; asked for twice until then, it goes once."""
-        if not self._asked:
-            self._asked = True
-            asyncio.get_running_loop().call_soon(self._send)
-
-    def reset(self) -> None:
-        """A page has come (back): it has to be told what is shown."""
-        self.schedule_render()
-
-    async def close(self) -> None:
-        """Send no more."""
-        self._push = None
-
-    def _send(self) -> None:
-        self._asked = False
-        if self._push is not None:
-            image, columns, rows = self.rca.img_cols_rows
-            told = {"type": "image/rgb24", "codec": "", "w": columns, "h": rows, "key": "key"}
-            self._push(image.tobytes(), {**told, "st": int(1000 * time.time())})
+    word, (rows, columns) = name.encode(), image.shape[:2]
+    return HEAD.pack(len(word), image.size // (rows * columns), columns, rows) + word + image.tobytes()

@@ -22,6 +22,7 @@ from sjplan.app.operate import OperatePage
 from sjplan.app.planning import PlanningPage
 from sjplan.app.question import QuestionPage
 from sjplan.app.start import StartPage
+from sjplan.app.stream import Pictures
 from sjplan.app.windows import Windows
 from sjplan.core.errors import InputError, SjplanError, unknown_name
 
@@ -46,6 +47,7 @@ class Visit:
         self.house, self.role = house, role
         self.id = secrets.token_urlsafe(12)
         self.mounted = Mounted(self.id)
+        self.pictures = Pictures()
         self.state: Any = self.mounted.server.state
         self.downloads: dict[str, Download] = {}
         self.windows = Windows(house.worker)

@@ -21,14 +21,24 @@ class Worker:
 
     Compiled kernels use all cores by themselves, GL wants to be called from one thread, and so does SQLite: a second
     thread would gain nothing.
+
+    Attributes
+    ----------
+    waiting : int
+        Calls that are being done or wait for it.
     """
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="sjplan")
+        self.waiting = 0
 
     async def do(self, call: Callable[..., T], *args: Any, **named: Any) -> T:
         """What a call gives, once its turn has come."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, partial(_called, call, *args, **named))
+        self.waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, partial(_called, call, *args, **named))
+        finally:
+            self.waiting -= 1
 
     def close(self) -> None:
         """Wait for what is being done, and stop."""

@@ -37,7 +37,7 @@ _LEAST_SHARE: Final = 1e-6
 _KEPT_TABLES: Final = 16
 """Of voltages and metals; 1.5 MB each."""
 
-_KEPT_BEAMS: Final = 4
+_KEPT_BEAMS: Final = 8
 """Of sizes of pictures; 1 MB each."""
 
 

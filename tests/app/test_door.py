@@ -46,10 +46,11 @@ def test_guest_gets_the_page_and_its_files(trainer: Trainer, guest: Guest) -> No
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "0.0.0.0", ""])
-@pytest.mark.parametrize("path", ["/", "/login", "PAGE", "SOCKET"])
+@pytest.mark.parametrize("path", ["/", "/login", "PAGE", "SOCKET", "PICTURES"])
 def test_foreign_host_is_refused(trainer: Trainer, guest: Guest, host: str, path: str) -> None:
     """A stranger's name that points at this machine (DNS rebinding) gets nothing, cookie or not."""
-    own = {"PAGE": f"/v/{guest.visit}/index.html", "SOCKET": f"/v/{guest.visit}/ws"}.get(path, path)
+    names = {"PAGE": "index.html", "SOCKET": "ws", "PICTURES": "pictures"}
+    own = f"/v/{guest.visit}/{names[path]}" if path in names else path
     answer = ask(trainer, own, headers={**guest.headers, "Host": host})
     assert answer.status == 403
     assert b"<script" not in answer.body
@@ -85,6 +86,30 @@ def test_foreign_origin_gets_no_websocket(trainer: Trainer, guest: Guest, origin
     assert asyncio.run(_socket(trainer, guest, origin, guest.secret)) == "403"
 
 
+async def _pictures(trainer: Trainer, guest: Guest, origin: str | None) -> int:
+    """What the connection for pictures answers while the guest's page is open: 101 lets in."""
+    headers, visit = dict(guest.headers), f"http://{trainer.host}/v/{guest.visit}"
+    own = {**headers, "Origin": f"http://{trainer.host}"}
+    async with aiohttp.ClientSession() as session, session.ws_connect(f"{visit}/ws", headers=own):
+        try:
+            given = {**headers, **({} if origin is None else {"Origin": origin})}
+            async with session.ws_connect(f"{visit}/pictures", headers=given):
+                return 101
+        except aiohttp.WSServerHandshakeError as error:
+            return error.status
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1", "https://localhost", None])
+def test_foreign_origin_sees_no_pictures(trainer: Trainer, guest: Guest, origin: str | None) -> None:
+    assert asyncio.run(_pictures(trainer, guest, origin)) == 403
+    assert asyncio.run(_pictures(trainer, guest, f"http://{trainer.host}")) == 101
+
+
+def test_without_a_page_there_are_no_pictures(trainer: Trainer) -> None:
+    answer = ask(trainer, f"/v/{(new := come_in(trainer)).visit}/pictures", headers=new.headers)
+    assert answer.status == 409
+
+
 @pytest.mark.parametrize("secret", ["wslink-secret", "vtkweb-secret", "", "x"])
 def test_default_and_wrong_secrets_open_nothing(trainer: Trainer, guest: Guest, secret: str) -> None:
     assert asyncio.run(_socket(trainer, guest, f"http://{trainer.host}", secret)) == "refused"
@@ -97,7 +122,7 @@ def test_own_page_with_its_secret_is_let_in(trainer: Trainer, guest: Guest) -> N
 
 def test_another_guest_gets_nothing_of_a_visit(trainer: Trainer, guest: Guest) -> None:
     other = come_in(trainer)
-    for path in ("index.html", "ws", "download/report.html", "upload"):
+    for path in ("index.html", "ws", "pictures", "download/report.html", "upload"):
         answer = ask(trainer, f"/v/{guest.visit}/{path}", headers=other.headers)
         assert answer.status in (403, 405), path
     mixed = Guest(other.cookie, guest.visit, guest.secret)
