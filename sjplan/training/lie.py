@@ -44,8 +44,8 @@ class Lie:
     --------
     >>> straight = CArm(90.0, 0.0, 0.0, (0.0, 0.0, 0.0))
     >>> there = Lie(roll_deg=6.0).in_room(straight, np.zeros(3))
-    >>> round(there.orbital_deg, 9), round(there.tilt_deg, 9), round(there.wig_wag_deg, 9)
-    (96.0, 0.0, 0.0)
+    >>> [round(angle) for angle in (there.orbital_deg, there.tilt_deg, there.wig_wag_deg)]
+    [96, 0, 0]
     """
 
     roll_deg: float = 0.0

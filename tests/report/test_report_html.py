@@ -11,10 +11,10 @@ from PIL import Image
 from sjplan.core.errors import InputError
 from sjplan.core.implant import ImplantModel
 from sjplan.core.limits import Limits
+from sjplan.core.structure_words import structure_words
 from sjplan.core.structures import LIMIT_KINDS
 from sjplan.report.data import Picture, ReportData, SheetRow, SidePictures
 from sjplan.report.html import report_html, write_report
-from sjplan.report.model import structure_words
 
 HOSTILE = "<script>alert('x')</script>\"&{{ 7*7 }}.nii.gz"
 STRUCTURES = ("foramen_S1_left", "canal", "anterior", "notch")

@@ -9,6 +9,7 @@ import pytest
 from sjplan.core.errors import InputError
 from sjplan.core.exercise import Exercise
 from sjplan.core.plan import Plan, Side
+from sjplan.core.shown import cut
 from sjplan.io.exercises import read_exercises
 from sjplan.safety.measures import implant_margins
 from sjplan.training.exercise import Attempt, answer, begin
@@ -108,7 +109,7 @@ def test_the_plan_itself_passes_and_what_is_missing_or_too_late_does_not(
     assert whole.passed
     assert whole.sheet is not None
     assert whole.value == whole.sheet.rating > 75.0
-    assert whole.words[0] == f"Rated {whole.value:.0f} of 100; 75 pass."
+    assert whole.words[0] == f"Rated {cut(whole.value, 0)} of 100; 75 pass."
     part = answer(attempt, 0, after(attempt, *placed(plan, 0, 1)))
     assert not part.passed
     assert "2 of 3 implants are in on the left." in part.words

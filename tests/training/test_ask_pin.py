@@ -9,6 +9,7 @@ import pytest
 from sjplan.core.errors import AnatomyError, UnknownNameError
 from sjplan.core.exercise import JudgePinTask
 from sjplan.core.plan import Plan, Side
+from sjplan.core.shown import raised
 from sjplan.core.trajectory import Trajectory
 from sjplan.safety.measures import implant_margins
 from sjplan.training.ask_pin import questions, verdict
@@ -82,7 +83,7 @@ def test_one_out_at_the_top_is_shown_by_the_outlet_and_hidden_by_the_inlet(looks
     inlet = verdict(looks, question, InOrOut(True, "inlet"))
     assert not inlet.passed
     assert inlet.words[0] == "Out, but that is not the view."
-    assert inlet.words[1] == f"It is out: {depth:.1f} mm through the top of the ala."
+    assert inlet.words[1] == f"It is out: {raised(depth)} mm through the top of the ala."
     assert any("hidden by the inlet" in word for word in inlet.words), inlet.words
     assert inlet.value == pytest.approx(-depth)
     assert not verdict(looks, question, InOrOut(True, None)).passed, "a view does show it"
