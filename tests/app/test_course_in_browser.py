@@ -94,7 +94,7 @@ def test_a_visit_that_is_over_says_what_to_do(page: Page, course: Trainer) -> No
     page.goto(course.course_url)
     page.wait_for_selector("#co_table", timeout=PATIENCE_MS)
     page.context.clear_cookies()
-    page.evaluate("window.sockets.at(-1).close()")
+    page.evaluate("window.sockets.forEach(one => one.close())")
     lost = page.get_by_role("alertdialog")
     expect(lost).to_contain_text("open the address that it printed", timeout=PATIENCE_MS)
     lost.get_by_role("button", name="First page").click()

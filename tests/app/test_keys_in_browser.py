@@ -137,7 +137,7 @@ def test_on_a_button_that_tab_has_reached_space_presses_that_button(page: Page, 
 def test_a_connection_lost_in_the_middle_of_a_shot(page: Page, trainer: Trainer) -> None:
     into_theatre(page, trainer, "K-02")
     page.keyboard.press("2")
-    page.evaluate("document.querySelector('#shot').click(); setTimeout(() => window.sockets.at(-1).close(), 50)")
+    page.evaluate("document.querySelector('#shot').click(); setTimeout(() => window.sockets.forEach(one => one.close()), 50)")
     page.context.set_offline(True)
     lost = page.get_by_role("alertdialog", name="Connection lost")
     expect(lost).to_be_visible(timeout=PATIENCE_MS)
@@ -166,7 +166,7 @@ def test_x_rays_go_off_when_the_page_is_gone(page: Page, trainer: Trainer) -> No
     page.mouse.down()
     page.mouse.move(box["x"] + 230, box["y"] + 200, steps=4)
     page.wait_for_timeout(500)
-    page.evaluate("window.sockets.at(-1).close()")
+    page.evaluate("window.sockets.forEach(one => one.close())")
     expect(page.locator("#op_shots")).to_have_text("Shots 3 ", timeout=PATIENCE_MS)
     page.mouse.up()
     page.wait_for_timeout(500)
