@@ -16,6 +16,7 @@ import numpy as np
 
 from sjplan.anatomy.build import anatomy_from_labels
 from sjplan.anatomy.checks import check_labels, check_planning_resolution
+from sjplan.app.monitor import grey_of
 from sjplan.app.worker import Worker
 from sjplan.core.errors import InputError
 from sjplan.core.exercise import Exercise
@@ -261,7 +262,7 @@ def opened(name: str, case: Case) -> Theatre:
 def _warmed(theatre: Theatre) -> None:
     """Everything that a first shot or a first blow would have to wait for."""
     for draft in (True, False):
-        theatre.scope.shoot(theatre.start, theatre.maker, rng=np.random.default_rng(0), draft=draft)
+        grey_of(theatre.scope.shoot(theatre.start, theatre.maker, rng=np.random.default_rng(0), draft=draft))
     _ = theatre.tissue
     for side in theatre.anatomy.joints:
         theatre.surfaces(side)

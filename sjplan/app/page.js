@@ -188,7 +188,7 @@
       canvas.width = image.width;
       canvas.height = image.height;
     }
-    canvas.getContext("2d").putImageData(image, 0, 0);
+    canvas.getContext("2d", { alpha: false }).putImageData(image, 0, 0);
   };
 
   const connect = () => {

@@ -137,7 +137,9 @@ def test_on_a_button_that_tab_has_reached_space_presses_that_button(page: Page, 
 def test_a_connection_lost_in_the_middle_of_a_shot(page: Page, trainer: Trainer) -> None:
     into_theatre(page, trainer, "K-02")
     page.keyboard.press("2")
-    page.evaluate("document.querySelector('#shot').click(); setTimeout(() => window.sockets.forEach(one => one.close()), 50)")
+    page.evaluate(
+        "document.querySelector('#shot').click(); setTimeout(() => window.sockets.forEach(one => one.close()), 50)"
+    )
     page.context.set_offline(True)
     lost = page.get_by_role("alertdialog", name="Connection lost")
     expect(lost).to_be_visible(timeout=PATIENCE_MS)
