@@ -12,8 +12,8 @@ from sjplan.cli.main import app
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-HEAVY = {"docs/api.md"}
-"""Pages whose examples make a whole plan: run with the slow tests."""
+HEAVY = {"docs/api.md", "docs/bring_a_planner.md"}
+"""Pages whose examples make a whole plan or a phantom: run with the slow tests."""
 
 
 def blocks(page: Path, *languages: str) -> list[str]:

@@ -1,7 +1,5 @@
 """A planner by the name that a person gives it; whatever is wrong with the name or behind it is one line."""
 
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -40,18 +38,6 @@ class Needy(Mine):
 """
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty folder that is the current one; what is imported from it is forgotten afterwards."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    before = set(sys.modules)
-    yield tmp_path
-    for name in set(sys.modules) - before:
-        if str(tmp_path) in str(getattr(sys.modules[name], "__file__", "")):
-            del sys.modules[name]
-
-
 def test_ids_go_to_the_registry() -> None:
     assert load_planner().spec.id == DEFAULT_PLANNER
     planner = load_planner("rule-v1", foramen_margin_mm=2.0)
@@ -59,8 +45,8 @@ def test_ids_go_to_the_registry() -> None:
     assert planner.parameters == {"foramen_margin_mm": 2.0}
 
 
-def test_a_module_of_the_current_folder(folder: Path) -> None:
-    (folder / "brings.py").write_text(BRINGS)
+def test_a_module_of_the_current_folder(empty_folder: Path) -> None:
+    (empty_folder / "brings.py").write_text(BRINGS)
     planner = load_planner("brings:Mine", effort=3)
     assert planner.spec.id == "mine-v1"
     assert planner.effort == 3  # type: ignore[attr-defined]
@@ -80,18 +66,18 @@ def test_a_module_of_the_current_folder(folder: Path) -> None:
      ("my planner:Mine", r"planner: found 'my planner:Mine'; wanted an id, or module:Class"),
      (":", "wanted an id, or module:Class")],
 )  # fmt: skip
-def test_what_is_wrong_with_a_module_is_one_line(folder: Path, name: str, match: str) -> None:
-    (folder / "brings.py").write_text(BRINGS)
+def test_what_is_wrong_with_a_module_is_one_line(empty_folder: Path, name: str, match: str) -> None:
+    (empty_folder / "brings.py").write_text(BRINGS)
     for module, text in (("syntax", "def ("), ("raises", "\n1 / 0"), ("leaves", "import sys\nsys.exit(3)"),
                          ("lacks", "import nonsuch"), ("empty", "")):  # fmt: skip
-        (folder / f"{module}.py").write_text(text)
+        (empty_folder / f"{module}.py").write_text(text)
     with pytest.raises(SjplanError, match=match) as caught:
         load_planner(name)
     assert "\n" not in str(caught.value)
 
 
-def test_what_a_constructor_raises_is_named(folder: Path) -> None:
-    (folder / "brings.py").write_text(BRINGS)
+def test_what_a_constructor_raises_is_named(empty_folder: Path) -> None:
+    (empty_folder / "brings.py").write_text(BRINGS)
     with pytest.raises(InputError, match=r"found ValueError: needs nothing less \(brings.py, line \d+\)"):
         load_planner("brings:Needy", need=1)
 
