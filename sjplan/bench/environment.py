@@ -141,7 +141,9 @@ class PinPlacement(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         """
         super().reset(seed=seed)
         asked = options or {}
-        number = asked.get("problem", self.np_random.integers(len(self.problems)))
+        number = int(asked.get("problem", self.np_random.integers(len(self.problems))))
+        if not 0 <= number < len(self.problems):
+            raise InputError("options: problem", found=str(number), wanted=f"0 to {len(self.problems) - 1}")
         if number not in self._scenes:
             self._scenes[number] = _Scene(self.problems[number])
         self._scene = self._scenes[number]

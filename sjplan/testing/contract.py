@@ -42,6 +42,9 @@ Heard = list[tuple[str, float]]
 FEW = 2000
 """Evaluations of a glimpse: what a planner does beside its answer is seen from a short run."""
 
+SHOWN = 3
+"""Claims that do not hold are named up to so many."""
+
 SHARE_OF_TIME = 0.25
 """Share of the seconds that a planner takes without a budget, after which it is asked to end."""
 
@@ -141,7 +144,8 @@ class PlannerContract:
     def require_honest(self, planner: Planner, problem: Problem, outcome: Outcome) -> None:
         """Fail where the answer claims what does not hold."""
         wrong = dishonesty(problem, outcome, planner.spec.id)
-        assert not wrong, f"{planner.spec.id} on the {problem.side} side: " + "; ".join(wrong)
+        more = f"; and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
+        assert not wrong, f"{planner.spec.id} on the {problem.side} side: " + "; ".join(wrong[:SHOWN]) + more
 
     def require_progress(self, heard: Heard) -> None:
         """Fail where progress is missing, wordless, out of 0 to 1, or falls back."""

@@ -184,6 +184,8 @@ def test_what_cannot_be_used_is_refused(env: PinPlacement, problem: Problem) -> 
         env.step(np.full(3 * len(NUMBERS), np.nan, np.float32))
     with pytest.raises(InputError, match="plan: found 2 implants, left; wanted a plan of this problem"):
         env.reset(options={"plan": replace(plan, trajectories=plan.trajectories[:2])})
+    with pytest.raises(InputError, match="options: problem: found 1; wanted 0 to 0"):
+        env.reset(options={"problem": 1})
     far = replace(plan.trajectories[0], entry_lps_mm=plan.trajectories[0].entry_lps_mm + 200.0)
     with pytest.raises(InputError, match="plan: found an implant far off the joint"):
         env.reset(options={"plan": replace(plan, trajectories=(far, *plan.trajectories[1:]))})

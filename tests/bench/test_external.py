@@ -1,6 +1,7 @@
 """Real programs as planners: ones that answer, and ones that fail in every way that a program can."""
 
 import pickle
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -142,6 +143,36 @@ def test_a_child_that_left_the_group_does_not_hold_the_answer_up(problem: Proble
     started = time.monotonic()
     assert ask(shell(f"setsid sleep 15 & echo '{ANSWER}'"), problem).status == "timeout"
     assert time.monotonic() - started < 10
+
+
+ASKS = """
+import pickle, sys
+planner, problem = pickle.load(sys.stdin.buffer)
+import numpy as np
+from sjplan.planning.protocol import Budget
+planner.plan(problem, rng=np.random.default_rng(0), budget=Budget())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a program with whoever started it")
+def test_it_ends_with_a_worker_that_is_killed(problem: Problem, tmp_path: Path) -> None:
+    sign = tmp_path / "sign of life"
+    planner = shell(f"while true; do echo alive >> '{sign}'; sleep 0.05; done", seconds=120)
+    worker = subprocess.Popen([sys.executable, "-c", ASKS], stdin=subprocess.PIPE)
+    assert worker.stdin is not None
+    with worker.stdin as pipe:
+        pipe.write(pickle.dumps((planner, problem)))
+    started = time.monotonic()
+    while not sign.exists() and time.monotonic() - started < 60:
+        time.sleep(0.05)
+    assert sign.exists()
+    worker.kill()
+    worker.wait()
+    time.sleep(0.3)
+    size = sign.stat().st_size
+    time.sleep(0.4)
+    assert sign.stat().st_size == size
 
 
 def test_the_budget_is_told_and_sets_the_limit(problem: Problem) -> None:
