@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections import defaultdict, deque
-from collections.abc import Hashable, Iterable, Sequence
+from collections import deque
+from collections.abc import Hashable, Iterable
 from typing import Final
 
 from sjplan.bench.runs import CaseRef, Run
@@ -38,9 +38,9 @@ class RunQueue:
 
     def __init__(self, runs: Iterable[Run], batch_s: float = BATCH_S) -> None:
         self._lock = threading.Lock()
-        self._left: dict[_CaseName, deque[Run]] = defaultdict(deque)
+        self._left: dict[_CaseName, deque[Run]] = {}
         for run in runs:
-            self._left[_name(run.case)].append(run)
+            self._left.setdefault(_name(run.case), deque()).append(run)
         self._fresh = deque(self._left)
         self._case_of: dict[Hashable, _CaseName] = {}
         self._seconds: dict[str, float] = {}
@@ -61,12 +61,6 @@ class RunQueue:
                     return ()
                 self._case_of[who] = case
             return self._batch(case)
-
-    def put_back(self, runs: Sequence[Run]) -> None:
-        """Runs that were taken and are not done."""
-        with self._lock:
-            for run in reversed(runs):
-                self._left[_name(run.case)].appendleft(run)
 
     def took(self, runs: Iterable[Run], seconds: Iterable[float]) -> None:
         """Learn from runs that were done how long each of their planners takes."""

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 SCHEMA: Final = "sjplan.bench/1"
 BENCH_FILE: Final = "bench.toml"
 EXPERIMENT: Final = "experiment.json"
+_BEFORE: Final = frozenset({BENCH_FILE, "anatomies", "bounds"})
+"""What a folder may hold before an experiment is begun in it: what is the same for every experiment may be copied."""
+
 EXTRA: Final = ("duckdb", "psutil")
 """What runs and results need beyond what sjplan always has."""
 
@@ -222,13 +225,13 @@ def _opened(
         document = _read(file)
         if document["runs_sha256"] != runs_sha256:
             raise InputError(
-                str(folder), found="an experiment with other runs", wanted=f"that of {name}, as it was begun",
+                str(folder), found="an experiment with other runs", wanted="those of this bench file",
                 fix="name another --out folder",
             )  # fmt: skip
         same = all(document[key] == session[key] for key in ("commit", "versions"))
         if not same:
             note(f"{folder.name} was begun with another sjplan, or with other libraries: rows of both will stand in it")
-    elif any(place.name != BENCH_FILE for place in folder.iterdir()):
+    elif any(place.name not in _BEFORE for place in folder.iterdir()):
         raise InputError(str(folder), found="a folder with other files", wanted="an empty one, or an experiment's",
                          fix="name another --out folder")  # fmt: skip
     else:

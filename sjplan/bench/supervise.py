@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import psutil
 
@@ -240,10 +240,22 @@ class Supervisor:
                 return message
 
 
+class Uses(Protocol):
+    """What can be watched."""
+
+    def memory_mb(self) -> float:
+        """Resident memory now."""
+        ...
+
+    def cpu_seconds(self) -> float:
+        """Processor time so far."""
+        ...
+
+
 class Watch:
     """What a run uses, beside what it may use."""
 
-    def __init__(self, child: Child, budget: RunBudget) -> None:
+    def __init__(self, child: Uses, budget: RunBudget) -> None:
         self._child, self._budget = child, budget
         self._begun = self._phase = time.monotonic()
         self._cpu = child.cpu_seconds()

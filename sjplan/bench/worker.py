@@ -29,21 +29,19 @@ import numpy as np
 
 from sjplan.anatomy.types import Anatomy
 from sjplan.bench.bounds import bound_of
-from sjplan.bench.cases import anatomy_of, truth_of
+from sjplan.bench.cases import anatomy_of, problem_of, truth_of
 from sjplan.bench.external import ProgramError, ProgramTimeout
-from sjplan.bench.judging import Rejected, measures
+from sjplan.bench.judging import measures, problem_print, require_unchanged, surfaces_of
 from sjplan.bench.offers import Offers
 from sjplan.bench.planners import load_planner
 from sjplan.bench.rows import Row
 from sjplan.bench.runs import CaseRef, Run, RunBudget
 from sjplan.core.errors import InputError, SjplanError
-from sjplan.io.bench_settings import read_settings
-from sjplan.planning.answers import fingerprint
+from sjplan.phantom.truth.clearance import TrueSurfaces
 from sjplan.planning.protocol import Budget, Problem
-from sjplan.safety.surfaces import MeasuringSurfaces, measuring_surfaces
 
-ANATOMIES: Final = "anatomies"
-"""Name of the folder of an experiment that holds the anatomies made so far."""
+ANATOMIES, BOUNDS = "anatomies", "bounds"
+"""Names of folders of an experiment: what has been made so far and is the same for all workers."""
 
 LONGEST_MESSAGE: Final = 300
 MEMORY_LIMIT, WALL_LIMIT, CPU_LIMIT = "MemoryLimit", "WallLimit", "CpuLimit"
@@ -68,13 +66,12 @@ class Prepared:
     run: Run
     problem: Problem
     unchanged: str
-    surfaces: MeasuringSurfaces
     bound_mm: float | None
-    truth: Any
+    truth: TrueSurfaces | None
 
 
 class Desk:
-    """Where one process does its runs, one after the other; the last case stays on it.
+    """Where one process does its runs, one after the other; what those of one case have in common stays on it.
 
     Parameters
     ----------
@@ -85,9 +82,8 @@ class Desk:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._case: CaseRef | None = None
-        self._anatomy: Anatomy | SjplanError | None = None
-        self._truth: Any = None
-        self._surfaces: dict[str, MeasuringSurfaces] = {}
+        self._refused: SjplanError | None = None
+        self._prints: dict[tuple[str, ...], str] = {}
 
     def prepare(self, run: Run) -> Prepared:
         """Read or make the anatomy, the bound and whatever else no planner shall wait for.
@@ -99,37 +95,37 @@ class Desk:
         Unwell
             If nothing can be written.
         """
+        if self._case != run.case:
+            self._case, self._refused, self._prints = run.case, None, {}
+        if self._refused is not None:
+            raise self._refused
         try:
-            anatomy = self._anatomy_of(run.case)
-            settings = read_settings(run.models, run.catalogue, run.limits, run.error_model, run.errors)
-            if run.settings_sha256 and settings.sha256(run.bound, run.truth) != run.settings_sha256:
-                raise InputError("settings", found="files that changed since the experiment was begun",
-                                 wanted="the same limits, implants and error models")  # fmt: skip
-            problem = Problem(anatomy, run.side, settings.models, settings.limits)
-            surfaces = self._surfaces.get(run.side) or measuring_surfaces(anatomy, run.side)
-            self._surfaces[run.side] = surfaces
-            bound = bound_of(run, problem, self.folder) if run.bound else None
+            return self._prepared(run, self._anatomy_of(run.case))
         except (SjplanError, OSError) as error:
             if _is_disk_trouble(error):
-                raise Unwell(one_line(error)) from error
+                raise Unwell(one_line(error, where=False)) from error
             if isinstance(error, OSError):
-                raise InputError(run.case.key, found=one_line(error), wanted="a case that can be read") from error
+                found = (error.strerror or type(error).__name__).lower()
+                raise InputError(run.case.key, found=found, wanted="a case that can be read") from error
             raise
-        return Prepared(run, problem, fingerprint(problem), surfaces, bound, self._truth if run.truth else None)
 
     def _anatomy_of(self, case: CaseRef) -> Anatomy:
-        if self._case != case:
-            self._case, self._anatomy, self._truth, self._surfaces = case, None, None, {}
-        if self._anatomy is None:
-            try:
-                self._anatomy, self._truth = anatomy_of(case, self.folder / ANATOMIES), truth_of(case)
-            except SjplanError as error:
-                if _is_disk_trouble(error):
-                    raise
-                self._anatomy = error
-        if isinstance(self._anatomy, SjplanError):
-            raise self._anatomy
-        return self._anatomy
+        try:
+            return anatomy_of(case, self.folder / ANATOMIES)
+        except SjplanError as error:
+            if not _is_disk_trouble(error):
+                self._refused = error  # found out once a case, not once a run
+            raise
+
+    def _prepared(self, run: Run, anatomy: Anatomy) -> Prepared:
+        problem = problem_of(run, anatomy)
+        surfaces_of(anatomy, run.side)
+        bound = bound_of(run, problem, self.folder / BOUNDS) if run.bound else None
+        # What has been taken once holds: a process in which a problem was changed does no further run.
+        key = (run.side, run.settings_sha256, *run.models)
+        if key not in self._prints:
+            self._prints[key] = problem_print(problem)
+        return Prepared(run, problem, self._prints[key], bound, truth_of(run.case) if run.truth else None)
 
 
 def plan(prepared: Prepared, tell: Callable[[str], None] = lambda phase: None) -> Row:
@@ -164,17 +160,16 @@ def plan(prepared: Prepared, tell: Callable[[str], None] = lambda phase: None) -
     if failed is not None:
         return row | failed
     try:
-        if fingerprint(problem) != prepared.unchanged:
-            raise Rejected("the planner changed its problem")
-        row |= measures(run, problem, outcome, bound_mm=prepared.bound_mm, truth=prepared.truth)
-    except Rejected as error:
-        return row | _failure("rejected", error, where=False)
+        require_unchanged(problem, prepared.unchanged)
+        row |= measures(
+            run, problem, outcome, bound_mm=prepared.bound_mm, truth=prepared.truth, planner_id=row["planner_id"]
+        )
     except Exception as error:
-        # The judge takes whatever a planner hands over: what it stumbles on is no answer.
-        return row | _failure("rejected", error)
+        # The judge takes whatever a planner hands over: what it stumbles on is no answer either.
+        return row | _failure("rejected", error, where=not isinstance(error, SjplanError))
     if outcome.plan is not None:
-        offers.note(outcome.plan, outcome.evaluations)
-    return row | offers.judged(problem, prepared.surfaces)
+        offers.note(outcome.plan, int(outcome.evaluations))
+    return row | offers.judged(problem, surfaces_of(problem.anatomy, problem.side))
 
 
 def _asked(ask: Callable[[], object], budget: RunBudget) -> tuple[Row | None, Any]:
