@@ -21,6 +21,9 @@ ALPHA: Final = 0.05
 FAILURES: Final = ("invalid_input", "crashed", "killed", "rejected")
 """Statuses of runs that gave no answer at all. An honest "infeasible", and a timeout, are answers."""
 
+LEAST_S: Final = 1e-6
+"""Times below count as this much: a clock may show none."""
+
 _COLUMNS: Final = ("planner", "pairing", "case_key", "slack_mm", "cap_mm", "accepted", "false_accept", "status",
                    "seconds", "bound_mm")  # fmt: skip
 
@@ -127,9 +130,10 @@ def compare(a: str | Path, b: str | Path, planner: str | None = None) -> Compari
     left = {name: values[first] for name, values in before.items()}
     right = {name: values[second] for name, values in after.items()}
     bounds = np.abs(left["bound_mm"] - right["bound_mm"])
-    ratio = _by_case(np.log(right["seconds"]) - np.log(left["seconds"]), left)
+    times = [np.log(np.maximum(run["seconds"], LEAST_S)) for run in (left, right)]
+    ratio = _by_case(times[1] - times[0], left)
     low, high = bootstrap_means(ratio[:, None])
-    times = [float(np.exp(x)) for x in (_mean(ratio), low[0], high[0])]
+    middle, least, most = (float(np.exp(x)) for x in (_mean(ratio), low[0], high[0]))
     return Comparison(
         planner_a=str(left["planner"][0]),
         planner_b=str(right["planner"][0]),
@@ -139,7 +143,7 @@ def compare(a: str | Path, b: str | Path, planner: str | None = None) -> Compari
         only_b=len(after["pairing"]) - len(first),
         other_bounds=int(np.count_nonzero(bounds > JUDGE_TOL_MM)),
         changes=_changes(left, right),
-        time_ratio=(times[0], times[1], times[2]),
+        time_ratio=(middle, least, most),
     )
 
 

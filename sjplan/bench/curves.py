@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from sjplan.bench.statistics import best_by, performance_profile
+from sjplan.bench.statistics import Indices, best_by, performance_profile
 from sjplan.bench.tables import Runs, TableRow
 from sjplan.core.arrays import Array
 
@@ -80,9 +80,10 @@ def anytime(runs: Runs) -> tuple[Curve, Curve]:
     else:
         steps = np.geomspace(max(FLOOR_S, float(at.min())), max(2 * FLOOR_S, float(at.max())) * (1 + 1e-9), STEPS)
     share, middle = np.zeros((len(runs.planners), STEPS)), np.full((len(runs.planners), STEPS), np.nan)
-    best = best_by(run, at, slack, steps, len(runs.planner))
+    of = runs.planner[run]
     for k in range(len(runs.planners)):
-        mine = best[runs.of(k)]
+        number = np.cumsum(runs.of(k)) - 1
+        mine = best_by(number[run[of == k]], at[of == k], slack[of == k], steps, int(number[-1]) + 1)
         share[k] = np.isfinite(mine).mean(axis=0)
         ordered = np.sort(mine, axis=0)
         low, high = ordered[(len(ordered) - 1) // 2], ordered[len(ordered) // 2]
@@ -93,7 +94,7 @@ def anytime(runs: Runs) -> tuple[Curve, Curve]:
     )
 
 
-def _events(runs: Runs) -> tuple[Array, Array, Array]:
+def _events(runs: Runs) -> tuple[Indices, Array, Array]:
     """Accepted plans: of which run, when (s), with what worst slack up to the cap."""
     cap = np.nan_to_num(runs["cap_mm"], nan=np.inf)
     run, at, slack = [], [], []
@@ -104,7 +105,7 @@ def _events(runs: Runs) -> tuple[Array, Array, Array]:
                 at.append(float(seconds))
                 slack.append(min(float(worst), cap[n]))
     last = np.flatnonzero(runs.accepted & np.isfinite(runs["seconds"]) & np.isfinite(runs.slack_mm))
-    return (np.concatenate([np.array(run, dtype=np.float64), last]), np.concatenate([at, runs["seconds"][last]]),
+    return (np.concatenate([np.array(run, dtype=np.intp), last]), np.concatenate([at, runs["seconds"][last]]),
             np.concatenate([slack, runs.slack_mm[last]]))  # fmt: skip
 
 

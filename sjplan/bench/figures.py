@@ -196,7 +196,9 @@ def breakdown_picture(runs: Runs, rows: Sequence[TableRow]) -> bytes:
         other = groups[n][0] != groups[n - 1][0]
         axes.axhline(len(groups) - n - 0.5, color=_QUIET if other else "#e3e7eb", linewidth=1.0 if other else 0.6)
     cases = {(row["trait"], row["group"]): row["cases"] for row in rows}
-    axes.set_yticks(list(place.values()), [f"{t}: {g} (n = {cases[t, g]} cases)" for t, g in groups])
+    axes.set_yticks(
+        list(place.values()), [f"{t}: {g} ({cases[t, g]} case{'s' * (cases[t, g] != 1)})" for t, g in groups]
+    )
     axes.set_ylim(-0.5, len(groups) - 0.5)
     axes.set_xlim(-2, 102)
     axes.set_xlabel("runs with an accepted plan (%), 95 % intervals")

@@ -42,7 +42,7 @@ def hard_pictures(
         points = {f"implant {slot}": t.entry_lps_mm for slot, t in implants.items()}
         points |= {f.name: f.lumen_lps_mm.mean(axis=0) for f in anatomy.foramina
                    if f.side == row["side"] and f.level in ("S1", "S2") and len(f.lumen_lps_mm)}  # fmt: skip
-        image = scene_picture(anatomy, implants, "posterior", size_px=_SIZE_PX, points=points,
+        image = scene_picture(anatomy, implants, "posterior", size_px=_SIZE_PX, points=points, focus=("sacrum",),
                               title=f"{row['case']}, {row['side']}")  # fmt: skip
         found.append(Picture(_caption(row, drawn=bool(implants)), image))
     return found

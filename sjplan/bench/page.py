@@ -45,7 +45,7 @@ def page_of(found: Findings, small: Sequence[Picture], files: Sequence[str]) -> 
     """
     known = found.results.experiment
     runs = found.runs
-    many = [f"{len(runs.planner)} runs", f"{len(runs.planners)} planners", f"{len(runs.cases)} cases"]
+    many = [_many(len(runs.planner), "run"), _many(len(runs.planners), "planner"), _many(len(runs.cases), "case")]
     begun = f" Begun {known['created']}." if known.get("created") else ""
     return BenchPage(
         title=str(known.get("name") or found.results.path.stem),
@@ -127,17 +127,23 @@ def _warnings(found: Findings) -> list[str]:
         said.append(f"{wanted - done} of {wanted} runs are not done yet; planners may have met other problems.")
     if known.get("damaged_parts"):
         said.append(f"{known['damaged_parts']} damaged parts were left out; sjplan bench run makes them again.")
-    if len(found.runs.cases) < FEW_CASES:
+    cases, couples = len(found.runs.cases), sum(row["measure"] == "accepted" for row in found.pairs)
+    if couples and 2 * 0.5**cases * couples > SIGNIFICANT:
         said.append(
-            f"only {len(found.runs.cases)} cases: intervals are wide, and what is not significant may still be so."
+            f"{_many(cases, 'case')} and {_many(couples, 'pair')} of planners: no difference can be significant after "
+            "correction, however large it is."
         )
+    elif cases < FEW_CASES:
+        said.append(f"{_many(cases, 'case')}: planners may differ where no difference is significant here.")
     for row in found.summary:
         if row["false_accepts"]:
-            said.append(f"{row['planner']} called {row['false_accepts']} plans accepted that the judge rejects.")
+            many = _many(row["false_accepts"], "plan")
+            said.append(f"{row['planner']} called {many} accepted that the judge rejects.")
         if row["true_breaches"]:
+            many = _many(row["true_known"], "accepted plan")
             said.append(
-                f"{row['true_breaches']} of {row['true_known']} accepted plans of {row['planner']} truly breach the "
-                "phantom, though the label map's surfaces say otherwise."
+                f"{row['true_breaches']} of {many} of {row['planner']} truly breach the phantom, whatever the label "
+                "map's surfaces say."
             )
     return said
 
@@ -300,6 +306,10 @@ def _fact(value: Any) -> str:
 def _share(row: TableRow, interval: str = "\n{} to {}") -> str:
     ends = interval.format(_percent(row["accepted_low"]), _percent(row["accepted_high"]))
     return f"{_percent(row['accepted_share'])}{ends}"
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _percent(value: float | None, digits: int = 0) -> str:

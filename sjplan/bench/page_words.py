@@ -37,9 +37,9 @@ have one. Planners that offer nothing on the way appear with their answer at the
 
 ENDINGS: Final = """\
 found: accepted, and the planner completed. best effort: accepted, the budget ended first. infeasible: no plan exists,
-or none was found by a complete search. timeout: no plan in the budget. crashed: an exception. killed: ended from outside,
-by time or memory. rejected: an answer that is none. False accept: a plan that its planner calls accepted and the judge
-does not."""
+or none was found by a complete search. timeout: no plan in the budget. crashed: an exception. killed: ended from
+outside, by time or memory. rejected: an answer that is none. False accept: a plan that its planner calls accepted and
+the judge does not."""
 
 HARDEST: Final = """\
 Sides on which fewest runs gave an accepted plan, then those whose best plan has least slack. The best plan is the one

@@ -65,7 +65,7 @@ class Results:
     experiment: Mapping[str, Any]
 
     def columns(self, *names: str, where: str = "") -> dict[str, Values]:
-        """Columns of all runs, in `ORDER`.
+        """Columns of all runs, in the order of the file: `ORDER`, where sjplan wrote it.
 
         Parameters
         ----------
@@ -91,8 +91,7 @@ class Results:
             there = {str(row[0]) for row in connection.execute("DESCRIBE runs").fetchall()}
             selected = ", ".join(f"{_selected(name, there)} AS {quoted(name)}" for name in names)
             condition = f" WHERE {where}" if where else ""
-            query = f"SELECT {selected} FROM runs{condition} ORDER BY {ORDER}"
-            found: dict[str, Values] = connection.execute(query).fetchnumpy()
+            found: dict[str, Values] = connection.execute(f"SELECT {selected} FROM runs{condition}").fetchnumpy()
         return {name: _plain(found[name], name) for name in names}
 
     def rows(self) -> list[Row]:

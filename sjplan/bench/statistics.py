@@ -20,8 +20,8 @@ CONFIDENCE: Final = 0.95
 RESAMPLES: Final = 4000
 """Bootstrap samples: the ends of a 95 % interval then move by a few hundredths of its width from seed to seed."""
 
-_BATCH_CELLS: Final = 4_000_000
-"""Cells of a batch of bootstrap weights: 32 MB."""
+_BATCH_CELLS: Final = 1_000_000
+"""Cells of a batch of bootstrap weights: 8 MB."""
 
 Alternative = Literal["two-sided", "less", "greater"]
 Indices = NDArray[np.intp]

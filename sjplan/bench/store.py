@@ -95,14 +95,13 @@ def write_results(
     facts = {name: experiment.get(name) for name in EXPERIMENT_COLUMNS} | {"document": dict(experiment)}
     header = {"schema": SCHEMA, "sjplan": __version__, "parts": parts, "note": NOT_FOR_CLINICAL_USE}
     with replacing(target) as temporary, TemporaryDirectory(dir=target.parent, prefix=".sjplan-") as scratch:
-        temporary.unlink()  # an empty file is no database, and DuckDB makes its own
-        lines, facts_line = Path(scratch) / "rows.ndjson", Path(scratch) / "experiment.ndjson"
+        made, lines, facts_line = (Path(scratch) / name for name in ("made.duckdb", "rows.ndjson", "facts.ndjson"))
         with lines.open("w", encoding="utf-8") as file:
             facts["result_hash"] = result_hash(_written(rows, file))
         facts["damaged_parts"] = len(damaged or ())
         facts_line.write_text(json.dumps(facts) + "\n", encoding="utf-8")
         with connected(None, target) as connection:
-            connection.execute(f"ATTACH {literal(str(temporary))} AS made (STORAGE_VERSION '{_STORAGE}')")
+            connection.execute(f"ATTACH {literal(str(made))} AS made (STORAGE_VERSION '{_STORAGE}')")
             connection.execute("USE made")
             types = {c.name: (_SQL_TYPES[c.kind], c.text) for c in COLUMNS}
             _table(connection, "runs", types, lines, f" ORDER BY {ORDER}")
@@ -112,6 +111,7 @@ def write_results(
             connection.executemany("INSERT INTO about VALUES (?, ?)", [list(pair) for pair in header.items()])
             connection.execute("USE memory")
             connection.execute("DETACH made")
+        made.replace(temporary)
     return target
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
-from sjplan.bench.compare import FAILURES
+from sjplan.bench.compare import FAILURES, LEAST_S
 from sjplan.bench.results import Results, Values
 from sjplan.bench.rows import STATUSES
 from sjplan.bench.statistics import (
@@ -105,17 +105,26 @@ def load_runs(results: Results) -> Runs:
     found = results.columns(*COLUMNS)
     if len(found["run"]) == 0:
         raise InputError(str(results.path), found="no runs", wanted="at least one", fix="sjplan bench run")
-    names, planner = np.unique(found["planner"].astype(str), return_inverse=True)
-    cases, case = np.unique(found["case_key"].astype(str), return_inverse=True)
-    _, first, problem = np.unique(found["pairing"].astype(str), return_index=True, return_inverse=True)
+    names, planner = _numbered(found["planner"])
+    cases, case = _numbered(found["case_key"])
+    _, problem = _numbered(found.pop("pairing"))
+    first = np.unique(problem, return_index=True)[1]
     if len(np.unique(problem * len(names) + planner)) < len(planner):
         raise InputError(str(results.path), found="two runs of one planner on the same side, seed and budget",
                          wanted="one", fix="give planners with other parameters names of their own")  # fmt: skip
     order = sorted(range(len(names)), key=lambda k: _rank(found, planner == k))
     place = np.empty(len(names), dtype=np.intp)
     place[order] = np.arange(len(names))
-    return Runs(found, tuple(str(names[k]) for k in order), tuple(map(str, cases)), place[planner], case, problem,
+    return Runs(found, tuple(names[k] for k in order), tuple(cases), place[planner], case, problem,
                 case[first])  # fmt: skip
+
+
+def _numbered(values: Iterable[Any]) -> tuple[list[Any], Indices]:
+    """Distinct values in order, and the number of each value."""
+    listed = list(values)
+    names = sorted(set(listed))
+    place = {name: n for n, name in enumerate(names)}
+    return names, np.array([place[value] for value in listed], dtype=np.intp)
 
 
 def _rank(found: Mapping[str, Values], mine: Values) -> tuple[float, float]:
@@ -174,7 +183,7 @@ def pairs(runs: Runs, seed: int = 0) -> list[TableRow]:
     Measures: worst slack (mm, where both have a plan), accepted plans (share), and time (ratio of geometric means).
     """
     tables = {"slack_mm": runs.by_problem(runs.slack_mm), "accepted": runs.by_problem(runs.accepted.astype(float)),
-              "log_seconds": runs.by_problem(np.log(np.maximum(runs["seconds"], 1e-6)))}  # fmt: skip
+              "log_seconds": runs.by_problem(np.log(np.maximum(runs["seconds"], LEAST_S)))}  # fmt: skip
     couples = list(itertools.combinations(range(len(runs.planners)), 2))
     found: list[TableRow] = []
     for measure, table in tables.items():
@@ -314,8 +323,7 @@ def hardest(runs: Runs, most: int = HARDEST) -> list[TableRow]:
 
     Sides on which every run was accepted are not among them.
     """
-    place = np.char.add(np.char.add(runs["case_key"].astype(str), " "), runs["side"].astype(str))
-    _, of = np.unique(place, return_inverse=True)
+    _, of = _numbered(zip(runs["case_key"], runs["side"], strict=True))
     many = np.bincount(of)
     share = np.bincount(of, weights=runs.accepted) / many
     best = np.full(len(many), -np.inf)
