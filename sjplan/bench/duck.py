@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 from sjplan.core.errors import InputError
@@ -27,18 +28,19 @@ def connected(file: Path | None, named: Path, *, writing: bool = True) -> Iterat
     config: dict[str, Any] = {"autoinstall_known_extensions": False, "memory_limit": _MEMORY, "threads": 2}
     if not writing:
         config["enable_external_access"] = False
+    place = ":memory:" if file is None else str(file)
     try:
-        connection = duckdb.connect(
-            ":memory:" if file is None else str(file), read_only=file is not None, config=config
-        )
-        with closing(connection):
-            connection.execute("SET enable_progress_bar = false")  # it would write into a command's JSON
-            yield connection
+        with TemporaryDirectory(prefix="sjplan-") as spill:
+            config["temp_directory"] = spill
+            with closing(duckdb.connect(place, read_only=file is not None, config=config)) as connection:
+                connection.execute("SET enable_progress_bar = false")  # it would write into a command's JSON
+                yield connection
     except duckdb.Error as error:
         reason = " ".join(str(error).split())[:160]
         raise InputError(str(named), found=f"what DuckDB refuses ({reason})",
                          wanted="a whole results file, and room to write where one is written",
-                         fix="delete it, and sjplan bench report makes it anew from the parts") from None  # fmt: skip
+                         fix="delete it and let sjplan bench report make it anew from the parts, or write elsewhere",
+                         ) from None  # fmt: skip
 
 
 def quoted(name: str) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from bench_rows import synthetic_rows, write_experiment, write_part
 
+from sjplan.bench import store
 from sjplan.bench.results import SCHEMA
 from sjplan.bench.rows import COLUMNS, result_hash
 from sjplan.bench.store import compile_results, open_results, read_results, result_hash_of, write_results
@@ -193,7 +194,7 @@ def test_pandas_opens_all_three_without_sjplan(folder: Path, tmp_path: Path) -> 
         assert found.sort_values("run")["slack_mm"].tolist() == [row["slack_mm"] for row in by_run(ROWS)]
 
 
-def test_a_place_that_cannot_be_written_keeps_the_old_file(tmp_path: Path) -> None:
+def test_a_place_that_cannot_be_written_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = write_results(tmp_path / "r.duckdb", {}, ROWS[:2])
 
     def broken() -> object:
@@ -202,5 +203,9 @@ def test_a_place_that_cannot_be_written_keeps_the_old_file(tmp_path: Path) -> No
 
     with pytest.raises(InputError, match="no space left on device"):
         write_results(file, {}, broken())  # type: ignore[arg-type]
+    assert len(read_results(file)) == 2
+    monkeypatch.setattr(store, "_STORAGE", "v0")
+    with pytest.raises(InputError, match="what DuckDB refuses"):
+        write_results(file, {}, ROWS[:3])
     assert len(read_results(file)) == 2
     assert [path.name for path in tmp_path.iterdir()] == ["r.duckdb"]
