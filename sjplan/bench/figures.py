@@ -96,9 +96,15 @@ def _draw_curve(axes: Axes, planners: Sequence[str], curve: Curve, scale: float)
 
 
 def _log_scale(axes: Axes) -> None:
-    """A logarithmic axis with numbers at 1, 2 and 5, or at whole powers where it spans more than three of them."""
+    """A logarithmic axis with numbers at 1, 2 and 5, or at whole powers where it spans more than three of them.
+
+    A span of less than a factor of two stays linear: no such number might lie in it.
+    """
     axes.set_xscale("log")
     low, high = axes.get_xlim()
+    if high < 2 * low:
+        axes.set_xscale("linear")
+        return
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high / low < 1e3 else (1.0,)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_locator(NullLocator())

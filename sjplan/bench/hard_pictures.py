@@ -52,10 +52,10 @@ def _caption(row: TableRow, *, drawn: bool) -> str:
     text = f"{row['case']}, {row['side']}: {row['accepted']} of {row['runs']} runs accepted."
     if row["best_slack_mm"] is None:
         return text + " No planner gave any plan."
-    kind = "accepted plan" if row["best_accepted"] else "nearest plan, not accepted"
-    shown = "" if drawn else " (not drawn)"
+    facts = [f"by {row['best_planner']}", "accepted" if row["best_accepted"] else "not accepted"]
+    facts += [] if drawn else ["not drawn"]
     slack = f"{row['best_slack_mm']:.2f}".replace("-", "\u2212")
-    return f"{text} Best {kind} by {row['best_planner']}{shown}: worst slack {slack} mm, to {words(row['binding'])}."
+    return f"{text} Best plan ({', '.join(facts)}): worst slack {slack} mm, to {words(row['binding'])}."
 
 
 def _plans(results: Results, runs: Sequence[str]) -> dict[str, Any]:

@@ -126,7 +126,7 @@ def _warnings(found: Findings) -> list[str]:
     if wanted and done < wanted:
         said.append(f"{wanted - done} of {wanted} runs are not done yet; planners may have met other problems.")
     if known.get("damaged_parts"):
-        said.append(f"{known['damaged_parts']} damaged parts were left out; sjplan bench run makes them again.")
+        said.append(f"{_many(known['damaged_parts'], 'damaged part')} left out; sjplan bench run makes them again.")
     cases, couples = len(found.runs.cases), sum(row["measure"] == "accepted" for row in found.pairs)
     if couples and 2 * 0.5**cases * couples > SIGNIFICANT:
         said.append(

@@ -98,8 +98,8 @@ def test_the_hardest_cases_are_drawn_where_they_are_at_hand(tmp_path: Path, monk
     assert len(asked) == 3, "a case that is not at hand is left out, and no more are asked for than are drawn"
     assert asked == [row["case"] for row in found.hardest[:3]]
     second = found.hardest[1]
-    assert f"{second['case']}, {second['side']}: 0 of 2 runs accepted. Best nearest plan, not accepted" in html
-    assert "(not drawn)" not in html
+    assert f"{second['case']}, {second['side']}: 0 of 2 runs accepted. Best plan (by good, not accepted): worst" in html
+    assert "not drawn" not in html
 
 
 def test_an_unfinished_or_damaged_experiment_says_so(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_an_unfinished_or_damaged_experiment_says_so(tmp_path: Path) -> None:
     write_report(results, tmp_path / "report")
     html = (tmp_path / "report" / PAGE).read_text(encoding="utf-8")
     assert "8 of 20 runs are not done yet" in html
-    assert "1 damaged parts were left out" in html
+    assert "1 damaged part left out" in html
     assert "3 cases and 1 pair of planners: no difference can be significant" in html
     assert "<h1>Planner benchmark: half</h1>" in html
 
