@@ -154,6 +154,9 @@ class _CertifiedSearch(RasterSearch):
             members = evolved(self, int(p["population"]), int(p["generations"]), self._cap + _TOO_KIND_MM)
             sets.append(members[:_EVERY_EVOLUTION])
         starts = np.concatenate(sets) if sets else np.zeros((0, self.problem.count, 6))
+        paid = self.left // self.problem.count
+        self.cut |= paid < len(starts)
+        starts = starts[:paid]
         if not len(starts):
             return []
         self.stretch = begin, 0.2

@@ -18,10 +18,12 @@ from sjplan.io.presets import read_preset
 from sjplan.phantom.build import build_labels
 from sjplan.phantom.parameters import PhantomParameters
 from sjplan.planning.certified import CERTIFIED_DEFAULTS, CertifiedPlanner
+from sjplan.planning.evolve import evolved
 from sjplan.planning.finish import Bench
 from sjplan.planning.protocol import Budget, Problem
 from sjplan.planning.refusal import dysmorphism, models_that_fit, relaxations
 from sjplan.planning.robust import clearance_sigma_mm, plan_z_score, z_score
+from sjplan.planning.workshop import Workshop
 from sjplan.safety.breach import moved_solids
 from sjplan.safety.judge import judge
 from sjplan.safety.measures import signed_clearances, solid_gap_mm
@@ -103,6 +105,25 @@ def test_without_a_cap_the_bound_holds_for_other_plans_too() -> None:
 
 
 @pytest.mark.slow
+def test_what_an_evolution_leaves_of_the_budget_is_not_overdrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    planner = CertifiedPlanner(**SMALL | {"slack_cap_mm": math.inf, "population": 8, "generations": 100_000})
+    spent: list[int] = []
+
+    def noted(shop: Workshop, population: int, generations: int, cap_mm: float) -> np.ndarray:
+        members = evolved(shop, population, generations, cap_mm)
+        spent.append(shop.evaluations)
+        return members
+
+    monkeypatch.setattr("sjplan.planning.certified.evolved", noted)
+    problem = phantom_problem()
+    planner.plan(problem, rng=np.random.default_rng(0), budget=Budget(evaluations=120_000))
+    assert spent
+    for left in (0, 5):
+        budget = Budget(evaluations=spent[0] + left)
+        outcome = planner.plan(problem, rng=np.random.default_rng(0), budget=budget)
+        assert outcome.evaluations <= spent[0] + left
+
+
 def test_the_pareto_plans_trade_slack_for_length() -> None:
     problem = phantom_problem()
     outcome = planned(problem)
