@@ -27,6 +27,11 @@ def test_the_page_on_planners_agrees_with_its_results() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_the_page_on_the_benchmark_agrees_with_its_results() -> None:
+    done = run("tabulate_benchmark.py", "--check")
+    assert done.returncode == 0, done.stderr
+
+
 def test_every_planner_that_ships_is_in_the_results() -> None:
     """Every planner on every real side; nobody is called accepted by himself alone."""
     rows = json.loads((ROOT / "docs/results/planners.json").read_text(encoding="utf-8"))["rows"]

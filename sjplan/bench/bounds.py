@@ -24,9 +24,6 @@ SCHEMA: Final = "sjplan.bench-bound/1"
 SEARCH_EVALUATIONS: Final = 3_000_000
 """What the search for a good plan may spend: a bound is sharp where the plan below it is good."""
 
-BOXES: Final = 1_000_000
-"""Boxes of axes that the proof may look at: some twelve seconds on two cores where they are needed."""
-
 GAP_MM: Final = 0.1
 """The proof stops where a better plan could have so much more slack at most."""
 
@@ -37,12 +34,12 @@ def bound_of(run: Run, problem: Problem, folder: Path) -> float:
     """A proved upper bound (mm, at most the cap) of the worst slack that any plan for a run's problem can have.
 
     A good plan is searched for first; where it reaches the cap, the cap is the bound. Else boxes of axes are searched
-    until none can hold a plan with more slack, or `BOXES` of them have been looked at. Seconds play no part.
+    until none can hold a plan with more slack, or `run.bound_boxes` have been looked at. Seconds play no part.
 
     Parameters
     ----------
     run : Run
-        Names case, side, models, limits and cap.
+        Names case, side, cap and boxes.
     problem : Problem
         The same, built.
     folder : path
@@ -51,12 +48,17 @@ def bound_of(run: Run, problem: Problem, folder: Path) -> float:
     Raises
     ------
     InputError
-        If the folder cannot be written.
+        If the folder cannot be written, or a kept bound has another schema.
     """
     path = Path(folder) / f"{bound_name(run, problem)}.json"
     kept = _read(path)
     if kept is None:
-        kept = {"schema": SCHEMA, "case": run.case.key, "side": run.side, **made_bound(problem, run.cap_mm)}
+        kept = {
+            "schema": SCHEMA,
+            "case": run.case.key,
+            "side": run.side,
+            **made_bound(problem, run.cap_mm, run.bound_boxes),
+        }
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, json.dumps(kept, allow_nan=False) + "\n")
     return float(kept["bound_mm"])
@@ -65,12 +67,12 @@ def bound_of(run: Run, problem: Problem, folder: Path) -> float:
 def bound_name(run: Run, problem: Problem) -> str:
     """Name of a bound among those that are kept."""
     models = [[m.id, m.section, m.inscribed_radius_mm, m.corner_radius_mm, m.lengths_mm] for m in problem.models]
-    effort = [SEARCH_EVALUATIONS, BOXES, GAP_MM, SEED]
+    effort = [SEARCH_EVALUATIONS, run.bound_boxes, GAP_MM, SEED]
     what = [anatomy_name(run.case), run.side, models, asdict(problem.limits), run.cap_mm, effort]
     return name_of(what, *ROOMS, "safety", "planning")
 
 
-def made_bound(problem: Problem, cap_mm: float) -> dict[str, Any]:
+def made_bound(problem: Problem, cap_mm: float, boxes: int) -> dict[str, Any]:
     """A bound made now: `bound_mm`, the worst slack of the plan found (None for none), boxes, whether it was cut."""
     planner = CertifiedPlanner(slack_cap_mm=cap_mm, bound_boxes=1)
     outcome = planner.plan(problem, rng=np.random.default_rng(SEED), budget=Budget(evaluations=SEARCH_EVALUATIONS))
@@ -79,7 +81,7 @@ def made_bound(problem: Problem, cap_mm: float) -> dict[str, Any]:
         return {"bound_mm": cap_mm, "slack_mm": slack, "boxes": 0, "cut": False}
     floor = max(slack or 0.0, 0.0)
     proof = UpperBound(problem, floor, SideFrame(problem.anatomy.frame, problem.side))
-    bound = proof.prove(floor + (GAP_MM if slack is not None else 0.0), BOXES, lambda _: False, cap_mm)
+    bound = proof.prove(floor + (GAP_MM if slack is not None else 0.0), boxes, lambda _: False, cap_mm)
     return {"bound_mm": min(bound.upper_mm, cap_mm), "slack_mm": slack, "boxes": bound.boxes, "cut": bound.cut}
 
 

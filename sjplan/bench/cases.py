@@ -112,7 +112,7 @@ def settings_of(run: Run) -> Settings:
         For files that cannot be read, or whose content is another than when the run was named.
     """
     settings = _settings(run.models, run.catalogue, run.limits, run.error_model, run.errors, run.settings_sha256)
-    if run.settings_sha256 and settings.sha256(run.bound, run.truth) != run.settings_sha256:
+    if run.settings_sha256 and settings.sha256(run.bound, run.bound_boxes, run.truth) != run.settings_sha256:
         raise InputError(
             "settings of the run", found="catalogue, limits or error models that have changed",
             wanted="those that the experiment began with", fix="start another experiment",
@@ -146,7 +146,7 @@ def _settings(
 
 
 def _from_folder(case: CaseRef, path: Path) -> Anatomy:
-    kept = _read(path)
+    kept = kept_anatomy(path)
     if kept is not None:
         return kept
     anatomy = anatomy_from_labels(_labels(case))
@@ -181,8 +181,8 @@ def _check_same(source: str, found: str, wanted: str) -> None:
         )  # fmt: skip
 
 
-def _read(path: Path) -> Anatomy | None:
-    """A kept anatomy; None where there is none, or a file that is not whole or not ours."""
+def kept_anatomy(path: Path) -> Anatomy | None:
+    """The anatomy in a kept file; None where there is none, or a file that is not whole or not ours."""
     try:
         head, _, content = path.read_bytes().partition(b"\n")
     except OSError:

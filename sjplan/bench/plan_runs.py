@@ -38,13 +38,14 @@ def runs_of(bench: BenchFile) -> list[Run]:
     >>> runs[0].case.key, runs[0].side, runs[0].planner.name
     ('default', 'left', 'certified-v1')
     """
-    settings = bench.settings().sha256(bench.bound, bench.truth)
+    settings = bench.settings().sha256(bench.bound, bench.bound_boxes, bench.truth)
     planners = [_planner(entry, bench.cap_mm) for entry in bench.planners]
     budgets = [RunBudget(b.seconds, b.evaluations, b.wall_limit_s, b.memory_limit_mb) for b in bench.budgets]
     return [
         Run(
             case, side, planner, bench.models, budget, seed, bench.limits, bench.error_model, bench.cap_mm, settings,
-            catalogue=bench.catalogue, errors=bench.errors, bound=bench.bound, truth=bench.truth,
+            catalogue=bench.catalogue, errors=bench.errors, bound=bench.bound,
+            bound_boxes=bench.bound_boxes, truth=bench.truth,
         )
         for position, case in enumerate(cases_of(bench))
         for side in bench.sides_of(position)

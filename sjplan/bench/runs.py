@@ -90,8 +90,8 @@ class Run:
 
     `models` are implant ids, one a slot, `catalogue` a file with more of them; `limits` is a file ("" is the default
     limits); `error_model` is an id, `errors` a file with more of them (no error model means that breach probabilities
-    are not asked for). `bound` and `truth` say whether regret and, for phantoms, the true margin are measured.
-    `settings_sha256` is of the content of all these.
+    are not asked for). `bound` and `truth` say whether regret and, for phantoms, the true margin are measured,
+    `bound_boxes` how much work a proof of a bound may be. `settings_sha256` is of the content of all these.
     """
 
     case: CaseRef
@@ -107,6 +107,7 @@ class Run:
     catalogue: str = ""
     errors: str = ""
     bound: bool = True
+    bound_boxes: int = 1_000_000
     truth: bool = False
 
     def __post_init__(self) -> None:

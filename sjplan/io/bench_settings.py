@@ -26,7 +26,7 @@ class Settings:
     limits: Limits
     error_model: ErrorModel | None = None
 
-    def sha256(self, *more: bool) -> str:
+    def sha256(self, *more: int) -> str:
         """Of all numbers that decide an answer, and of `more`; words for people and sources decide none.
 
         Examples

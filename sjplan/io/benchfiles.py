@@ -32,7 +32,8 @@ def _one_or_more(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@=,+-]*$", max_length=80)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)]
+Title = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@=,:+ -]*$", max_length=80)]
 Words = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_one_or_more)]
 Whole = Annotated[int, Field(strict=True, ge=0, le=LARGEST_SEED)]
 Flag = Annotated[bool, Field(strict=True)]
@@ -44,7 +45,7 @@ class PlannerEntry(Table):
     """A planner to ask: an id, `module:Class` or `exec:program`; its name in tables, and its parameters."""
 
     planner: str = Field(min_length=1)
-    name: Name | None = None
+    name: Title | None = None
     parameters: dict[str, Value] = Field(default_factory=dict)
 
     @property
@@ -125,6 +126,8 @@ class BenchFile(Table):
         Slack beyond this counts no further, for plan and bound alike; planners that have a `slack_cap_mm` get it.
     bound, truth : bool
         Whether regret against the certified bound and, for phantoms, the true margin are measured.
+    bound_boxes : int
+        Boxes of axes that the proof of a bound may look at: some 80,000 a second on two cores; more give lower bounds.
     budgets, planners, cases : tuples of tables
         What `BudgetEntry`, `PlannerEntry` and `CaseEntry` say.
     """
@@ -141,6 +144,7 @@ class BenchFile(Table):
     seeds: tuple[Whole, ...] = Field(default=(0,), min_length=1)
     cap_mm: Annotated[float, Field(gt=0, le=LARGEST_CAP_MM)] = 3.0
     bound: Flag = True
+    bound_boxes: Annotated[int, Field(strict=True, gt=0, le=10**9)] = 1_000_000
     truth: Flag = False
     budgets: tuple[BudgetEntry, ...] = Field(default=(BudgetEntry(),), min_length=1)
     planners: tuple[PlannerEntry, ...] = Field(min_length=1)

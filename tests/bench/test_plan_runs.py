@@ -99,7 +99,7 @@ def test_where_settings_lie_names_no_run_but_what_they_hold_does(tmp_path: Path)
 
 def test_what_is_measured_names_the_run(tmp_path: Path) -> None:
     plain = {run.id for run in runs_of(read_bench(written(tmp_path)))}
-    for line in ("truth = true", "bound = false", 'error_model = "freehand"'):
+    for line in ("truth = true", "bound = false", "bound_boxes = 5", 'error_model = "freehand"'):
         assert not plain & {run.id for run in runs_of(read_bench(written(tmp_path, more(line))))}, line
 
 
@@ -133,3 +133,15 @@ def test_a_names_file_belongs_to_the_case(tmp_path: Path) -> None:
     (tmp_path / "one.names.toml").write_text("sacrum = 1\nhip_left = 2\nhip_right = 3\n", encoding="utf-8")
     (after,) = cases_of(read_bench(written(tmp_path, text)))
     assert before.sha256 != after.sha256
+
+
+def test_a_member_that_cannot_be_keeps_its_place(tmp_path: Path) -> None:
+    law = '[{}]\nkind = "constant"\nvalue = {}\nsource = "none"\n'
+    people = 'schema = "sjplan.cohort/1"\nname = "people"\nsummary = "too steep to be"\ncount = 3\n'
+    people += law.format("parameters.sacral_slope_deg", 60.0) + law.format("parameters.pelvic_tilt_deg", 30.0)
+    (tmp_path / "people.toml").write_text(people, encoding="utf-8")
+    text = TEXT[: TEXT.index("[[cases]]")] + '[[cases]]\ncohort = "people.toml"\n'
+    cases = cases_of(read_bench(written(tmp_path, text)))
+    assert [(case.key, dict(case.traits)) for case in cases] == [(f"people-0000{n}", {}) for n in range(3)]
+    with pytest.raises(InputError, match="contradict each other"):
+        anatomy_of(cases[0], tmp_path / "anatomies")

@@ -1,12 +1,13 @@
 """Bench files: what ships reads, what is wrong gets one line that names it, paths are found from the file."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from sjplan.core.errors import SjplanError
 from sjplan.io.bench_settings import read_settings
-from sjplan.io.benchfiles import label_files, list_suites, read_bench, suites_folder
+from sjplan.io.benchfiles import BenchFile, CaseEntry, label_files, list_suites, read_bench, suites_folder
 from sjplan.io.phantom_tables import phantoms_folder
 from sjplan.planning.registry import BUILT_IN
 
@@ -151,3 +152,18 @@ def test_settings_are_fingerprinted_by_their_numbers(tmp_path: Path) -> None:
 def test_every_suite_lies_where_the_wheel_takes_it_from() -> None:
     assert suites_folder().parent.name == "data"
     assert list(list_suites()) == ["smoke", "adults-200", "dysmorphic-100", "osteoporotic-100", "real"]
+
+
+def test_the_bench_file_in_the_docs_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "benchmark.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"^```toml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    (tmp_path / "limits.toml").write_text("sacral_min_mm = 12.0\n", encoding="utf-8")
+    (tmp_path / "names.toml").write_text("sacrum = 1\nhip_left = 2\nhip_right = 3\n", encoding="utf-8")
+    (tmp_path / "maps").mkdir()
+    (tmp_path / "maps" / "one_labels.nii.gz").write_bytes(b"")
+    monkeypatch.setenv("MY_PELVES", str(tmp_path))
+    found = read_bench(bench(tmp_path, text))
+    keys = set(BenchFile.model_fields) - {"format", "summary", "catalogue", "errors"}
+    assert keys <= found.model_fields_set, "the page shows every key"
+    shown = set[str]().union(*(entry.model_fields_set for entry in found.cases))
+    assert set(CaseEntry.model_fields) - {"first", "indices"} <= shown

@@ -1,0 +1,148 @@
+"""Render the tables of docs/benchmark.md from docs/results/benchmark.json.
+
+python scripts/tabulate_benchmark.py [--check]
+
+With `--check` nothing is written; exit code 1 says that the page and the results differ.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import statistics
+from collections.abc import Callable
+from typing import Any
+
+from tabulate_real_pelves import RESULTS, ROOT, main, table
+
+SUITES = ("smoke", "adults-200", "dysmorphic-100", "osteoporotic-100", "real")
+SHARP_MM = 0.25
+"""Regret of no more counts as the optimum: the gap at which a certificate counts as sharp."""
+
+Row = dict[str, Any]
+
+
+@functools.cache
+def results() -> dict[str, Any]:
+    """The whole results file; empty where no suite was run yet."""
+    path = RESULTS / "benchmark.json"
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {"rows": [], "settings": {}}
+
+
+def of_suite(suite: str) -> list[Row]:
+    return [row for row in results()["rows"] if row["suite"] == suite]
+
+
+def not_run(suite: str) -> str:
+    return f"Not run yet: `scripts/run_benchmarks.py --suites {suite}`."
+
+
+def best_first(found: list[Row]) -> list[str]:
+    """Planners by how many plans of theirs are accepted, then by their mean regret."""
+
+    def order(name: str) -> tuple[int, float, str]:
+        mine = [row for row in found if row["planner"] == name and row.get("accepted")]
+        regret = [row["regret_mm"] for row in mine if "regret_mm" in row]
+        return -len(mine), statistics.fmean(regret) if regret else 0.0, name
+
+    return sorted({row["planner"] for row in found}, key=order)
+
+
+def spread(values: list[float], digits: int = 2) -> str:
+    """Median, 90th percentile and largest of some values."""
+    if not values:
+        return "none"
+    ordered = sorted(values)
+    three = (statistics.median(ordered), ordered[int(0.9 * (len(ordered) - 1))], ordered[-1])
+    return ", ".join(f"{value:.{digits}f}" for value in three)
+
+
+def of(rows: list[Row], name: str) -> list[float]:
+    """The values of one column, where there are any."""
+    return [row[name] for row in rows if row.get(name) is not None]
+
+
+def summary(suite: str) -> str:
+    """One suite: a line a planner."""
+    found = of_suite(suite)
+    if not found:
+        return not_run(suite)
+    head = ["planner", "accepted", "false accepts", "regret mm: median, 90 %, largest", f"regret {SHARP_MM} mm or less"]
+    head += ["breach probability, median", "true margin mm, smallest", "true breaches", "s: median, 90 %, largest"]
+    body: list[list[object]] = []
+    for name in best_first(found):
+        mine = [row for row in found if row["planner"] == name]
+        accepted = [row for row in mine if row.get("accepted")]
+        regret, breach, true = (of(accepted, key) for key in ("regret_mm", "breach_probability", "true_margin_mm"))
+        body.append([
+            name, f"{len(accepted)} of {len(mine)}", sum(bool(row.get("false_accept")) for row in mine),
+            spread(regret), sum(value <= SHARP_MM for value in regret),
+            f"{100 * statistics.median(breach):.1f} %" if breach else "not asked",
+            f"{min(true):.2f}" if true else "not known",
+            sum(bool(row.get("true_breach")) for row in accepted) if true else "not known",
+            spread(of(mine, "seconds"), 1),
+        ])  # fmt: skip
+    return table(head, body)
+
+
+def endings() -> str:
+    """How the runs of every suite ended, by planner."""
+    found = results()["rows"]
+    if not found:
+        return "Not run yet: `scripts/run_benchmarks.py`."
+    statuses = sorted({row["status"] for row in found})
+    body: list[list[object]] = []
+    for name in best_first(found):
+        mine = [row["status"] for row in found if row["planner"] == name]
+        body.append([name, len(mine), *(mine.count(status) for status in statuses)])
+    beaten = sum(row.get("error_type") == "BoundBeaten" for row in found)
+    return (
+        table(["planner", "runs", *statuses], body) + f"\n\nPlans with more slack than their certified bound: {beaten}."
+    )
+
+
+def hardest() -> str:
+    """Cases for which fewest planners have an accepted plan."""
+    found = results()["rows"]
+    if not found:
+        return "Not run yet: `scripts/run_benchmarks.py`."
+    cases: dict[tuple[str, str, str], list[Row]] = {}
+    for row in found:
+        cases.setdefault((row["suite"], row["case_key"], row["side"]), []).append(row)
+    counted = [(sum(bool(r.get("accepted")) for r in mine), key, mine) for key, mine in cases.items()]
+    body: list[list[object]] = []
+    for count, (suite, case, side), mine in sorted(counted, key=lambda item: item[:2])[:10]:
+        bound = of(mine, "bound_mm")
+        best = max(of([r for r in mine if r.get("accepted")], "slack_mm"), default=None)
+        cells = [
+            f"{count} of {len(mine)}",
+            "none" if best is None else f"{best:.2f}",
+            f"{bound[0]:.2f}" if bound else "",
+        ]
+        body.append([suite, f"{case} {side}", *cells])
+    return table(["suite", "case, side", "planners with a plan", "best slack mm", "bound mm"], body)
+
+
+def machines() -> str:
+    """What kind of machine each suite was run on, and the hash of its results."""
+    facts = results()["settings"].get("suites", {})
+    if not facts:
+        return "Not run yet: `scripts/run_benchmarks.py`."
+    body: list[list[object]] = [
+        [name, facts[name]["workers"], ", ".join(f"{k} {v}" for k, v in facts[name]["host"].items()),
+         f"`{facts[name]['result_hash'][:16]}`"]
+        for name in SUITES if name in facts
+    ]  # fmt: skip
+    return table(["suite", "workers", "machine", "result hash"], body)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "machines": machines,
+    **{suite: functools.partial(summary, suite) for suite in SUITES},
+    "endings": endings,
+    "hardest": hardest,
+}
+
+
+if __name__ == "__main__":
+    main({ROOT / "docs" / "benchmark.md": TABLES}, __doc__.splitlines()[0])
