@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
+from sjplan.cli.bench_report import compare, report
+from sjplan.cli.bench_seal import open_sealed, seal, suites
 from sjplan.cli.options import AsJson, FilePath
 from sjplan.cli.output import note_line, out_console, print_json
 from sjplan.cli.phantom_runs import in_words
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
     from sjplan.bench.runner import Progress
 
 app = App(name="bench", help="Compare planners on many cases: one row a run, failures included.")
+
+for _command in (report, compare, suites, seal):
+    app.command(_command)
+app.command(open_sealed, name="open")
 
 TELL_SHARE, TELL_S = 0.02, 0.5
 """Progress is told so often at most: seconds, and share of the time gone by, so that a long log stays short."""
