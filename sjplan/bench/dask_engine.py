@@ -13,6 +13,7 @@ import queue
 import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any, Final
 
 import sjplan
@@ -87,10 +88,9 @@ class DaskEngine:
     def _client(self) -> Iterator[Client]:
         from distributed import Client
 
-        # Whatever happens to a scheduler is said here, in one line.
-        logger = logging.getLogger("distributed")
-        level = logger.level
-        logger.setLevel(logging.CRITICAL + 1)
+        # Whatever happens to a scheduler is said here, in one line; its own words come until the process ends.
+        for name in ("distributed", "distributed.client"):
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
         client = None
         try:
             try:
@@ -106,11 +106,19 @@ class DaskEngine:
             if client is not None:
                 with contextlib.suppress(OSError, TimeoutError):
                     client.close(timeout=_CLOSE_S)
-            logger.setLevel(level)
 
 
 class _Lost(Exception):
     """The scheduler went away."""
+
+
+@contextlib.contextmanager
+def _scheduler_there() -> Iterator[None]:
+    """Turn whatever a broken connection raises into one thing."""
+    try:
+        yield
+    except (OSError, TimeoutError, CancelledError) as error:
+        raise _Lost from error
 
 
 class _Flight:
@@ -148,7 +156,8 @@ class _Flight:
             return _NOTHING
         _, batch, future = self._tasks.pop(key)
         if future.status == "finished":
-            done: Done = future.result()
+            with _scheduler_there():
+                done: Done = future.result()
             self._runs.took(batch, done.seconds)
             return done
         if future.status != "error":
@@ -171,20 +180,19 @@ class _Flight:
         self._looked = now
         if self._client.status != "running":
             raise _Lost
-        try:
+        with _scheduler_there():
             threads: dict[str, int] = self._client.nthreads()
-        except (OSError, TimeoutError) as error:
-            raise _Lost from error
         self._slots = [(address, n) for address, count in sorted(threads.items()) for n in range(count)]
         self._runs.batch_s = max(BATCH_S, len(self._slots) / TASKS_PER_S)
 
     def _submit(self, slot: Slot, batch: tuple[Run, ...]) -> None:
         self._count += 1
         key = f"sjplan-bench-{self._job.experiment}-{id(self)}-{self._count}"
-        future = self._client.submit(
-            do_task, self._job, batch, self._runs.batch_s, key=key, workers=[slot[0]] if slot[0] else None,
-            allow_other_workers=bool(slot[0]), pure=False,
-        )  # fmt: skip
+        with _scheduler_there():
+            future = self._client.submit(
+                do_task, self._job, batch, self._runs.batch_s, key=key, workers=[slot[0]] if slot[0] else None,
+                allow_other_workers=bool(slot[0]), pure=False,
+            )  # fmt: skip
         self._tasks[key] = slot, batch, future
         future.add_done_callback(lambda _: self._landed.put(key))
 

@@ -1,0 +1,110 @@
+"""A Dask cluster gives the rows that processes give; what a lost worker had is done by another."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from bench_support import CASES, MIX, SEEDS, bench_text, done_in_this_process, parts_of, started, wait_for, written
+
+from sjplan.bench.parts import read_parts
+from sjplan.core.errors import InputError
+
+pytestmark = pytest.mark.slow
+Experiment = Callable[..., Path]
+HERE = Path(__file__).parent
+
+
+class Cluster:
+    """A scheduler and two workers, each a process."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.file = folder / "scheduler.json"
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self.scheduler = self._start("scheduler", "--port", "0", "--no-dashboard", "--scheduler-file", str(self.file))
+        wait_for(self.file.exists)
+        self.address = json.loads(self.file.read_text())["address"]
+        self.workers = [self.add_worker() for _ in range(2)]
+
+    def add_worker(self) -> subprocess.Popen[bytes]:
+        return self._start("worker", self.address, "--nthreads", "1", "--no-nanny", "--no-dashboard")
+
+    def _start(self, *words: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "dask", *words]
+        process = subprocess.Popen(command, cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.processes.append(process)
+        return process
+
+    def end(self) -> None:
+        for process in self.processes:
+            process.kill()
+        for process in self.processes:
+            process.wait()
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    made = Cluster(tmp_path)
+    yield made
+    made.end()
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return written(tmp_path_factory.mktemp("bench"), bench_text([*MIX, "straight 200"], CASES, sides="alternate", seeds=SEEDS))
+
+
+def test_a_cluster_finds_what_processes_find(bench: Path, cluster: Cluster, experiment: Experiment) -> None:
+    here, _ = done_in_this_process(bench, experiment("here"), workers=2)
+    out = experiment("there")
+    there, _ = done_in_this_process(bench, out, scheduler=cluster.address)
+    assert there.result_hash == here.result_hash
+    assert len({row["worker"] for row in read_parts(out).rows.values()}) == 2
+    wait_for(lambda: not any(psutil.Process(w.pid).children() for w in cluster.workers), 20.0)
+
+
+def test_what_a_lost_worker_had_is_done_by_another(bench: Path, cluster: Cluster, experiment: Experiment) -> None:
+    out = experiment()
+    with started(bench, out, "--scheduler", cluster.address) as runner:
+        wait_for(lambda: parts_of(out) >= 2)
+        lost = cluster.workers[0]
+        children = psutil.Process(lost.pid).children()
+        lost.kill()
+        assert not psutil.wait_procs(children, timeout=10)[1], "no run outlives its worker"
+        cluster.add_worker()
+        _, said = runner.communicate(timeout=240)
+    assert runner.returncode == 0, said
+    end, _ = done_in_this_process(bench, out)
+    assert end.made == 0
+    assert end.result_hash == done_in_this_process(bench, experiment("here"), workers=2)[0].result_hash
+
+
+def test_a_scheduler_that_goes_away_is_one_line_and_another_goes_on(
+    bench: Path, cluster: Cluster, experiment: Experiment, tmp_path: Path
+) -> None:
+    out = experiment()
+    with started(bench, out, "--scheduler", cluster.address) as runner:
+        wait_for(lambda: parts_of(out) >= 2)
+        cluster.scheduler.kill()
+        _, said = runner.communicate(timeout=120)
+    assert runner.returncode == 2
+    assert said.splitlines()[-1].startswith(f"sjplan: --scheduler: found {cluster.address}, which went away")
+    assert "Traceback" not in said
+    (tmp_path / "second").mkdir()
+    second = Cluster(tmp_path / "second")
+    try:
+        end, _ = done_in_this_process(bench, out, scheduler=second.address)
+    finally:
+        second.end()
+    assert end.kept >= 2
+    assert end.result_hash == done_in_this_process(bench, experiment("here"), workers=2)[0].result_hash
+
+
+def test_no_scheduler_is_one_line(bench: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sjplan.bench.dask_engine.CONNECT_S", 1.0)
+    with pytest.raises(InputError, match=r"no scheduler with workers at tcp://127\.0\.0\.1:9"):
+        done_in_this_process(bench, tmp_path / "out", scheduler="tcp://127.0.0.1:9")
