@@ -26,7 +26,7 @@ class Cluster:
         self.file = folder / "scheduler.json"
         self.processes: list[subprocess.Popen[bytes]] = []
         self.scheduler = self._start("scheduler", "--port", "0", "--no-dashboard", "--scheduler-file", str(self.file))
-        wait_for(self.file.exists)
+        wait_for(lambda: self.file.exists() and self.file.read_text().endswith("}"))
         self.address = json.loads(self.file.read_text())["address"]
         self.workers = [self.add_worker() for _ in range(2)]
 
@@ -55,7 +55,8 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return written(tmp_path_factory.mktemp("bench"), bench_text([*MIX, "straight 200"], CASES, sides="alternate", seeds=SEEDS))
+    text = bench_text([*MIX, "straight 200"], CASES, sides="alternate", seeds=SEEDS)
+    return written(tmp_path_factory.mktemp("bench"), text)
 
 
 def test_a_cluster_finds_what_processes_find(bench: Path, cluster: Cluster, experiment: Experiment) -> None:
