@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from sjplan.anatomy.types import Anatomy
+from sjplan.bench.cases import anatomy_name, kept_anatomy
+from sjplan.bench.plan_runs import cases_of
 from sjplan.bench.results import Results
 from sjplan.bench.tables import TableRow
 from sjplan.core.errors import SjplanError
 from sjplan.core.implant import ImplantModel
 from sjplan.core.trajectory import Trajectory
+from sjplan.io.benchfiles import read_bench
 from sjplan.render.scene import scene_picture
 from sjplan.render.style import words
 from sjplan.report.data import Picture
@@ -23,6 +27,18 @@ MOST: Final = 4
 """Sides of cases that are drawn: about a second each without a graphics card."""
 
 _SIZE_PX: Final = (760, 400)
+
+
+def kept_anatomies(bench: Path, folder: Path) -> Anatomies:
+    """Anatomies that an experiment has kept in a folder, by the key of their case in its bench file.
+
+    None is built: a case that is not kept, or whose file is gone or another now, is not there.
+    """
+    try:
+        cases = {case.key: case for case in cases_of(read_bench(bench))}
+    except SjplanError:
+        return lambda key: None
+    return lambda key: kept_anatomy(folder / f"{anatomy_name(cases[key])}.pickle") if key in cases else None
 
 
 def hard_pictures(

@@ -8,15 +8,16 @@ from typing import Any, Final
 
 from sjplan.bench.curves import curve_rows
 from sjplan.bench.findings import Findings, findings
-from sjplan.bench.hard_pictures import Anatomies, hard_pictures
+from sjplan.bench.hard_pictures import Anatomies, hard_pictures, kept_anatomies
 from sjplan.bench.page import page_of
+from sjplan.bench.runner import BENCH_FILE
 from sjplan.bench.tables import TableRow
+from sjplan.bench.worker import ANATOMIES
 from sjplan.core.implant import ImplantModel
 from sjplan.io.atomic import output_folder
 from sjplan.io.catalogue import read_implants
 from sjplan.io.spreadsheets import csv_text
 from sjplan.report.benchmark import bench_html
-from sjplan.report.data import Picture
 
 PAGE: Final = "index.html"
 FOLDER: Final = "report"
@@ -54,7 +55,7 @@ def write_report(
     out : path
         Folder to write.
     anatomies : callable, optional
-        Gives the anatomy of a case, for pictures of the hardest; without it there are none.
+        Gives the anatomy of a case, for pictures of the hardest; those that the experiment's folder keeps if left out.
     models : mapping of id to ImplantModel, optional
         Implants of the plans; the catalogue that ships if left out.
     export : {"", "csv", "parquet"}
@@ -72,9 +73,8 @@ def write_report(
     """
     with output_folder(out) as folder:
         found = findings(path)
-        small: list[Picture] = []
-        if anatomies is not None:
-            small = hard_pictures(found.results, found.hardest, anatomies, models or read_implants())
+        kept = anatomies or kept_anatomies(Path(path) / BENCH_FILE, Path(path) / ANATOMIES)
+        small = hard_pictures(found.results, found.hardest, kept, models or read_implants())
         tables = csv_tables(found)
         for name, text in tables.items():
             (folder / name).write_text(text, encoding="utf-8")
