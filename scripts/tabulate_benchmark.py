@@ -13,6 +13,7 @@ import statistics
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from tabulate_real_pelves import RESULTS, ROOT, main, table
 
 SUITES = ("smoke", "adults-200", "dysmorphic-100", "osteoporotic-100", "real")
@@ -52,9 +53,7 @@ def spread(values: list[float], digits: int = 2) -> str:
     """Median, 90th percentile and largest of some values."""
     if not values:
         return "none"
-    ordered = sorted(values)
-    three = (statistics.median(ordered), ordered[int(0.9 * (len(ordered) - 1))], ordered[-1])
-    return ", ".join(f"{value:.{digits}f}" for value in three)
+    return ", ".join(f"{np.percentile(values, q):.{digits}f}" for q in (50, 90, 100))
 
 
 def of(rows: list[Row], name: str) -> list[float]:
