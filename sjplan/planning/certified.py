@@ -160,10 +160,8 @@ class _CertifiedSearch(RasterSearch):
         if not len(starts):
             return []
         self.stretch = begin, 0.2
-        best = np.arange(len(starts))
-        if best.size * self.problem.count <= self.left:
-            best = np.argsort(-value_sets(self, starts.copy()), kind="stable")
-        return self.finished(self.polished(np.ascontiguousarray(starts[best[:_EVOLVED]])))
+        best = np.argsort(-value_sets(self, starts.copy()), kind="stable")[:_EVOLVED]
+        return self.finished(self.polished(np.ascontiguousarray(starts[best])))
 
     def _robust(self, accepted: list[Judged], model: ErrorModel) -> Outcome:
         """The accepted plan with the largest worst z-score, after each has been moved for it; nothing is certified."""

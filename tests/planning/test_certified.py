@@ -88,19 +88,6 @@ def test_a_plan_at_the_cap_is_certified_by_the_cap() -> None:
 
 
 @pytest.mark.slow
-def test_evolutions_that_end_with_the_budget_go_no_evaluation_beyond_it() -> None:
-    """The budget pays for four generations and five evaluations: fewer than the two best members would cost again."""
-    planner = CertifiedPlanner(slack_cap_mm=9.0, evolutions=2)
-    generation = 6 * 12 * 3
-    budget = Budget(evaluations=4 * generation + 5)
-    search = planner.workshop.prepare(
-        phantom_problem(), planner.parameters, np.random.default_rng(0), budget, planner.spec.id
-    )
-    search._evolutions(0.4)
-    assert 4 * generation <= search.evaluations <= 4 * generation + 5
-    assert search.cut
-
-
 def test_without_a_cap_the_bound_holds_for_other_plans_too() -> None:
     """A bound above this plan's slack; other seeds, other effort and a cap never find more than it allows."""
     problem = phantom_problem()
@@ -137,6 +124,7 @@ def test_what_an_evolution_leaves_of_the_budget_is_not_overdrawn(monkeypatch: py
         assert outcome.evaluations <= spent[0] + left
 
 
+@pytest.mark.slow
 def test_the_pareto_plans_trade_slack_for_length() -> None:
     problem = phantom_problem()
     outcome = planned(problem)
