@@ -20,6 +20,9 @@ KEPT: Final = 64
 """Plans of one run that are judged, at most; of a planner that shows more, every second one is let go."""
 
 
+Answered = tuple[Plan, float, bool]
+
+
 @dataclass(slots=True)
 class Offers:
     """What one run has shown: seconds since it began, evaluations so far, the plan."""
@@ -33,7 +36,7 @@ class Offers:
         if len(self.seen) > KEPT:
             del self.seen[1::2]
 
-    def judged(self, problem: Problem, surfaces: MeasuringSurfaces) -> Row:
+    def judged(self, problem: Problem, surfaces: MeasuringSurfaces, answered: Answered | None = None) -> Row:
         """Columns `first_safe_s` and `anytime`; what is no plan for the problem does not count.
 
         Parameters
@@ -42,10 +45,15 @@ class Offers:
             What was asked.
         surfaces : MeasuringSurfaces
             Of the problem's anatomy and side.
+        answered : Answered, optional
+            The plan that was answered, with its worst slack and whether it is accepted: it is not judged again.
         """
         curve: list[list[Any]] = []
         for seconds, evaluations, plan in self.seen:
-            slack = _slack(plan, problem, surfaces)
+            if answered is not None and plan is answered[0]:
+                slack: tuple[float, bool] | None = answered[1:]
+            else:
+                slack = _slack(plan, problem, surfaces)
             if slack is not None:
                 count = evaluations if isinstance(evaluations, int) else 0
                 curve.append([round(seconds, 6), count, *slack])

@@ -167,9 +167,11 @@ def plan(prepared: Prepared, tell: Callable[[str], None] = lambda phase: None) -
     except Exception as error:
         # The judge takes whatever a planner hands over: what it stumbles on is no answer either.
         return row | _failure("rejected", error, where=not isinstance(error, SjplanError))
+    answered = None
     if outcome.plan is not None:
         offers.note(outcome.plan, int(outcome.evaluations))
-    return row | offers.judged(problem, surfaces_of(problem.anatomy, problem.side))
+        answered = outcome.plan, row["slack_mm"], row["accepted"]
+    return row | offers.judged(problem, surfaces_of(problem.anatomy, problem.side), answered)
 
 
 def _asked(ask: Callable[[], object], budget: RunBudget) -> tuple[Row | None, Any]:
