@@ -169,7 +169,7 @@ def _implant(visit: Visit, page: Any, do: Any) -> None:
         )
     with html.Div(classes="row"):
         button("Undo: {{ op_undo || 'nothing' }}", lambda: visit.soon(page.undo()), id="undo", disabled=("!op_undo",),
-               aria_describedby="undo_why")  # fmt: skip
+               title=("op_undo",), aria_describedby="undo_why")  # fmt: skip
         html.Span("{{ op_undo_why }}", id="undo_why", classes="quiet", v_show="!op_undo")
         html.Div(style="flex:1")
         button("{{ ex_end }}", lambda: visit.soon(visit.finish()), id="finish", classes="main-action")
