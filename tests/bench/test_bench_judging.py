@@ -159,7 +159,7 @@ NONE_AT_ALL: dict[str, tuple[Callable[[Outcome], object], str]] = {
     "invalid input": (lambda o: Outcome("invalid_input"), "invalid_input"),
     "found without a plan": (lambda o: forced(o, plan=None), "found without a plan"),
     "infeasible with a plan": (lambda o: forced(o, status="infeasible"), "infeasible with a plan"),
-    "too many evaluations": (lambda o: dataclasses.replace(o, evaluations=10**9), "1000000000.*at most 3000000"),
+    "too many evaluations": (lambda o: dataclasses.replace(o, evaluations=10**9), "1000000000.*at most 2000000"),
     "negative evaluations": (lambda o: dataclasses.replace(o, evaluations=-1), "evaluations: found -1"),
     "no number of evaluations": (lambda o: forced(o, evaluations="many"), "evaluations: found 'many'"),
     "the other side": (lambda o: other(o, side="right"), "for the right side, asked was the left"),
