@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,7 @@ PARTS: Final = "parts"
 """Name of the folder of an experiment that holds them."""
 
 _NAME_LENGTH: Final = 16
+_OLD_S: Final = 3600.0
 _UNFINISHED: Final = "."
 """What the names of files begin with that were being written when their writer was killed."""
 
@@ -83,9 +86,7 @@ def read_parts(folder: Path) -> Parts:
     """
     rows: dict[str, Row] = {}
     damaged: list[Path] = []
-    for file in sorted((folder / PARTS).glob("*.json")):
-        if file.name.startswith(_UNFINISHED):
-            continue
+    for file in sorted((folder / PARTS).glob(f"[!{_UNFINISHED}]*.json")):
         try:
             found = _rows_of(file)
         except _Damaged:
@@ -97,11 +98,16 @@ def read_parts(folder: Path) -> Parts:
 
 
 def clear_unfinished(folder: Path) -> None:
-    """Remove what writers that were killed have left behind; only for the sole writer of a folder."""
-    for place in (folder, folder / PARTS):
+    """Remove what writers that were killed have left behind; only for the sole writer of a folder.
+
+    A worker of another machine may still be making an anatomy or a bound: there only what is old goes.
+    """
+    places = {folder: 0.0, folder / PARTS: 0.0, folder / "anatomies": _OLD_S, folder / "bounds": _OLD_S}
+    for place, age_s in places.items():
         for file in place.glob(f"{_UNFINISHED}sjplan-*"):
-            if file.is_file():
-                file.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                if file.is_file() and time.time() - file.stat().st_mtime >= age_s:
+                    file.unlink()
 
 
 def _rows_of(file: Path) -> list[Row]:

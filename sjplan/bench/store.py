@@ -180,7 +180,7 @@ def _table(
 
 
 def _part_rows(folder: Path, damaged: list[Path]) -> Iterator[Row]:
-    for file in sorted(folder.glob("*.json")):
+    for file in sorted(folder.glob("[!.]*.json")):
         try:
             part = json.loads(file.read_text(encoding="utf-8"))
             rows, schema, told = part["rows"], str(part["schema"]), part["sha256"]
@@ -214,7 +214,7 @@ def _distinct(rows: Iterable[Row]) -> Iterator[Row]:
 
 def _fingerprint(parts: Path) -> str:
     """Of which parts there are: one that was damaged and is made again has another time."""
-    found = sorted((file.name, file.stat()) for file in parts.glob("*.json"))
+    found = sorted((file.name, file.stat()) for file in parts.glob("[!.]*.json"))
     listing = [(name, state.st_size, state.st_mtime_ns) for name, state in found]
     return hashlib.sha256(json.dumps(listing).encode()).hexdigest()
 

@@ -1,6 +1,7 @@
 """A Dask cluster gives the rows that processes give; what a lost worker had is done by another."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -19,23 +20,25 @@ HERE = Path(__file__).parent
 
 
 class Cluster:
-    """A scheduler and two workers, each a process."""
+    """A scheduler and workers, each a process; a task may lose so many workers before it is given up."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, workers: int = 2, allowed_failures: int = 3) -> None:
         self.folder = folder
+        self.settings = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": str(allowed_failures)}
         self.file = folder / "scheduler.json"
         self.processes: list[subprocess.Popen[bytes]] = []
         self.scheduler = self._start("scheduler", "--port", "0", "--no-dashboard", "--scheduler-file", str(self.file))
         wait_for(lambda: self.file.exists() and self.file.read_text().endswith("}"))
         self.address = json.loads(self.file.read_text())["address"]
-        self.workers = [self.add_worker() for _ in range(2)]
+        self.workers = [self.add_worker() for _ in range(workers)]
 
     def add_worker(self) -> subprocess.Popen[bytes]:
         return self._start("worker", self.address, "--nthreads", "1", "--no-nanny", "--no-dashboard")
 
     def _start(self, *words: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "dask", *words]
-        process = subprocess.Popen(command, cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        process = subprocess.Popen(command, cwd=self.folder, env=os.environ | self.settings, **quiet)
         self.processes.append(process)
         return process
 
@@ -44,6 +47,10 @@ class Cluster:
             process.kill()
         for process in self.processes:
             process.wait()
+
+
+def children_of(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    return psutil.Process(process.pid).children()
 
 
 @pytest.fixture
@@ -65,7 +72,7 @@ def test_a_cluster_finds_what_processes_find(bench: Path, cluster: Cluster, expe
     there, _ = done_in_this_process(bench, out, scheduler=cluster.address)
     assert there.result_hash == here.result_hash
     assert len({row["worker"] for row in read_parts(out).rows.values()}) == 2
-    wait_for(lambda: not any(psutil.Process(w.pid).children() for w in cluster.workers), 20.0)
+    wait_for(lambda: not any(children_of(w) for w in cluster.workers), 20.0)
 
 
 def test_what_a_lost_worker_had_is_done_by_another(bench: Path, cluster: Cluster, experiment: Experiment) -> None:
@@ -73,7 +80,7 @@ def test_what_a_lost_worker_had_is_done_by_another(bench: Path, cluster: Cluster
     with started(bench, out, "--scheduler", cluster.address) as runner:
         wait_for(lambda: parts_of(out) >= 2)
         lost = cluster.workers[0]
-        children = psutil.Process(lost.pid).children()
+        children = children_of(lost)
         lost.kill()
         assert not psutil.wait_procs(children, timeout=10)[1], "no run outlives its worker"
         cluster.add_worker()
@@ -109,3 +116,22 @@ def test_no_scheduler_is_one_line(bench: Path, tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr("sjplan.bench.dask_engine.CONNECT_S", 1.0)
     with pytest.raises(InputError, match=r"no scheduler with workers at tcp://127\.0\.0\.1:9"):
         done_in_this_process(bench, tmp_path / "out", scheduler="tcp://127.0.0.1:9")
+
+
+def test_a_run_that_no_worker_lives_through_gets_its_row(tmp_path: Path, experiment: Experiment) -> None:
+    text = bench_text(["sleeps", "straight"])
+    out, cluster = experiment(), Cluster(tmp_path, workers=1, allowed_failures=0)
+    try:
+        with started(written(tmp_path, text), out, "--scheduler", cluster.address) as runner:
+            wait_for(
+                lambda: any("sjplan.bench.worker" in " ".join(c.cmdline()) for c in children_of(cluster.workers[0]))
+            )
+            cluster.workers[0].kill()
+            cluster.add_worker()
+            _, said = runner.communicate(timeout=240)
+    finally:
+        cluster.end()
+    assert runner.returncode == 0, said
+    rows = {row["planner"]: row for row in read_parts(out).rows.values()}
+    assert (rows["sleeps"]["status"], rows["sleeps"]["error_type"]) == ("killed", "KilledWorker")
+    assert rows["straight"]["status"] == "infeasible"
