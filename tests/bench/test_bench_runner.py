@@ -124,6 +124,7 @@ def test_what_a_folder_is_refused_for_is_one_line(experiment: Experiment, tmp_pa
         done_in_this_process(bench, out)
 
 
+@pytest.mark.slow
 def test_a_second_runner_is_refused_and_a_full_disk_stops_the_first(experiment: Experiment, tmp_path: Path) -> None:
     bench = written(tmp_path, bench_text(["straight 300"], seeds=range(30)))
     out = experiment()

@@ -47,6 +47,9 @@ ENDS = {
 KEEPS = {"prints"}
 """Ways after which the process is kept."""
 
+QUICK = {"prints", "raises", "exits_at_once", "none"}
+"""Every other one costs a new process as well: they run with the slow tests."""
+
 SHORT = {"sleeps": 2.0, "children_spin": 2.0}
 
 
@@ -74,7 +77,7 @@ def found(row: Row) -> Row:
     return {name: row[name] for name in ("status", "slack_mm", "plan", "evaluations", "error_message")}
 
 
-@pytest.mark.parametrize("way", ENDS)
+@pytest.mark.parametrize("way", [way if way in QUICK else pytest.param(way, marks=pytest.mark.slow) for way in ENDS])
 def test_every_planner_gets_its_row_and_the_next_one_is_none_the_worse(
     way: str, worker: Supervisor, tmp_path: Path
 ) -> None:
@@ -98,6 +101,7 @@ def test_every_planner_gets_its_row_and_the_next_one_is_none_the_worse(
         assert not psutil.pid_exists(process)
 
 
+@pytest.mark.slow
 def test_limits_come_with_what_was_used(worker: Supervisor, tmp_path: Path) -> None:
     row = worker.do(run_of(tmp_path, "sleeps"))
     assert 2.0 <= row["seconds"] < 8.0
@@ -165,6 +169,7 @@ def test_a_run_whose_process_is_killed_is_done_again(worker: Supervisor, tmp_pat
     assert process_of(worker) != process
 
 
+@pytest.mark.slow
 def test_memory_that_others_left_behind_is_no_runs_fault(job: Job, tmp_path: Path) -> None:
     worker = Supervisor(job, "1")
     worker.do(runs(tmp_path, bench_text(["straight"]))[0])
@@ -176,6 +181,7 @@ def test_memory_that_others_left_behind_is_no_runs_fault(job: Job, tmp_path: Pat
     worker.close()
 
 
+@pytest.mark.slow
 def test_stopping_ends_the_run_and_its_process(job: Job, tmp_path: Path) -> None:
     worker = Supervisor(job, "1")
     worker.do(runs(tmp_path, bench_text(["straight"]))[0])
@@ -203,6 +209,7 @@ worker.do(runs(scratch, bench_text(["sleeps"]))[0])
 """
 
 
+@pytest.mark.slow
 def test_a_child_ends_with_its_supervisor(job: Job, tmp_path: Path) -> None:
     command = [sys.executable, "-c", WATCHER, str(job.folder), str(tmp_path), str(HERE)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watcher:
