@@ -43,7 +43,7 @@ COLUMNS: Final[tuple[Column, ...]] = (
     Column("suite", "text", "name in the bench file"),
     Column("case_key", "text", "name of the case", required=True),
     Column("case_kind", "text", "preset, cohort or labels"),
-    Column("source", "text", "preset, cohort, or the stem of the label map's file"),
+    Column("source", "text", "name of the preset or cohort, or of the label map's file"),
     Column("traits", "json", "what the case is like: sex, age, dysmorphism, density and so on"),
     Column("side", "text", "left or right", required=True),
     Column("planner", "text", "name in tables", required=True),
@@ -128,12 +128,17 @@ def checked(row: Mapping[str, Any]) -> Row:
 
 
 def _checked(column: Column, value: Any) -> Any:
-    """The value as it is stored: a number is a float, so that 5 and 5.0 have one hash."""
+    """The value as it is stored: a number is a float, so that 5 and 5.0 have one hash; text is whole Unicode.
+
+    A planner's message, or a file's name, may hold halves of characters, which no file of results takes.
+    """
     right = isinstance(value, _TYPES[column.kind]) and (column.kind == "flag" or not isinstance(value, bool))
     finite = not isinstance(value, float) or value - value == 0.0
     storable = column.kind != "whole" or not right or -LARGEST_WHOLE <= value <= LARGEST_WHOLE
     if not (right and finite and storable):
         raise InputError(f"row: {column.name}", found=f"{value!r}"[:80], wanted=f"a {column.kind}: {column.text}")
+    if column.kind == "text":
+        return value.encode("utf-8", "replace").decode("utf-8")
     return float(value) if column.kind == "number" else value
 
 

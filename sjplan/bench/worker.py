@@ -246,7 +246,7 @@ def identity(run: Run) -> Row:
         "run": run.id,
         "case_key": case.key,
         "case_kind": case.kind,
-        "source": Path(case.source).name.split(".")[0] if case.kind == "labels" else case.source,
+        "source": Path(case.source).name.split(".")[0],
         "traits": dict(case.traits),
         "side": run.side,
         "planner": run.planner.name,

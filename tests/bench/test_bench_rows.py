@@ -6,6 +6,7 @@ import pytest
 
 from sjplan.bench.rows import COLUMNS, checked, result_hash
 from sjplan.bench.runs import CaseRef, PlannerRef, Run, RunBudget
+from sjplan.bench.worker import identity
 from sjplan.core.errors import InputError, SjplanError
 
 LEAST = {"run": "a", "case_key": "x", "side": "left", "planner": "p", "seed": 0, "status": "found"}
@@ -41,6 +42,17 @@ def test_rows_that_are_none_are_refused(change: dict[str, object], message: str)
 
 def test_a_whole_number_of_millimetres_is_the_same_length() -> None:
     assert result_hash([checked(LEAST | {"cap_mm": 3})]) == result_hash([checked(LEAST | {"cap_mm": 3.0})])
+
+
+def test_halves_of_characters_are_no_text() -> None:
+    row = checked(LEAST | {"error_message": "no file \udcff.csv", "case_key": "\udcff"})
+    assert (row["error_message"], row["case_key"]) == ("no file ?.csv", "?")
+
+
+def test_where_a_cohort_lies_stands_in_no_row() -> None:
+    elsewhere = dataclasses.replace(RUN, case=dataclasses.replace(CASE, source="/elsewhere/adults.toml"))
+    assert identity(elsewhere) == identity(RUN)
+    assert identity(RUN)["source"] == "adults"
 
 
 def test_columns_are_named_once() -> None:
