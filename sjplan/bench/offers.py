@@ -12,6 +12,7 @@ import numpy as np
 from sjplan.bench.rows import Row
 from sjplan.core.errors import SjplanError
 from sjplan.core.plan import Plan
+from sjplan.planning.answers import misfits
 from sjplan.planning.protocol import Problem
 from sjplan.safety.judge import judge
 from sjplan.safety.surfaces import MeasuringSurfaces
@@ -30,9 +31,10 @@ class Offers:
     seen: list[tuple[float, int, Plan]] = field(default_factory=list)
     _start: float = field(default_factory=time.perf_counter)
 
-    def note(self, plan: Plan, evaluations: int = 0) -> None:
-        """Take down a plan; looking at it is for later, when no planner waits."""
-        self.seen.append((time.perf_counter() - self._start, evaluations, plan))
+    def note(self, plan: Plan, evaluations: int = 0, seconds: float | None = None) -> None:
+        """Take down a plan, shown now or after so many `seconds`; looking at it is for later, when no planner waits."""
+        since = time.perf_counter() - self._start if seconds is None else seconds
+        self.seen.append((since, evaluations, plan))
         if len(self.seen) > KEPT:
             del self.seen[1::2]
 
@@ -63,9 +65,10 @@ class Offers:
 
 def _slack(plan: object, problem: Problem, surfaces: MeasuringSurfaces) -> tuple[float, bool] | None:
     """Worst slack, and whether all limits hold; None for what the judge cannot measure."""
-    if not isinstance(plan, Plan) or plan.side != problem.side or len(plan.trajectories) != problem.count:
-        return None
     try:
+        # Whoever signs it: the id is for answers.
+        if not isinstance(plan, Plan) or misfits("it", plan, problem, plan.planner):
+            return None
         ends = [(t.entry_lps_mm, t.tip_lps_mm, t.roll_deg) for t in plan.trajectories]
         if not all(np.isfinite(np.concatenate([entry, tip, [roll]])).all() for entry, tip, roll in ends):
             return None

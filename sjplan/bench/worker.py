@@ -169,7 +169,7 @@ def plan(prepared: Prepared, tell: Callable[[str], None] = lambda phase: None) -
         return row | _failure("rejected", error, where=not isinstance(error, SjplanError))
     answered = None
     if outcome.plan is not None:
-        offers.note(outcome.plan, int(outcome.evaluations))
+        offers.note(outcome.plan, int(outcome.evaluations), row["seconds"])  # not when it had been judged
         answered = outcome.plan, row["slack_mm"], row["accepted"]
     return row | offers.judged(problem, surfaces_of(problem.anatomy, problem.side), answered)
 

@@ -31,24 +31,28 @@ def safe(problem: Problem) -> Plan:
 def test_the_first_plan_that_the_judge_accepts_counts(problem: Problem, safe: Plan) -> None:
     offers = Offers()
     offers.note(straight(problem, "p"), 5)
-    offers.note(safe, 70)
-    offers.note(safe, 90)
+    offers.note(safe, 70, 2.0)
+    offers.note(safe, 90, 3.0)
     row = offers.judged(problem, measuring_surfaces(problem.anatomy, problem.side))
     curve = row["anytime"]
     assert [(count, accepted) for _, count, _, accepted in curve] == [(5, False), (70, True), (90, True)]
-    assert row["first_safe_s"] == curve[1][0] <= curve[2][0]
+    assert [seconds for seconds, *_ in curve[1:]] == [2.0, 3.0]
+    assert row["first_safe_s"] == 2.0
     assert curve[1][2] == judge(safe, problem.anatomy, problem.limits).slack_mm
 
 
 def test_what_is_no_plan_for_the_problem_does_not_count(problem: Problem, safe: Plan) -> None:
     offers, broken = Offers(), straight(problem, "p")
     object.__setattr__(broken.trajectories[0], "tip_lps_mm", np.full(3, np.nan))
+    first, *others = safe.trajectories
+    slimmer = replace(first.model, id="slimmer", inscribed_radius_mm=0.5 * first.model.inscribed_radius_mm)
     nothing: Any = (
         None,
         "plan",
         broken,
         replace(safe, trajectories=safe.trajectories[:2]),
         replace(safe, side="right"),
+        replace(safe, trajectories=(replace(first, model=slimmer), *others)),
     )
     for plan in nothing:
         offers.note(plan, 1)
