@@ -1,4 +1,4 @@
-"""A process that does runs: it is asked and listened to, weighed with all that it starts, and ended with it."""
+"""A process that does runs: started, asked, heard, looked at, and ended with all that it has started."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import json
 import os
 import pickle
 import queue
+import secrets
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +29,9 @@ TICK_S: Final = 0.05
 _CHILDREN_EVERY_S, _CHILDREN_SHARE = 0.5, 0.02
 """A child's own children are looked for so often, and for at most this share of the time: it means reading all
 processes."""
+
+_MARK: Final = "SJPLAN_BENCH_CHILD"
+"""Environment variable by which a child's own children are known, also where they left its session."""
 
 _CHILD: Final = "from sjplan.bench.worker import main; main()"
 
@@ -69,6 +73,19 @@ def _of(process: psutil.Process, measure: Callable[[psutil.Process], float]) -> 
         return 0.0
 
 
+def _environment(process: psutil.Process) -> dict[str, str]:
+    try:
+        return process.environ()
+    except (psutil.Error, OSError):  # it has gone, or is another user's
+        return {}
+
+
+def _kill(processes: Iterable[psutil.Process]) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+
+
 class Child:
     """A process that does runs, in a session of its own, with one thread for every library.
 
@@ -80,7 +97,8 @@ class Child:
 
     def __init__(self, home: Path) -> None:
         # Hashes of text differ from process to process otherwise, and with them the order of sets.
-        environment = os.environ | ONE_THREAD | {"PYTHONHASHSEED": "0"}
+        self._mark = secrets.token_hex(16)
+        environment = os.environ | ONE_THREAD | {"PYTHONHASHSEED": "0", _MARK: self._mark}
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-c", _CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -139,16 +157,29 @@ class Child:
         if self._process.returncode is not None and self._over:
             return
         self._over = True
-        with contextlib.suppress(psutil.Error):
-            for process in self._looked.children(recursive=True):
-                with contextlib.suppress(psutil.Error):
-                    process.kill()
+        alone = self._process.poll() is not None
+        self._end_started()
         with contextlib.suppress(OSError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+        if alone:
+            self._end_left_behind()
         with contextlib.suppress(OSError):
             if self._process.stdin is not None:
                 self._process.stdin.close()
+
+    def _end_started(self) -> None:
+        """End all that it has started: what loses its parent meanwhile comes to it, and is seen the next time."""
+        known: set[psutil.Process] = set()
+        with contextlib.suppress(psutil.Error):
+            while new := set(self._looked.children(recursive=True)) - known:
+                _kill(new)
+                known |= new
+
+    def _end_left_behind(self) -> None:
+        """It ended by itself, and what it had started has no parent now: it is known by what it was started with."""
+        mine = [process for process in psutil.process_iter() if _environment(process).get(_MARK) == self._mark]
+        _kill(mine)
 
     def _family(self) -> list[psutil.Process]:
         now = time.monotonic()

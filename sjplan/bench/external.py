@@ -7,14 +7,12 @@ all that it started are ended together.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import re
 import selectors
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -26,6 +24,7 @@ import numpy as np
 from sjplan.bench.exchange import problem_text, read_answer
 from sjplan.core.errors import InputError
 from sjplan.core.plan import Outcome
+from sjplan.io.processes import end_with_parent
 from sjplan.planning.protocol import Budget, PlannerSpec, Problem
 
 TIME_LIMIT_S: Final = 600.0
@@ -44,16 +43,6 @@ SHOWN_CHARACTERS: Final = 300
 _POLL_S: Final = 0.05
 _SEEDS: Final = 2**31
 """Seeds are below this: every language has an integer for them."""
-
-
-_PR_SET_PDEATHSIG: Final = 1
-_LIBC: Final = ctypes.CDLL(None) if sys.platform == "linux" else None
-
-
-def _die_with_whoever_asks() -> None:
-    """In the child, before the program starts: a worker that is killed outright takes its program along (Linux)."""
-    assert _LIBC is not None
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class ProgramError(InputError):
@@ -144,7 +133,7 @@ class ExternalPlanner:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
-                preexec_fn=_die_with_whoever_asks if _LIBC is not None else None,
+                preexec_fn=end_with_parent,
             )
         except OSError as error:
             wanted = "a program that can be started"

@@ -37,6 +37,7 @@ from sjplan.bench.planners import load_planner
 from sjplan.bench.rows import Row
 from sjplan.bench.runs import CaseRef, Run, RunBudget
 from sjplan.core.errors import InputError, SjplanError
+from sjplan.io.processes import adopt_orphans
 from sjplan.phantom.truth.clearance import TrueSurfaces
 from sjplan.planning.protocol import Budget, Problem
 
@@ -302,6 +303,7 @@ def _is_disk_trouble(error: BaseException | None) -> bool:
 def main() -> None:
     """Answer requests until there are no more: the child's life."""
     requests, answers = _own_streams()
+    adopt_orphans()
     inbox: SimpleQueue[tuple[Any, ...]] = SimpleQueue()
     # A thread of its own reads: it sees at once that the supervisor is gone, whatever the planner is doing.
     threading.Thread(target=_receive, args=(requests, inbox), daemon=True).start()
@@ -375,9 +377,10 @@ def _limit_reserved(memory_limit_mb: float) -> None:
 
 
 def _has_children() -> bool:
-    """Whether a process is left that the planner started."""
+    """Whether a process goes on that the planner started; those that have ended are let go of."""
     try:
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
     except ChildProcessError:
         return False
     return True

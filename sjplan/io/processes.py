@@ -1,9 +1,11 @@
-"""What several processes of one machine have to agree on: one thread each, and one writer a folder."""
+"""What several processes of one machine have to agree on: one thread each, one writer a folder, who ends with whom."""
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +18,22 @@ ONE_THREAD: Final = dict.fromkeys(
      "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"), "1",
 )  # fmt: skip
 """What keeps each of several workers to one thread: else they get in each other's way, and more are no faster."""
+
+_PR_SET_PDEATHSIG: Final = 1
+_PR_SET_CHILD_SUBREAPER: Final = 36
+_LIBC: Final = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+def end_with_parent() -> None:
+    """From now on this process is killed when the thread that started it ends, however that happens (Linux alone)."""
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def adopt_orphans() -> None:
+    """From now on whatever this process has started stays below it, also when what was between has ended (Linux)."""
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 @contextlib.contextmanager

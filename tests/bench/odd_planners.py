@@ -16,6 +16,7 @@ from sjplan.core.trajectory import Trajectory
 from sjplan.planning.protocol import Budget, PlannerSpec, Problem
 
 HOG = "import time; kept = bytearray(900 * 2**20); time.sleep(600)"
+DAEMON_S = "600.25"
 SPIN = "while True: pass"
 
 
@@ -125,9 +126,29 @@ def leaves_a_child(problem: Problem) -> Any:
     return WELL
 
 
+def leaves_a_daemon(problem: Problem) -> Any:
+    """One that has left its session, and whose parent has ended."""
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            os.execvp("sleep", ["sleep", DAEMON_S])
+        os._exit(0)
+    os.wait()
+    return WELL
+
+
+def leaves_a_daemon_and_exits(problem: Problem) -> Any:
+    leaves_a_daemon(problem)
+    os._exit(5)
+
+
 def leaves_a_thread(problem: Problem) -> Any:
     threading.Thread(target=time.sleep, args=(600.0,), daemon=True).start()
     return WELL
+
+
+def claims(problem: Problem) -> Any:
+    return Outcome("found", plan=straight(problem, "odd-v1"))
 
 
 def none(problem: Problem) -> Any:
@@ -156,5 +177,6 @@ def changes_its_problem(problem: Problem) -> Any:
 
 WAYS = {f.__name__: f for f in (
     prints, raises, exits, exits_at_once, faults, kills_itself, sleeps, eats, asks_for_all, child_eats, children_spin,
-    leaves_a_child, leaves_a_thread, none, garbage, nan, others, changes_its_problem,
+    leaves_a_child, leaves_a_daemon, leaves_a_daemon_and_exits, leaves_a_thread, claims, none, garbage, nan, others,
+    changes_its_problem,
 )}  # fmt: skip

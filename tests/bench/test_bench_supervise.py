@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 from bench_support import bench_text, runs
+from odd_planners import DAEMON_S
 
 from sjplan.bench.rows import Row
 from sjplan.bench.runs import Run, RunBudget
@@ -33,6 +34,9 @@ ENDS = {
     "children_spin": ("killed", None, "more than 2 s"),
     "sleeps": ("killed", "WallLimit", "more than 2 s"),
     "leaves_a_child": ("infeasible", None, None),
+    "leaves_a_daemon": ("infeasible", None, None),
+    "leaves_a_daemon_and_exits": ("crashed", "Exit", "its process ended itself with code 5"),
+    "claims": ("found", None, None),
     "leaves_a_thread": ("infeasible", None, None),
     "none": ("rejected", "Rejected", "the answer: found NoneType None; wanted an Outcome"),
     "garbage": ("rejected", "Rejected", "the answer: found dict "),
@@ -44,7 +48,7 @@ ENDS = {
     "others": ("rejected", "Rejected", "the answer: found the plan is signed 'certified-v1'"),
     "changes_its_problem": ("rejected", "Rejected", "the planner: found a problem that is another than before"),
 }
-KEEPS = {"prints"}
+KEEPS = {"prints", "claims"}
 """Ways after which the process is kept."""
 
 QUICK = {"prints", "raises", "exits_at_once", "none"}
@@ -99,6 +103,15 @@ def test_every_planner_gets_its_row_and_the_next_one_is_none_the_worse(
     if process != kept:
         assert process is not None
         assert not psutil.pid_exists(process)
+    if sys.platform == "linux":
+        left = [p.info["cmdline"] for p in psutil.process_iter(["cmdline"]) if DAEMON_S in (p.info["cmdline"] or ())]
+        assert not left, "no process outlives its run"
+
+
+def test_a_plan_counts_from_when_the_planner_answered(worker: Supervisor, tmp_path: Path) -> None:
+    row = worker.do(run_of(tmp_path, "claims"))
+    assert (row["accepted"], row["false_accept"]) == (False, True)
+    assert [seconds for seconds, *_ in row["anytime"]] == [pytest.approx(row["seconds"], abs=1e-6)]
 
 
 @pytest.mark.slow
