@@ -75,7 +75,7 @@ def _of(process: psutil.Process, measure: Callable[[psutil.Process], float]) -> 
 
 def _environment(process: psutil.Process) -> dict[str, str]:
     try:
-        return process.environ()
+        return dict(process.environ())
     except (psutil.Error, OSError):  # it has gone, or is another user's
         return {}
 
