@@ -195,8 +195,11 @@
     const socket = new WebSocket(new URL("pictures", location.href).href.replace(/^http/, "ws"));
     socket.binaryType = "arraybuffer";
     socket.onmessage = (event) => {
-      draw(event.data);
-      socket.send("drawn");
+      try {
+        draw(event.data);
+      } finally {
+        socket.send("drawn"); // else no picture would come any more
+      }
     };
     // Without the page's own connection nothing is shown any more: it is loaded anew, or goes on elsewhere.
     socket.onclose = () => over || setTimeout(connect, AGAIN_MS);

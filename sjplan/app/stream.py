@@ -14,7 +14,7 @@ from functools import partial
 from typing import Final
 
 import numpy as np
-from aiohttp import web
+from aiohttp import WSCloseCode, web
 from numpy.typing import NDArray
 
 from sjplan.app.monitor import Monitor
@@ -68,6 +68,11 @@ class Pictures:
                 for monitor in self._screens.values():
                     monitor.taken.set()
         return socket
+
+    async def close(self) -> None:
+        """Let the page's connection go: what waits for its end would wait for the page."""
+        if self._socket is not None:
+            await self._socket.close(code=WSCloseCode.GOING_AWAY)
 
     async def _send(self, socket: web.WebSocketResponse, wake: asyncio.Event, room: asyncio.Semaphore) -> None:
         while not socket.closed:

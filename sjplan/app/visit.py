@@ -215,4 +215,5 @@ class Visit:
         await self.debrief.close()
         await self.planning.close()
         await self.windows.close_all(for_good=True)
+        await self.pictures.close()
         await self.mounted.disconnect()

@@ -160,7 +160,7 @@ def test_steps_are_gone_through_and_the_shots_are_the_real_ones(visit: Visit, lo
         await shown(page, shots[0])
         assert s.db_shot == f"shot 1 of {len(shots)}: {s.db_steps[shots[0]]['text'].removeprefix('Shot: ')}"
         real = grey_of(page.retelling.session.shot(shots[0]))
-        assert np.array_equal(page.shot.image[..., 0], real)
+        assert np.array_equal(page.shot.image, real)
         bones = page.replay.image.copy()
         page.look_from("head")
         await page._drawing.settled()

@@ -111,6 +111,19 @@ def test_a_page_that_comes_back_is_shown_everything_and_the_one_before_is_let_go
     asyncio.run(story())
 
 
+def test_a_visit_that_is_over_lets_its_page_go() -> None:
+    async def told() -> None:
+        pictures, _ = screens("live")
+        async with door(pictures) as client:
+            page = await client.ws_connect("/pictures")
+            assert await got(page) is not None
+            await asyncio.gather(pictures.close(), page.receive())
+            assert page.closed
+            await pictures.close()
+
+    asyncio.run(told())
+
+
 def test_live_pictures_get_smaller_only_while_others_wait() -> None:
     pace = Pace()
     for _ in range(9):
