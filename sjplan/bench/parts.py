@@ -86,7 +86,7 @@ def read_parts(folder: Path) -> Parts:
     """
     rows: dict[str, Row] = {}
     damaged: list[Path] = []
-    for file in sorted((folder / PARTS).glob(f"[!{_UNFINISHED}]*.json")):
+    for file in part_files(folder):
         try:
             found = _rows_of(file)
         except _Damaged:
@@ -95,6 +95,17 @@ def read_parts(folder: Path) -> Parts:
         for row in found:
             rows.setdefault(row["run"], row)
     return Parts(rows, tuple(damaged))
+
+
+def part_files(folder: Path) -> list[Path]:
+    """Parts of an experiment in the order of their names, but none that is being written now.
+
+    Examples
+    --------
+    >>> part_files(Path("no such folder"))
+    []
+    """
+    return sorted(file for file in (folder / PARTS).glob("*.json") if not file.name.startswith(_UNFINISHED))
 
 
 def clear_unfinished(folder: Path) -> None:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from sjplan import NOT_FOR_CLINICAL_USE, __version__
 from sjplan.bench.duck import connected, literal, quoted
+from sjplan.bench.parts import PARTS, part_files
+from sjplan.bench.parts import SCHEMA as PART_SCHEMA
 from sjplan.bench.results import EXPERIMENT_COLUMNS, ORDER, SCHEMA, Results, about, experiment_of, opened
 from sjplan.bench.rows import COLUMNS, Kind, Row, result_hash
 from sjplan.core.errors import InputError
@@ -23,9 +25,7 @@ from sjplan.io.atomic import replacing
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-PART_SCHEMA: Final = "sjplan.bench-part/1"
 RESULTS: Final = "results.duckdb"
-PARTS: Final = "parts"
 EXPERIMENT: Final = "experiment.json"
 
 _STORAGE: Final = "v1.0.0"
@@ -60,9 +60,9 @@ def compile_results(folder: str | Path) -> Path:
     if not (place / PARTS).is_dir():
         raise InputError(str(folder), found="no folder named parts", wanted="the folder of an experiment",
                          fix="name what was given as --out to sjplan bench run")  # fmt: skip
-    parts, damaged = place / PARTS, list[Path]()
-    fingerprint = _fingerprint(parts)
-    rows = _distinct(_part_rows(parts, damaged))
+    damaged = list[Path]()
+    fingerprint = _fingerprint(place)
+    rows = _distinct(_part_rows(place, damaged))
     document = _experiment(place / EXPERIMENT)
     return write_results(place / RESULTS, document, rows, damaged=damaged, parts=fingerprint)
 
@@ -158,7 +158,7 @@ def _open_folder(folder: Path) -> Results:
             except InputError as error:
                 if error.found.startswith("schema"):
                     raise
-        if made_from != _fingerprint(folder / PARTS):
+        if made_from != _fingerprint(folder):
             compile_results(folder)
     elif not file.is_file():
         raise InputError(str(folder), found=f"neither parts nor {RESULTS}", wanted="the folder of an experiment",
@@ -180,12 +180,12 @@ def _table(
 
 
 def _part_rows(folder: Path, damaged: list[Path]) -> Iterator[Row]:
-    for file in sorted(folder.glob("[!.]*.json")):
+    for file in part_files(folder):
         try:
             part = json.loads(file.read_text(encoding="utf-8"))
             rows, schema, told = part["rows"], str(part["schema"]), part["sha256"]
             text = json.dumps(rows, sort_keys=True, separators=(",", ":"), allow_nan=False)
-        except (ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError):
             damaged.append(file)
             continue
         if schema != PART_SCHEMA:
@@ -212,9 +212,9 @@ def _distinct(rows: Iterable[Row]) -> Iterator[Row]:
             yield row
 
 
-def _fingerprint(parts: Path) -> str:
+def _fingerprint(folder: Path) -> str:
     """Of which parts there are: one that was damaged and is made again has another time."""
-    found = sorted((file.name, file.stat()) for file in parts.glob("[!.]*.json"))
+    found = [(file.name, file.stat()) for file in part_files(folder)]
     listing = [(name, state.st_size, state.st_mtime_ns) for name, state in found]
     return hashlib.sha256(json.dumps(listing).encode()).hexdigest()
 

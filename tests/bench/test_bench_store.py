@@ -81,6 +81,18 @@ def test_a_damaged_part_is_left_out_and_counted(tmp_path: Path) -> None:
     assert len(read_results(made)) == len(ROWS) - 16
 
 
+def test_a_part_that_is_being_written_is_no_part_yet(tmp_path: Path) -> None:
+    made = write_experiment(tmp_path / "experiment", ROWS)
+    compile_results(made)
+    state = (made / store.RESULTS).stat()
+    whole = next((made / "parts").glob("*.json")).read_text()
+    (made / "parts" / ".sjplan-a.json").write_text(whole)
+    (made / "parts" / ".sjplan-b.json").touch()
+    known = open_results(made).experiment
+    assert (known["done"], known["damaged_parts"]) == (len(ROWS), 0)
+    assert (made / store.RESULTS).stat().st_mtime_ns == state.st_mtime_ns, "it was not made anew"
+
+
 def test_a_damaged_results_file_is_made_anew_from_the_parts(folder: Path) -> None:
     file = folder / "results.duckdb"
     file.write_bytes(file.read_bytes()[:5000])
