@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import sjplan
 from sjplan.bench.batches import BATCH_S, RunQueue
 from sjplan.bench.engines import Done, do_batch
-from sjplan.bench.parts import write_part
+from sjplan.bench.parts import read_parts, write_part
 from sjplan.bench.runs import Run
 from sjplan.bench.supervise import Job, Supervisor, row_of
 from sjplan.core.errors import InputError
@@ -38,6 +38,10 @@ _LOOK_EVERY_S: Final = 1.0
 _CLOSE_S: Final = 5.0
 
 _NOTHING: Final = Done((), (), ())
+
+_KILLED: Final = {
+    "status": "killed", "error_type": "KilledWorker", "error_message": "every Dask worker that was given it died",
+}  # fmt: skip
 
 Slot = tuple[str, int]
 """A thread of a worker: its address and a number."""
@@ -206,14 +210,18 @@ class _Flight:
             text = " ".join(f"{type(error).__name__}: {error}".split())
             raise InputError("--scheduler", found=f"a worker that fails ({text})"[:300],
                              wanted="workers with the same sjplan and the same folder") from error  # fmt: skip
+        # What a worker had done and written before it died counts: no row takes its place.
+        rows = read_parts(self._job.folder).rows
+        there = [run.id for run in batch if run.id in rows]
+        left = [run for run in batch if run.id not in rows]
         if len(batch) > 1:
-            for n, run in enumerate(batch):
+            for n, run in enumerate(left):
                 self._submit(("", n), (run,))
-            return _NOTHING
-        killed = {"status": "killed", "error_type": "KilledWorker",
-                  "error_message": "every Dask worker that was given it died"}  # fmt: skip
-        write_part(self._job.folder, [row_of(batch[0], self._job, killed)])
-        return Done((batch[0].id,), ("killed",), (0.0,))
+        elif left:
+            row = row_of(left[0], self._job, _KILLED)
+            write_part(self._job.folder, [row])
+            rows, there = {left[0].id: row}, [left[0].id]
+        return Done(tuple(there), tuple(str(rows[run]["status"]) for run in there), (0.0,) * len(there))
 
 
 _SUPERVISORS: Final[dict[int, Supervisor]] = {}

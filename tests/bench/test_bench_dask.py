@@ -5,13 +5,31 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any, cast
 
 import psutil
 import pytest
-from bench_support import CASES, MIX, SEEDS, bench_text, done_in_this_process, parts_of, started, wait_for, written
+from bench_support import (
+    CASES,
+    MIX,
+    SEEDS,
+    bench_text,
+    done_in_this_process,
+    parts_of,
+    runs,
+    started,
+    wait_for,
+    written,
+)
+from distributed import KilledWorker
 
-from sjplan.bench.parts import read_parts
+from sjplan.bench.batches import RunQueue
+from sjplan.bench.dask_engine import _Flight
+from sjplan.bench.parts import read_parts, write_part
+from sjplan.bench.runs import Run
+from sjplan.bench.supervise import Job, row_of
 from sjplan.core.errors import InputError
 
 pytestmark = pytest.mark.slow
@@ -135,3 +153,29 @@ def test_a_run_that_no_worker_lives_through_gets_its_row(tmp_path: Path, experim
     rows = {row["planner"]: row for row in read_parts(out).rows.values()}
     assert (rows["sleeps"]["status"], rows["sleeps"]["error_type"]) == ("killed", "KilledWorker")
     assert rows["straight"]["status"] == "infeasible"
+
+
+class NoCluster:
+    """A client that is given tasks and does none."""
+
+    def __init__(self) -> None:
+        self.given: list[tuple[str, ...]] = []
+
+    def submit(self, do: object, job: Job, batch: tuple[Run, ...], *more: object, **options: object) -> Future[None]:
+        self.given.append(tuple(run.id for run in batch))
+        return Future()
+
+
+def test_rows_that_a_dead_worker_had_written_stay(tmp_path: Path) -> None:
+    first, second = found = runs(tmp_path, bench_text(["rule"], seeds=[0, 1]))
+    job, client = Job(tmp_path, "e", "try"), NoCluster()
+    write_part(tmp_path, [row_of(first, job, {"status": "found", "slack_mm": 1.0})])
+    flight = _Flight(cast("Any", client), job, RunQueue(()))
+    died = KilledWorker("task", None, 3)
+    assert flight._failed(tuple(found), died).runs == (first.id,)
+    assert client.given == [(second.id,)]
+    assert flight._failed((first,), died).statuses == ("found",)
+    assert flight._failed((second,), died).statuses == ("killed",)
+    assert {run: row["status"] for run, row in read_parts(tmp_path).rows.items()} == {
+        first.id: "found", second.id: "killed",
+    }  # fmt: skip
