@@ -27,6 +27,10 @@ MOST_TRAITS: Final = 6
 """Traits that the page breaks down by."""
 
 MOST_ERRORS: Final = 15
+
+NO_ROOM_MM: Final = 0.01
+"""A proof looks for plans of more than no slack at all: where there are none, its bound is 0 and its rounding."""
+
 SIGNIFICANT: Final = 0.05
 NOTHING: Final = "\u2013"
 
@@ -97,10 +101,10 @@ def _sentences(found: Findings) -> list[str]:
     said = [text]
     bounds = side_bounds(runs)
     if bounds:
-        impossible = sum(bound < 0 for bound in bounds.values())
+        tight = sum(bound < NO_ROOM_MM for bound in bounds.values())
         said.append(
-            f"{len(bounds)} sides have a certified bound; {impossible} of them are proved to have no accepted plan "
-            "(bound below 0). They count in every share."
+            f"{len(bounds)} sides have a certified bound; on {tight} of them it leaves no accepted plan any room "
+            f"(less than {NO_ROOM_MM:g} mm of slack): there may be none. They count in every share."
         )
     tested = [row for row in found.pairs if row["measure"] == "accepted" and row["pairs"]]
     if tested:

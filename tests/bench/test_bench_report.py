@@ -4,6 +4,7 @@ import csv
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,10 @@ from sjplan.bench.report import PAGE, write_report
 from sjplan.bench.rows import Row
 from sjplan.bench.store import open_results, write_results
 from sjplan.core.errors import SjplanError
-from sjplan.testing.problems import phantom_anatomy
+from sjplan.planning.field import SideFrame
+from sjplan.planning.protocol import Problem
+from sjplan.planning.upper_bound import UpperBound
+from sjplan.testing.problems import IMPOSSIBLE_MM, phantom_anatomy
 
 duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed (extra batch)")
 
@@ -66,6 +70,16 @@ def test_page_minds_what_is_wrong(html: str) -> None:
     assert "truly breach the phantom" in html
     assert "ValueError" in html
     assert "48 sides have a certified bound" in html
+
+
+def test_sides_without_room_are_those_of_which_the_proof_found_no_plan(problem: Problem, tmp_path: Path) -> None:
+    gap = replace(problem.limits, crossing_spacing_min_mm=IMPOSSIBLE_MM)
+    proof = UpperBound(replace(problem, limits=gap), 0.0, SideFrame(problem.anatomy.frame, problem.side))
+    bound = proof.prove(0.0, 10**6, lambda _: False, 3.0)
+    assert not bound.cut
+    rows = [row | {"bound_mm": bound.upper_mm if row["case_key"] == "case-00000" else 1.0}
+            for row in synthetic_rows(2, {"p": 0.1})]  # fmt: skip
+    assert "4 sides have a certified bound; on 2 of them it leaves no accepted plan any room" in page_of(rows, tmp_path)
 
 
 def test_every_table_is_there_as_csv(report: Path, html: str) -> None:
