@@ -77,8 +77,8 @@ class Comparison:
     """Two versions of a planner, A before and B after.
 
     `only_a` and `only_b` count runs without a partner, `other_bounds` pairs whose certified bounds differ (then the
-    case or the proof is another). `time_ratio` is how many times as long B takes, with its interval: it says nothing
-    where the machines differ, and shuts no gate.
+    case or the proof is another). `time_ratio` is how many times as long B takes where both gave an answer, with its
+    interval: it says nothing where the machines differ, and shuts no gate.
     """
 
     planner_a: str
@@ -130,8 +130,7 @@ def compare(a: str | Path, b: str | Path, planner: str | None = None) -> Compari
     left = {name: values[first] for name, values in before.items()}
     right = {name: values[second] for name, values in after.items()}
     bounds = np.abs(left["bound_mm"] - right["bound_mm"])
-    times = [np.log(np.maximum(run["seconds"], LEAST_S)) for run in (left, right)]
-    ratio = _by_case(times[1] - times[0], left)
+    ratio = _by_case(_log_seconds(right) - _log_seconds(left), left)
     low, high = bootstrap_means(ratio[:, None])
     middle, least, most = (float(np.exp(x)) for x in (_mean(ratio), low[0], high[0]))
     return Comparison(
@@ -231,6 +230,11 @@ def _change(measure: _Measure, runs: Run, corrected: float) -> Change:
         pairs=int(np.isfinite(measure.off).sum()),
         cases=int(np.isfinite(off).sum()),
     )
+
+
+def _log_seconds(runs: Run) -> Array:
+    """Of runs that gave an answer; nan of others: a planner that crashes at once is not fast."""
+    return np.where(np.isin(runs["status"], FAILURES), np.nan, np.log(np.maximum(runs["seconds"], LEAST_S)))
 
 
 def _by_case(values: Array, runs: Run) -> Array:

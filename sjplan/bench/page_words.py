@@ -17,10 +17,10 @@ zero means nothing."""
 
 PAIRS: Final = """\
 First planner less second, on problems that both ran: worst slack up to the cap where both gave a plan (accepted or
-nearest), accepted plans, and time. Runs of one case are joined first, for both sides of a pelvis are no two
-observations; n counts problems / cases. Intervals: BCa bootstrap over cases. Tests: Wilcoxon's signed rank test over
-cases for slack and time; an exact sign test over cases for accepted plans (McNemar's, where a case has one run). p
-is corrected by Holm over all pairs of planners, measure by measure."""
+nearest), accepted plans, and time where both gave an answer. Runs of one case are joined first, for both sides of a
+pelvis are no two observations; n counts problems / cases. Intervals: BCa bootstrap over cases. Tests: Wilcoxon's signed
+rank test over cases for slack and time; an exact sign test over cases for accepted plans (McNemar's, where a case has
+one run). p is corrected by Holm over all pairs of planners, measure by measure."""
 
 MARGINS: Final = """\
 Of accepted plans alone: a planner that gives up on hard cases looks good here. Read it beside the share of accepted
@@ -65,6 +65,9 @@ still gain at most. Of accepted plans. Where the bound is loose, less was lost t
     ("breach probability", """\
 That any implant breaches, where implants end up as far off as the error model says; median of accepted plans."""),
     ("first safe", "Seconds until a plan that the judge accepts was first offered; median of accepted runs."),
+    ("seconds", """\
+Wall time of planning, of runs that gave an answer: all but those of the last column. A planner that crashes at once is
+not fast."""),
     ("problem", "What planners are compared on: a side of a case, with a seed and a budget."),
     ("p", """\
 How often a difference at least as large would come by chance if planners did equally well, corrected for the number of

@@ -83,6 +83,11 @@ class Runs:
         """Worst slack up to the cap, (n,)."""
         return np.asarray(np.minimum(self["slack_mm"], np.nan_to_num(self["cap_mm"], nan=np.inf)))
 
+    @property
+    def seconds(self) -> Array:
+        """Wall time of runs that gave an answer, (n,); nan of others: a planner that crashes at once is not fast."""
+        return np.asarray(np.where(np.isin(self["status"], FAILURES), np.nan, self["seconds"]))
+
     def of(self, planner: int) -> Values:
         """Which runs are a planner's, (n,) bool."""
         return np.asarray(self.planner == planner)
@@ -164,7 +169,7 @@ def _summary(runs: Runs, mine: Values) -> TableRow:
         "margin_median_mm": median(runs["margin_mm"][accepted]),
         "breach_n": int(np.isfinite(runs["breach_probability"][accepted]).sum()),
         "breach_median": median(runs["breach_probability"][accepted]),
-        "seconds_median": median(runs["seconds"][mine]),
+        "seconds_median": median(runs.seconds[mine]),
         "first_safe_n": int(np.isfinite(runs["first_safe_s"][accepted]).sum()),
         "first_safe_median_s": median(runs["first_safe_s"][accepted]),
     }
@@ -180,10 +185,11 @@ def median(values: Values) -> float | None:
 def pairs(runs: Runs, seed: int = 0) -> list[TableRow]:
     """Every pair of planners on the problems that both have: differences, intervals, tests corrected over all pairs.
 
-    Measures: worst slack (mm, where both have a plan), accepted plans (share), and time (ratio of geometric means).
+    Measures: worst slack (mm, where both have a plan), accepted plans (share), and time (ratio of geometric means,
+    where both gave an answer).
     """
     tables = {"slack_mm": runs.by_problem(runs.slack_mm), "accepted": runs.by_problem(runs.accepted.astype(float)),
-              "log_seconds": runs.by_problem(np.log(np.maximum(runs["seconds"], LEAST_S)))}  # fmt: skip
+              "log_seconds": runs.by_problem(np.log(np.maximum(runs.seconds, LEAST_S)))}  # fmt: skip
     couples = list(itertools.combinations(range(len(runs.planners)), 2))
     found: list[TableRow] = []
     for measure, table in tables.items():

@@ -105,6 +105,13 @@ def test_two_equal_versions_are_told_apart_as_rarely_as_promised(
     assert 0.25 * ALPHA * 200 <= alarms <= (ALPHA + 3 * np.sqrt(ALPHA * (1 - ALPHA) / 200)) * 200
 
 
+def test_a_crash_is_not_fast(tmp_path: Path) -> None:
+    a = synthetic_rows(40, {"p": 0.2})
+    crashed = {"status": "crashed", "accepted": None, "slack_mm": None, "seconds": 0.001}
+    b = [row | crashed if n % 2 else row for n, row in enumerate(a)]
+    assert compared(tmp_path, a, b).time_ratio == pytest.approx((1.0, 1.0, 1.0))
+
+
 def test_only_runs_of_both_count(tmp_path: Path) -> None:
     rows = synthetic_rows(20, {"p": 0.2, "other": 0.1})
     found = compared(

@@ -73,6 +73,19 @@ def test_pairs_find_what_was_put_in_and_nothing_else(tmp_path: Path) -> None:
     assert all(r["p_corrected"] >= r["p"] for r in found)
 
 
+def test_a_crash_is_not_fast(tmp_path: Path) -> None:
+    rows = synthetic_rows(6, {"a": 0.0, "b": 0.0})
+    for n, row in enumerate(rows):
+        row["seconds"] = 2.0
+        if row["planner"] == "b" and n % 3 == 0:
+            rows[n] = row | {"status": "crashed", "accepted": None, "slack_mm": None, "seconds": 0.001}
+    found = runs_of(rows, tmp_path)
+    assert [row["seconds_median"] for row in summary(found)] == [2.0, 2.0]
+    times = next(row for row in pairs(found) if row["measure"] == "seconds_ratio")
+    assert times["difference"] == pytest.approx(1.0)
+    assert times["pairs"] < 12
+
+
 def test_only_problems_of_both_are_paired(tmp_path: Path) -> None:
     rows = [r for r in ROWS if r["planner"] != "poor" or r["side"] == "left"]
     rows = [r | {"slack_mm": None, "accepted": None} if r["planner"] == "middle" and r["seed"] else r for r in rows]
