@@ -330,10 +330,10 @@ def main() -> None:
             except Unwell as error:
                 say(unwell=str(error))
         elif prepared is not None:
-            threads = threading.active_count()
+            before = _surroundings()
             _limit_reserved(prepared.run.budget.memory_limit_mb)
             row = plan(prepared, lambda phase: say(phase=phase))
-            say(row=row, clean=threading.active_count() == threads and not _has_children())
+            say(row=row, clean=_surroundings() == before and not _has_children())
 
 
 def _own_streams() -> tuple[IO[bytes], IO[bytes]]:
@@ -374,6 +374,15 @@ def _limit_reserved(memory_limit_mb: float) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     soft = now + int(_RESERVED_TIMES * memory_limit_mb * 2**20)
     resource.setrlimit(resource.RLIMIT_DATA, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
+
+
+def _surroundings() -> tuple[Any, ...]:
+    """What a planner finds in its process, and the next one would find otherwise than the first."""
+    try:
+        folder = os.getcwd()  # noqa: PTH109 - Path.cwd() is the same
+    except FileNotFoundError:
+        folder = ""
+    return threading.active_count(), folder, dict(os.environ), np.geterr()
 
 
 def _has_children() -> bool:

@@ -142,6 +142,16 @@ def leaves_a_daemon_and_exits(problem: Problem) -> Any:
     os._exit(5)
 
 
+def goes_elsewhere(problem: Problem) -> Any:
+    os.chdir("/")
+    return WELL
+
+
+def changes_arithmetic(problem: Problem) -> Any:
+    np.seterr(all="raise")
+    return WELL
+
+
 def leaves_a_thread(problem: Problem) -> Any:
     threading.Thread(target=time.sleep, args=(600.0,), daemon=True).start()
     return WELL
@@ -178,5 +188,5 @@ def changes_its_problem(problem: Problem) -> Any:
 WAYS = {f.__name__: f for f in (
     prints, raises, exits, exits_at_once, faults, kills_itself, sleeps, eats, asks_for_all, child_eats, children_spin,
     leaves_a_child, leaves_a_daemon, leaves_a_daemon_and_exits, leaves_a_thread, claims, none, garbage, nan, others,
-    changes_its_problem,
+    changes_its_problem, goes_elsewhere, changes_arithmetic,
 )}  # fmt: skip

@@ -36,6 +36,8 @@ ENDS = {
     "leaves_a_child": ("infeasible", None, None),
     "leaves_a_daemon": ("infeasible", None, None),
     "leaves_a_daemon_and_exits": ("crashed", "Exit", "its process ended itself with code 5"),
+    "goes_elsewhere": ("infeasible", None, None),
+    "changes_arithmetic": ("infeasible", None, None),
     "claims": ("found", None, None),
     "leaves_a_thread": ("infeasible", None, None),
     "none": ("rejected", "Rejected", "the answer: found NoneType None; wanted an Outcome"),
