@@ -42,11 +42,7 @@ ENDS = {
     "leaves_a_thread": ("infeasible", None, None),
     "none": ("rejected", "Rejected", "the answer: found NoneType None; wanted an Outcome"),
     "garbage": ("rejected", "Rejected", "the answer: found dict "),
-    "nan": (
-        "rejected",
-        "Rejected",
-        "the plan: implant 1: found GeometryError: entry_lps_mm: found NaN or infinite values",
-    ),
+    "nan": ("rejected", "Rejected", "the plan: implant 1: found GeometryError: entry_lps_mm: found NaN or infinite"),
     "others": ("rejected", "Rejected", "the answer: found the plan is signed 'certified-v1'"),
     "changes_its_problem": ("rejected", "Rejected", "the planner: found a problem that is another than before"),
 }
