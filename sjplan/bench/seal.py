@@ -173,7 +173,11 @@ def _commitment(document: Mapping[str, Any], secret: bytes) -> str:
 
 
 def _sha256(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, allow_nan=False).encode()).hexdigest()
+    try:
+        text = json.dumps(value, sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError) as error:  # dates, and numbers that are none: no bench file holds them
+        raise InputError("sealed suite", found=str(error), wanted="the file as it was sealed") from error
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _read_sealed(path: Path) -> Document:

@@ -110,6 +110,15 @@ def test_files_that_a_suite_names_are_sealed_with_it(name: str, suite: Path, tmp
         unseal(sealed, SECRET, tmp_path / "bench.toml")
 
 
+@pytest.mark.parametrize("line", ["day = 1979-05-27", "cap_mm = nan"])
+def test_what_no_bench_file_holds_gets_one_line(line: str, suite: Path, tmp_path: Path) -> None:
+    sealed = tmp_path / "sealed.toml"
+    seal(suite, SECRET, sealed)
+    sealed.write_text(f"{line}\n" + sealed.read_text(encoding="utf-8"), encoding="utf-8")
+    with pytest.raises(InputError, match="wanted the file as it was sealed"):
+        unseal(sealed, SECRET, tmp_path / "bench.toml")
+
+
 def test_what_no_secret_can_hide_is_refused(suite: Path, tmp_path: Path) -> None:
     for old, new, message in (
         ('cohort = "adults"\ncount = 2', 'presets = ["default"]', "cases.0: found cases that are public"),
