@@ -43,8 +43,10 @@ ORDER: Final = "case_key, side, planner, seed, budget_s, budget_evaluations, run
 """Order of rows in every file."""
 
 PAIRING: Final = ("case_key", "side", "seed", "budget_s", "budget_evaluations", "models", "limits", "error_model",
-                  "cap_mm")  # fmt: skip
-"""What two runs have in common that are compared with each other: everything but the planner."""
+                  "cap_mm", "problem")  # fmt: skip
+"""What two runs have in common that are compared with each other: everything but the planner.
+
+Names alone do not do: the same member at another voxel size, or limits of the same file name, are another problem."""
 
 Values = NDArray[Any]
 

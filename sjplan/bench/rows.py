@@ -46,6 +46,7 @@ COLUMNS: Final[tuple[Column, ...]] = (
     Column("source", "text", "name of the preset or cohort, or of the label map's file"),
     Column("traits", "json", "what the case is like: sex, age, dysmorphism, density and so on"),
     Column("side", "text", "left or right", required=True),
+    Column("problem", "text", "name of what is asked: the case's content, side, models, limits"),
     Column("planner", "text", "name in tables", required=True),
     Column("planner_id", "text", "id that the planner gives itself"),
     Column("parameters", "json", "parameters that it was made with"),

@@ -120,15 +120,32 @@ class Run:
         Where a file lies and what it is called do not decide the answer, its content does; nor do wall and memory
         limits decide it, which only end a run.
         """
-        case, planner, budget = self.case, self.planner, self.budget
-        decides: dict[str, Any] = {
+        planner, budget = self.planner, self.budget
+        return _name(
+            {
+                **self._asked,
+                "planner": [planner.name, planner.planner, dict(planner.parameters)],
+                "budget": [budget.seconds, budget.evaluations],
+                "seed": self.seed,
+            }
+        )
+
+    @property
+    def problem(self) -> str:
+        """Name made of all that is asked and how it is measured: the same for every planner, budget and seed."""
+        return _name(self._asked)
+
+    @property
+    def _asked(self) -> dict[str, Any]:
+        case = self.case
+        return {
             "case": [case.key, case.kind, case.sha256, case.index, case.seed, case.spacing_mm],
             "side": self.side,
-            "planner": [planner.name, planner.planner, dict(planner.parameters)],
             "models": list(self.models),
-            "budget": [budget.seconds, budget.evaluations],
-            "seed": self.seed,
             "settings": [self.cap_mm, self.settings_sha256],
         }
-        text = json.dumps(decides, sort_keys=True, separators=(",", ":"), allow_nan=False)
-        return hashlib.sha256(text.encode()).hexdigest()[:ID_LENGTH]
+
+
+def _name(decides: Mapping[str, Any]) -> str:
+    text = json.dumps(decides, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:ID_LENGTH]

@@ -259,6 +259,7 @@ def identity(run: Run) -> Row:
         "budget_s": budget.seconds,
         "budget_evaluations": budget.evaluations,
         "cap_mm": run.cap_mm,
+        "problem": run.problem,
     }
 
 

@@ -86,6 +86,22 @@ def test_what_decides_nothing_does_not(change: dict[str, object]) -> None:
     assert dataclasses.replace(RUN, **change).id == RUN.id  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ({"planner": PlannerRef("other", "greedy-v1")}, True),
+        ({"seed": 3}, True),
+        ({"budget": RunBudget(evaluations=7)}, True),
+        ({"case": dataclasses.replace(CASE, spacing_mm=1.0)}, False),
+        ({"case": dataclasses.replace(CASE, sha256="2" * 64)}, False),
+        ({"settings_sha256": "limits of the same file name"}, False),
+        ({"side": "right"}, False),
+    ],
+)
+def test_a_problem_is_the_same_for_every_planner_and_no_other(change: dict[str, object], same: bool) -> None:
+    assert (dataclasses.replace(RUN, **change).problem == RUN.problem) is same  # type: ignore[arg-type]
+
+
 def test_a_budget_is_positive() -> None:
     with pytest.raises(SjplanError, match="wall_limit_s"):
         RunBudget(wall_limit_s=0.0)
