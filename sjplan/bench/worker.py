@@ -36,6 +36,7 @@ from sjplan.bench.offers import Offers
 from sjplan.bench.planners import load_planner
 from sjplan.bench.rows import Row
 from sjplan.bench.runs import CaseRef, Run, RunBudget
+from sjplan.bench.warm import warmed
 from sjplan.core.errors import InputError, SjplanError
 from sjplan.io.processes import adopt_orphans
 from sjplan.phantom.truth.clearance import TrueSurfaces
@@ -122,6 +123,7 @@ class Desk:
         problem = problem_of(run, anatomy)
         surfaces_of(anatomy, run.side)
         bound = bound_of(run, problem, self.folder / BOUNDS) if run.bound else None
+        warmed(run.planner.planner, problem)
         # What has been taken once holds: a process in which a problem was changed does no further run.
         key = (run.side, run.settings_sha256, *run.models)
         if key not in self._prints:
