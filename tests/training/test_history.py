@@ -203,14 +203,14 @@ def test_an_event_that_cannot_be_written_has_not_happened_and_says_why(
 
 @pytest.mark.slow
 def test_killed_at_random_moments_no_acknowledged_event_is_lost(theatre: Theatre, tmp_path: Path) -> None:
-    """Ten processes, one after another, on the same file."""
+    """Fifty processes, one after another, on the same file."""
     rng, path = np.random.default_rng(1), tmp_path / "history.sqlite"
     warmed(theatre, MOVES)
 
     def begin() -> Step:
         return History(path).begin("x", Session(theatre, 9, images=False)).step
 
-    for n in range(10):
+    for n in range(50):
         done = killed(begin, MOVES, tmp_path / f"{n}.ack", float(rng.uniform(0.0, 0.15)))
         with History(path) as history:
             assert len(history.entries()) == n + 1
