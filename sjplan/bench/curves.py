@@ -72,7 +72,7 @@ def anytime(runs: Runs) -> tuple[Curve, Curve]:
     """What runs had by a time: the share with an accepted plan, and the median of their best accepted worst slack.
 
     From the plans that planners offered on the way, judged, and their answers at the end. A run that has no accepted
-    plan yet counts as less than any slack: the median begins where half of the runs have one.
+    plan yet counts as less than any slack: the median begins where more than half of the runs have one.
     """
     run, at, slack = _events(runs)
     if len(at) == 0:

@@ -75,8 +75,8 @@ def _labelled(
         if logarithmic:
             _log_scale(axes)
         if not np.isfinite(curve.values).any():
-            axes.text(0.5, 0.5, "no planner has an accepted plan\nin half of its runs", ha="center", va="center",
-                      transform=axes.transAxes, color=_QUIET)  # fmt: skip
+            axes.text(0.5, 0.5, "no planner has an accepted plan\nin more than half of its runs", ha="center",
+                      va="center", transform=axes.transAxes, color=_QUIET)  # fmt: skip
         if "%" in beside:
             axes.set_ylim(0, 101)
         axes.set_xlabel(below)

@@ -32,8 +32,9 @@ the whole and their intervals are wide; nothing here is corrected for the number
 
 ANYTIME: Final = """\
 Left: how many runs had a plan that the judge accepts by that time. Right: the median of the best worst slack so far,
-up to the cap; a run without an accepted plan counts as less than any slack, so a line begins where half of the runs
-have one. Planners that offer nothing on the way appear with their answer at the end. Times depend on the machine."""
+up to the cap; a run without an accepted plan counts as less than any slack, so a line begins where more than
+half of the runs have one. Planners that offer nothing on the way appear with their answer at the end. Times depend on
+the machine."""
 
 ENDINGS: Final = """\
 found: accepted, and the planner completed. best effort: accepted, the budget ended first. infeasible: no plan exists,
@@ -57,7 +58,10 @@ The judge accepts the plan: every limit holds, measured on surfaces. The interva
 independent runs that the cases are worth: runs of one case are alike, and count less than runs of many."""),
     ("slack", """\
 A distance from an implant's envelope to a structure, less that structure's limit; a plan's worst slack is its smallest.
-Beyond the cap it counts no further. Below 0 the plan is not accepted."""),
+Beyond the cap it counts no further. Below 0 the plan is not accepted. Its median is of accepted and nearest plans."""),
+    ("certified bound", """\
+No plan of that side has more worst slack than this: proved, and never above the cap. A bound at the cap may be loose; a
+plan's own slack is not cut, and may lie above the cap."""),
     ("regret", """\
 Certified upper bound of the worst slack, less the plan's worst slack, both up to the cap: how much any planner could
 still gain at most. Of accepted plans. Where the bound is loose, less was lost than regret says."""),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import json
 import os
 import platform
 import secrets
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,11 +23,13 @@ from sjplan import NOT_FOR_CLINICAL_USE
 from sjplan.bench.batches import RunQueue
 from sjplan.bench.parts import Parts, clear_unfinished, read_parts
 from sjplan.bench.plan_runs import runs_of
+from sjplan.bench.planners import load_planner
 from sjplan.bench.rows import result_hash
 from sjplan.bench.runs import Run
 from sjplan.core.errors import InputError
 from sjplan.io.atomic import write_bytes, write_text
-from sjplan.io.benchfiles import bench_path, read_bench
+from sjplan.io.benchfiles import BenchFile, bench_path, read_bench
+from sjplan.io.phantom_tables import prefixed
 from sjplan.io.planfile import versions
 from sjplan.io.processes import sole_writer
 from sjplan.io.results import commit
@@ -111,6 +115,8 @@ def run_bench(
     """
     _check_machine()
     bench = read_bench(request.bench)
+    if not request.scheduler:  # whose workers may have modules and programs that this machine has not
+        _check_own_planners(bench, bench_path(request.bench).name)
     text = bench_path(request.bench).read_bytes()
     runs = runs_of(bench)
     wanted = {run.id: run for run in runs}
@@ -133,6 +139,14 @@ def _check_machine() -> None:
     if missing:
         raise InputError("sjplan bench", found=f"no {' and no '.join(missing)}", wanted="the extra batch",
                          fix="pip install 'sjplan[batch]'")  # fmt: skip
+
+
+def _check_own_planners(bench: BenchFile, file: str) -> None:
+    """Make each planner that is no id once: a name with a slip of the pen is found before anything runs."""
+    for entry in bench.planners:
+        if ":" in entry.planner:
+            with prefixed(f"{file}: planners"), contextlib.redirect_stdout(sys.stderr):
+                load_planner(entry.planner, **entry.parameters)
 
 
 def _engine(request: BenchRequest) -> Engine:
@@ -193,6 +207,9 @@ def _parts(folder: Path, wanted: Mapping[str, Run], note: Callable[[str], None])
     rows = {run: row for run, row in parts.rows.items() if run in wanted}
     if rows:
         note(f"{len(rows)} of {len(wanted)} runs were there")
+        own = sorted({run.planner.planner for key, run in wanted.items() if key in rows and ":" in run.planner.planner})
+        if own:
+            note(f"if the code of {', '.join(own)} has changed since, name another --out: these runs stay as they are")
     return Parts(rows, parts.damaged)
 
 

@@ -14,12 +14,12 @@ from typing import Any, Final
 from sjplan.core.errors import InputError, SjplanError
 from sjplan.io.atomic import write_text
 from sjplan.io.benchfiles import SCHEMA as BENCH_SCHEMA
-from sjplan.io.benchfiles import bench_path, read_bench
+from sjplan.io.benchfiles import SEALED_SCHEMA, bench_path, read_bench
 from sjplan.io.cohorts import cohort_sha256
 from sjplan.io.phantom_tables import prefixed, toml_text
 from sjplan.io.tables import read_toml
 
-SCHEMA: Final = "sjplan.bench-sealed/1"
+SCHEMA: Final = SEALED_SCHEMA
 
 SECRET_BYTES: Final = 16
 """Least length of a secret: whoever can try all secrets can open the seal."""

@@ -97,5 +97,6 @@ def in_line(now: Progress) -> str:
     left = f", {in_words(now.left_s)} left" if math.isfinite(now.left_s) else ""
     failed = [f"{now.statuses[s]} {s}" for s in ("crashed", "killed", "rejected") if now.statuses.get(s)]
     waiting = "" if now.workers else "; waiting for workers"
-    text = f"{now.done} of {now.wanted} runs, {60.0 * now.rate:.1f} a minute{left}"
+    rate = f"{60.0 * now.rate:.1f} a minute{left}" if now.session else "an anatomy, then its bound, come before a run"
+    text = f"{now.done} of {now.wanted} runs, {rate}"
     return text + (f"; {', '.join(failed)}" if failed else "") + waiting

@@ -46,6 +46,9 @@ def seal(
     from sjplan.bench import seal as sealing
 
     _apart(out, {"--secret-file": secret_file, "SUITE": Path(suite)})
+    if out.exists():
+        raise InputError("--out", found=f"{out}, which is there", wanted="a file that is not there yet",
+                         fix="sealed anew it has other cases and another checksum: keep the first")  # fmt: skip
     made = not secret_file.exists()
     if made:
         sealing.make_secret(secret_file)

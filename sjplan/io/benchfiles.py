@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field
 
-from sjplan.core.errors import InputError, unknown_name
+from sjplan.core.errors import InputError, SjplanError, unknown_name
 from sjplan.core.plan import Side
 from sjplan.core.tolerances import MAX_PLANNING_SPACING_MM
 from sjplan.io.bench_settings import Settings, read_settings
@@ -21,6 +21,7 @@ from sjplan.io.phantom_tables import Table, known_files, path_of, prefixed, read
 from sjplan.io.presets import read_spec
 
 SCHEMA: Final = "sjplan.bench-file/1"
+SEALED_SCHEMA: Final = "sjplan.bench-sealed/1"
 LARGEST_SEED: Final = 2**63 - 1
 """TOML's integers have 64 bits."""
 
@@ -215,7 +216,13 @@ def read_bench(name_or_path: str | Path) -> BenchFile:
     'smoke'
     """
     path = bench_path(name_or_path)
-    given = read_table(BenchFile, path)
+    try:
+        given = read_table(BenchFile, path)
+    except SjplanError as error:
+        if error.found == repr(SEALED_SCHEMA):
+            raise InputError(path.name, found="a sealed suite", wanted="a bench file",
+                             fix="open it with its secret first: sjplan bench open") from error  # fmt: skip
+        raise
     with prefixed(path.name):
         bench = _located(given, path.resolve().parent)
         _check_planners(bench)

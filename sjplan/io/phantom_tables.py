@@ -301,6 +301,8 @@ def _wanted(error: Any, keys: Iterable[str]) -> str:
     """What pydantic wanted, in our words, with range and source where the key has them."""
     table, name, *_ = [*keys, "", ""]
     limits = GROUP_RANGES.get(table, {}).get(name)
+    if error["type"] == "tuple_type":
+        return "a list, such as [...]"
     text = str(error["msg"]).removeprefix("Input should be ").removeprefix("a valid ").removeprefix("Value error, ")
     return f"a number, {in_words(limits)}" if limits else text
 

@@ -6,6 +6,7 @@ import importlib
 import traceback
 from collections.abc import Callable
 from importlib.metadata import entry_points
+from inspect import isabstract
 from typing import cast
 
 from sjplan.core.errors import InputError, SjplanError, unknown_name
@@ -119,7 +120,9 @@ def _from_module(name: str) -> Callable[..., object]:
         ) from error
     made = getattr(module, attribute, None)
     if not callable(made):
-        classes = [n for n, v in vars(module).items() if isinstance(v, type) and hasattr(v, "plan")]
+        classes = [
+            n for n, v in vars(module).items() if isinstance(v, type) and hasattr(v, "plan") and not isabstract(v)
+        ]
         if not classes:
             raise InputError(f"planner {name}", found=f"no {attribute} in it", wanted="a class with spec and plan()")
         raise unknown_name(f"planner in {module_name}", attribute, classes)

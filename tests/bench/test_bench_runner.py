@@ -14,7 +14,7 @@ from bench_support import CASES, MIX, SEEDS, bench_text, done_in_this_process, p
 
 from sjplan.bench.parts import read_parts
 from sjplan.bench.runner import BenchEnd
-from sjplan.core.errors import InputError
+from sjplan.core.errors import InputError, SjplanError
 
 Experiment = Callable[..., Path]
 
@@ -67,10 +67,13 @@ def test_it_goes_on_with_what_is_left_and_does_damaged_parts_again(
     end, notes = done_in_this_process(bench, out, workers=2)
     assert end.result_hash == undisturbed.result_hash
     assert 0 < end.made < 24
-    assert notes == [f"2 damaged parts in {out.name}: their runs are done again", f"{end.kept} of 24 runs were there"]
+    damaged, there, changed = notes
+    assert damaged == f"2 damaged parts in {out.name}: their runs are done again"
+    assert there == f"{end.kept} of 24 runs were there"
+    assert "code of odd_planners:Straight has changed since, name another --out" in changed
     again, notes = done_in_this_process(bench, out)
     assert (again.made, again.result_hash) == (0, undisturbed.result_hash)
-    assert notes == ["24 of 24 runs were there"]
+    assert notes == ["24 of 24 runs were there", changed]
 
 
 @pytest.mark.slow
@@ -103,6 +106,17 @@ def test_killed_at_any_moment_it_ends_the_same(
     end, _ = done_in_this_process(bench, out, workers=2)
     assert end.kept == there > 0
     assert end.result_hash == undisturbed.result_hash
+
+
+@pytest.mark.parametrize(
+    ("planner", "said"),
+    [("odd_planners:Straigth", "did you mean 'Straight'"), ("exec:./nowhere --fast", "found no such program")],
+)
+def test_a_planner_of_ones_own_is_looked_for_before_anything_runs(tmp_path: Path, planner: str, said: str) -> None:
+    file = written(tmp_path, bench_text(["straight"]).replace("odd_planners:Straight", planner))
+    with pytest.raises(SjplanError, match=rf"^bench-file\.toml: planners: .*{said}"):
+        done_in_this_process(file, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_a_folder_is_refused_for_is_one_line(experiment: Experiment, tmp_path: Path) -> None:

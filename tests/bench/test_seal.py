@@ -68,7 +68,7 @@ def test_the_sealed_file_tells_no_seed_and_salts_what_it_tells(suite: Path, tmp_
     opened = unseal(sealed[0], SECRET, tmp_path / "bench.toml")
     for entry in opened["cases"]:
         assert str(entry["seed"]) not in sealed[0].read_text(encoding="utf-8")
-    with pytest.raises(SjplanError, match="schema"):
+    with pytest.raises(SjplanError, match="found a sealed suite"):
         read_bench(sealed[0])
     assert SECRET.decode() not in sealed[0].read_text(encoding="utf-8")
 
@@ -165,6 +165,9 @@ def test_commands_make_a_secret_seal_open_and_say_how_it_ended(
     with pytest.raises(InputError, match="the file of --secret-file"):
         seal_command(str(suite), secret_file=secret, out=secret)
     assert len(secret.read_bytes()) == 64
+    with pytest.raises(InputError, match=r"sealed\.toml, which is there; .*another checksum: keep the first"):
+        seal_command(str(suite), secret_file=secret, out=sealed)
+    assert told["checksum"] in sealed.read_text(encoding="utf-8")
 
 
 def test_suites_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -81,6 +81,8 @@ WRONG = {
     "too coarse": ('["default"]', '["default"]\nspacing_mm = 3.0', "cases.0.spacing_mm"),
     "a planner twice": ("[[cases]]", '[[planners]]\nplanner = "raster-v1"\n[[cases]]', "twice.*another name"),
     "a seed twice": ('name = "mine"', 'name = "mine"\nseeds = [1, 1]', "seeds: found 1 twice"),
+    "one seed": ('name = "mine"', 'name = "mine"\nseeds = 1', r"seeds: found 1; wanted a list, such as \[...\]"),
+    "a sealed suite": ("bench-file/1", "bench-sealed/1", r"found a sealed suite; .*fix: .*sjplan bench open"),
     "a seed as text": ('name = "mine"', 'name = "mine"\nseeds = ["1"]', "seeds.0"),
     "seconds beyond the wall": ("[[cases]]", "[[budgets]]\nseconds = 200.0\n[[cases]]", "wall_limit_s"),
     "no budget": ("[[cases]]", "[[budgets]]\nevaluations = 0\n[[cases]]", "budgets.0.evaluations"),
