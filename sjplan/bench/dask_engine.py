@@ -193,10 +193,9 @@ class _Flight:
         self._count += 1
         key = f"sjplan-bench-{self._job.experiment}-{id(self)}-{self._count}"
         with _scheduler_there():
-            future = self._client.submit(
-                do_task, self._job, batch, self._runs.batch_s, key=key, workers=[slot[0]] if slot[0] else None,
-                allow_other_workers=bool(slot[0]), pure=False,
-            )  # fmt: skip
+            # A task that names its worker waits for ever where that one died and was the only one; without a name it
+            # goes to who is idle, mostly the one whose place it takes.
+            future = self._client.submit(do_task, self._job, batch, self._runs.batch_s, key=key, pure=False)
         self._tasks[key] = slot, batch, future
         future.add_done_callback(lambda _: self._landed.put(key))
 

@@ -136,6 +136,25 @@ def test_no_scheduler_is_one_line(bench: Path, tmp_path: Path, monkeypatch: pyte
         done_in_this_process(bench, tmp_path / "out", scheduler="tcp://127.0.0.1:9")
 
 
+def test_a_run_that_no_worker_lives_through_gets_its_row(tmp_path: Path, experiment: Experiment) -> None:
+    text = bench_text(["sleeps", "straight"])
+    out, cluster = experiment(), Cluster(tmp_path, workers=1, allowed_failures=0)
+    try:
+        with started(written(tmp_path, text), out, "--scheduler", cluster.address) as runner:
+            wait_for(
+                lambda: any("sjplan.bench.worker" in " ".join(c.cmdline()) for c in children_of(cluster.workers[0]))
+            )
+            cluster.workers[0].kill()
+            cluster.add_worker()
+            _, said = runner.communicate(timeout=240)
+    finally:
+        cluster.end()
+    assert runner.returncode == 0, said
+    rows = {row["planner"]: row for row in read_parts(out).rows.values()}
+    assert (rows["sleeps"]["status"], rows["sleeps"]["error_type"]) == ("killed", "KilledWorker")
+    assert rows["straight"]["status"] == "infeasible"
+
+
 class NoCluster:
     """A client that is given tasks and does none."""
 
