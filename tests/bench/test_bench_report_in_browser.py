@@ -1,19 +1,15 @@
 """The page of an experiment in a real browser: it asks for nothing, shows its figures, and fits its width."""
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from bench_rows import synthetic_rows
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from sjplan.bench.report import PAGE, write_report
 from sjplan.bench.store import write_results
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-
-CHROMIUM = next((p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))), None)
 
 
 @pytest.fixture(scope="module")
@@ -23,16 +19,6 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = synthetic_rows(20, {f"a planner with a long name {k}": 0.2 * k for k in range(6)})
     write_report(write_results(folder / "r.duckdb", {}, rows), folder)
     return folder / PAGE
-
-
-@pytest.fixture(scope="module")
-def page() -> Iterator[Page]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium found: apt-get install -y chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser.new_page(viewport={"width": 1200, "height": 900})
-        browser.close()
 
 
 def test_page_asks_for_nothing_and_shows_its_figures(report: Path, page: Page) -> None:

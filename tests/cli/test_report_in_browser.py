@@ -1,12 +1,10 @@
 """A report opened in a real browser: it needs no network, runs nothing, shows everything, and fits a printed page."""
 
 import json
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from sjplan.io.catalogue import read_implants
 from sjplan.io.limits import read_limits
@@ -14,8 +12,6 @@ from sjplan.report.data import Picture, ReportData, SheetRow, SidePictures
 from sjplan.report.html import write_report
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-
-CHROMIUM = next((p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))), None)
 
 
 @pytest.fixture(scope="module")
@@ -34,16 +30,6 @@ def report(plan_folder: Path, phantom: Path, tmp_path_factory: pytest.TempPathFa
     plan = json.loads((plan_folder / "plan.json").read_text(encoding="utf-8"))
     data = ReportData(plan, {"left": side}, (picture,), read_limits(), read_implants(), "a <b>case</b>", False)
     return write_report(folder / "report.html", data)
-
-
-@pytest.fixture(scope="module")
-def page() -> Iterator[Page]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium found: apt-get install -y chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser.new_page(viewport={"width": 1200, "height": 900})
-        browser.close()
 
 
 def test_report_is_whole_and_asks_for_nothing(report: Path, page: Page) -> None:
