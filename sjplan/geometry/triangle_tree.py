@@ -23,6 +23,9 @@ _LEAF = 6
 _STACK = 128
 """Nodes that wait in a descent: at most two for each level, and halving gives levels by the logarithm."""
 
+_ROUNDING_MM = 1e-9
+"""By so much a bound that is computed may lie above the one that holds."""
+
 
 class TriangleTree(NamedTuple):
     """Triangles sorted into a binary tree of boxes; `order` maps a sorted triangle to the caller's index."""
@@ -192,42 +195,71 @@ def point_distances(tree: TriangleTree, points: NDArray[np.float64]) -> NDArray[
 
 @nb.njit(cache=True)
 def _lowest_on_triangle(
-    p: NDArray[np.float64], t: NDArray[np.float64], best: float, tol: float, enough: float, stack: NDArray[np.float64]
-) -> tuple[float, NDArray[np.float64]]:
-    """Minimum of the solid's signed distance over one triangle if below `best`, by splitting into four.
+    p: NDArray[np.float64],
+    t: NDArray[np.float64],
+    best: float,
+    tol: float,
+    enough: float,
+    stack: NDArray[np.float64],
+    point: NDArray[np.float64],
+) -> float:
+    """Minimum of the solid's signed distance over one triangle if below `best`, by splitting into four; else `best`.
 
     The tangent plane at the centroid is a lower bound, because the distance to a convex solid is convex. What is below
-    `enough` ends the search.
+    `enough` ends the search. Where a lower distance is found, its place goes to `point`. `stack` is room to work in,
+    (n, 9). Written out coordinate by coordinate: small arrays would each be allocated.
     """
-    point = np.full(3, np.nan)
-    stack[0] = t
+    for e in range(3):
+        for d in range(3):
+            stack[0, 3 * e + d] = t[e, d]
     top = 1
     while top > 0 and best >= enough:
         top -= 1
-        tri = stack[top].copy()
-        c = (tri[0] + tri[1] + tri[2]) / 3.0
-        f, gx, gy, gz = solid_distance(p, c[0], c[1], c[2])
+        s = stack[top]
+        ax, ay, az, bx, by, bz, cx, cy, cz = s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8]
+        x, y, z = (ax + bx + cx) / 3.0, (ay + by + cy) / 3.0, (az + bz + cz) / 3.0
+        f, gx, gy, gz = solid_distance(p, x, y, z)
         if f < best:
             best = f
-            point = c
-        low = np.inf
-        for e in range(3):
-            low = min(low, gx * (tri[e, 0] - c[0]) + gy * (tri[e, 1] - c[1]) + gz * (tri[e, 2] - c[2]))
+            point[0], point[1], point[2] = x, y, z
+        low = min(
+            gx * (ax - x) + gy * (ay - y) + gz * (az - z),
+            gx * (bx - x) + gy * (by - y) + gz * (bz - z),
+            gx * (cx - x) + gy * (cy - y) + gz * (cz - z),
+        )
         if f + low >= best - tol or top + 4 > len(stack):
             continue
-        m0, m1, m2 = 0.5 * (tri[0] + tri[1]), 0.5 * (tri[1] + tri[2]), 0.5 * (tri[2] + tri[0])
-        for e in range(4):
-            s = stack[top + e]
-            if e == 0:
-                s[0], s[1], s[2] = tri[0], m0, m2
-            elif e == 1:
-                s[0], s[1], s[2] = m0, tri[1], m1
-            elif e == 2:
-                s[0], s[1], s[2] = m2, m1, tri[2]
-            else:
-                s[0], s[1], s[2] = m0, m1, m2
+        ux, uy, uz = 0.5 * (ax + bx), 0.5 * (ay + by), 0.5 * (az + bz)
+        vx, vy, vz = 0.5 * (bx + cx), 0.5 * (by + cy), 0.5 * (bz + cz)
+        wx, wy, wz = 0.5 * (cx + ax), 0.5 * (cy + ay), 0.5 * (cz + az)
+        _store(stack[top], ax, ay, az, ux, uy, uz, wx, wy, wz)
+        _store(stack[top + 1], ux, uy, uz, bx, by, bz, vx, vy, vz)
+        _store(stack[top + 2], wx, wy, wz, vx, vy, vz, cx, cy, cz)
+        _store(stack[top + 3], ux, uy, uz, vx, vy, vz, wx, wy, wz)
         top += 4
-    return best, point
+    return best
+
+
+@nb.njit(cache=True)
+def _store(
+    s: NDArray[np.float64],
+    ax: float, ay: float, az: float, bx: float, by: float, bz: float, cx: float, cy: float, cz: float,
+) -> None:  # fmt: skip
+    s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8] = ax, ay, az, bx, by, bz, cx, cy, cz
+
+
+@nb.njit(cache=True)
+def _box_bounds(
+    p: NDArray[np.float64], centre: NDArray[np.float64], half: NDArray[np.float64], node: int
+) -> tuple[float, float, float]:
+    """Signed distance of a box's centre to the packed solid, and two lower bounds of the distance in the box.
+
+    The first because a distance is 1-Lipschitz; the second, never below it, because the distance to a convex solid is
+    convex and so nowhere below its tangent plane.
+    """
+    f, gx, gy, gz = solid_distance(p, centre[node, 0], centre[node, 1], centre[node, 2])
+    hx, hy, hz = half[node, 0], half[node, 1], half[node, 2]
+    return f, f - math.sqrt(hx * hx + hy * hy + hz * hz), f - (abs(gx) * hx + abs(gy) * hy + abs(gz) * hz)
 
 
 @nb.njit(cache=True)
@@ -240,28 +272,28 @@ def lowest_solid_distance(tree: TriangleTree, p: NDArray[np.float64], tol: float
     point = np.full(3, np.nan)
     if len(tree.corners) == 0:
         return best, point
-    work = np.zeros((256, 3, 3))
-    stack = [0]
-    while len(stack) > 0:
-        node = stack.pop()
-        c, h = tree.box_centre[node], tree.box_half[node]
-        f = solid_distance(p, c[0], c[1], c[2])[0]
-        if f - np.sqrt(h @ h) >= best - tol:
+    work = np.empty((256, 9))
+    stack, sphere, plane = np.empty(_STACK, np.int64), np.empty(_STACK), np.empty(_STACK)
+    stack[0], sphere[0], plane[0], top = 0, -np.inf, -np.inf, 1
+    while top > 0:
+        top -= 1
+        node = stack[top]
+        # What the tangent plane rules out could not have lowered the result, so that it changes no digit of it.
+        if sphere[top] >= best - tol or plane[top] >= best + _ROUNDING_MM:
             continue
-        if tree.child[node, 0] >= 0:
-            left, right = tree.child[node, 0], tree.child[node, 1]
-            cl, cr = tree.box_centre[left], tree.box_centre[right]
-            if solid_distance(p, cl[0], cl[1], cl[2])[0] <= solid_distance(p, cr[0], cr[1], cr[2])[0]:
-                stack.append(right)
-                stack.append(left)
-            else:
-                stack.append(left)
-                stack.append(right)
+        left, right = tree.child[node, 0], tree.child[node, 1]
+        if left >= 0:
+            near, near_sphere, near_plane = _box_bounds(p, tree.box_centre, tree.box_half, left)
+            far, far_sphere, far_plane = _box_bounds(p, tree.box_centre, tree.box_half, right)
+            if near > far:
+                left, right = right, left
+                near_sphere, far_sphere, near_plane, far_plane = far_sphere, near_sphere, far_plane, near_plane
+            stack[top], sphere[top], plane[top] = right, far_sphere, far_plane
+            stack[top + 1], sphere[top + 1], plane[top + 1] = left, near_sphere, near_plane
+            top += 2
             continue
         for n in range(tree.span[node, 0], tree.span[node, 1]):
-            value, where = _lowest_on_triangle(p, tree.corners[n], best, tol, -np.inf, work)
-            if value < best:
-                best, point = value, where
+            best = _lowest_on_triangle(p, tree.corners[n], best, tol, -np.inf, work, point)
     return best, point
 
 
@@ -270,21 +302,21 @@ def reaches(tree: TriangleTree, p: NDArray[np.float64], offset: float) -> bool:
     """Whether any point of the triangles lies nearer to the packed solid than `offset` (negative: inside it)."""
     if len(tree.corners) == 0:
         return False
-    work = np.zeros((256, 3, 3))
+    work, point = np.empty((256, 9)), np.empty(3)
     stack = np.empty(_STACK, np.int64)
     stack[0], top = 0, 1
     while top > 0:
         top -= 1
         node = stack[top]
-        c, h = tree.box_centre[node], tree.box_half[node]
-        if solid_distance(p, c[0], c[1], c[2])[0] - math.sqrt(h[0] * h[0] + h[1] * h[1] + h[2] * h[2]) >= offset:
+        _, sphere, plane = _box_bounds(p, tree.box_centre, tree.box_half, node)
+        if sphere >= offset or plane >= offset + _ROUNDING_MM:
             continue
         if tree.child[node, 0] >= 0:
             stack[top], stack[top + 1] = tree.child[node, 0], tree.child[node, 1]
             top += 2
             continue
         for n in range(tree.span[node, 0], tree.span[node, 1]):
-            if _lowest_on_triangle(p, tree.corners[n], offset, JUDGE_TOL_MM, offset, work)[0] < offset:
+            if _lowest_on_triangle(p, tree.corners[n], offset, JUDGE_TOL_MM, offset, work, point) < offset:
                 return True
     return False
 
