@@ -81,7 +81,15 @@ def summary(suite: str) -> str:
             sum(bool(row.get("true_breach")) for row in accepted) if true else "not known",
             spread(of(mine, "seconds"), 1),
         ])  # fmt: skip
-    return table(head, body)
+    return table(head, body) + so_far(suite)
+
+
+def so_far(suite: str) -> str:
+    """How many cases the table stands on where a suite was not run to its end."""
+    facts = results()["settings"]["suites"][suite]
+    if facts["cases"] == facts["of_cases"]:
+        return ""
+    return f"\n\nThe first {facts['cases']} of {facts['of_cases']} cases: the suite was not run to its end yet."
 
 
 def endings() -> str:

@@ -9,14 +9,11 @@ from typing import Final, Literal
 import numpy as np
 
 from sjplan.bench.results import Values
-from sjplan.bench.statistics import bootstrap_means, case_means, discordance_p, holm, signed_rank_p
+from sjplan.bench.statistics import ALPHA, bootstrap_means, case_means, discordance_p, holm, signed_rank_p
 from sjplan.bench.store import open_results
 from sjplan.core.arrays import Array
 from sjplan.core.errors import InputError, unknown_name
 from sjplan.core.tolerances import JUDGE_TOL_MM
-
-ALPHA: Final = 0.05
-"""How often two versions that do equally well may be called unlike, all measures together."""
 
 FAILURES: Final = ("invalid_input", "crashed", "killed", "rejected")
 """Statuses of runs that gave no answer at all. An honest "infeasible", and a timeout, are answers."""

@@ -11,6 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from sjplan.bench.curves import Curve
+from sjplan.bench.page_words import TRAITS
+from sjplan.bench.statistics import ALPHA
 from sjplan.bench.tables import QUANTILES, Runs, TableRow
 from sjplan.core.arrays import Array
 from sjplan.render.charts import BAD_COLOUR, heading, plain_axes
@@ -178,7 +180,7 @@ def pairs_picture(runs: Runs, rows: Sequence[TableRow]) -> bytes:
 def _draw_difference(axes: Axes, level: float, row: TableRow, scaled: Callable[[float], float]) -> None:
     if row["low"] is not None:
         axes.plot([scaled(row["low"]), scaled(row["high"])], [level] * 2, color=COLOURS[0], linewidth=2.2)
-    sure = row["p_corrected"] <= 0.05
+    sure = row["p_corrected"] <= ALPHA
     axes.plot([scaled(row["difference"])], [level], marker="o", markersize=7, markeredgecolor=COLOURS[0],
               markeredgewidth=1.8, color=COLOURS[0] if sure else "white")  # fmt: skip
 
@@ -203,7 +205,8 @@ def breakdown_picture(runs: Runs, rows: Sequence[TableRow]) -> bytes:
         axes.axhline(len(groups) - n - 0.5, color=_QUIET if other else "#e3e7eb", linewidth=1.0 if other else 0.6)
     cases = {(row["trait"], row["group"]): row["cases"] for row in rows}
     axes.set_yticks(
-        list(place.values()), [f"{t}: {g} ({cases[t, g]} case{'s' * (cases[t, g] != 1)})" for t, g in groups]
+        list(place.values()),
+        [f"{TRAITS.get(t, t)}: {g} ({cases[t, g]} case{'s' * (cases[t, g] != 1)})" for t, g in groups],
     )
     axes.set_ylim(-0.5, len(groups) - 0.5)
     axes.set_xlim(-2, 102)

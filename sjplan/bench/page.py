@@ -12,6 +12,7 @@ from sjplan.bench import figures, page_words
 from sjplan.bench.compare import FAILURES
 from sjplan.bench.findings import Findings
 from sjplan.bench.rows import STATUSES
+from sjplan.bench.statistics import ALPHA
 from sjplan.bench.tables import Runs, TableRow
 from sjplan.render.style import words
 from sjplan.report.benchmark import BenchPage, Section, TableView
@@ -31,7 +32,6 @@ MOST_ERRORS: Final = 15
 NO_ROOM_MM: Final = 0.01
 """A proof looks for plans of more than no slack at all: where there are none, its bound is 0 and its rounding."""
 
-SIGNIFICANT: Final = 0.05
 NOTHING: Final = "\u2013"
 
 
@@ -108,7 +108,7 @@ def _sentences(found: Findings) -> list[str]:
         )
     tested = [row for row in found.pairs if row["measure"] == "accepted" and row["pairs"]]
     if tested:
-        sure = sum(row["p_corrected"] <= SIGNIFICANT for row in tested)
+        sure = sum(row["p_corrected"] <= ALPHA for row in tested)
         said.append(
             f"{sure} of {len(tested)} pairs of planners differ significantly in accepted plans after correction."
         )
@@ -132,7 +132,7 @@ def _warnings(found: Findings) -> list[str]:
     if known.get("damaged_parts"):
         said.append(f"{_many(known['damaged_parts'], 'damaged part')} left out; sjplan bench run makes them again.")
     cases, couples = len(found.runs.cases), sum(row["measure"] == "accepted" for row in found.pairs)
-    if couples and 2 * 0.5**cases * couples > SIGNIFICANT:
+    if couples and 2 * 0.5**cases * couples > ALPHA:
         said.append(
             f"{_many(cases, 'case')} and {_many(couples, 'pair')} of planners: no difference can be significant after "
             "correction, however large it is."
@@ -212,9 +212,10 @@ def _anatomy(found: Findings) -> Section:
     rows = [row for row in found.anatomy if row["trait"] in traits]
     names = figures.shown(found.runs.planners)
     cells = {(r["trait"], r["group"], r["planner"]): r for r in rows}
-    groups = list(dict.fromkeys((r["trait"], r["group"]) for r in rows))
+    groups = dict.fromkeys((r["trait"], r["group"]) for r in rows)
+    cases = {group: max(r["cases"] for r in rows if (r["trait"], r["group"]) == group) for group in groups}
     table = [
-        [trait, group, str(max(r["cases"] for r in rows if (r["trait"], r["group"]) == (trait, group))),
+        [page_words.TRAITS.get(trait, trait), group, str(cases[trait, group]),
          *(_cell(cells.get((trait, group, name))) for name in names)]
         for trait, group in groups
     ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 SUBTITLE: Final = """\
@@ -29,6 +30,15 @@ plans."""
 ANATOMY: Final = """\
 What cases are like, as the bench file or the phantom's parameters say; numbers are cut into thirds. Groups are parts of
 the whole and their intervals are wide; nothing here is corrected for the number of groups."""
+
+TRAITS: Final[Mapping[str, str]] = {
+    "sex": "sex", "age_years": "age (years)", "bmi": "body mass index",
+    "density": "bone density, of the mean at that age", "size": "size, of the mean",
+    "dysmorphism": "signs of dysmorphism (0 to 1)", "transitional": "transitional vertebra",
+    "incidence_deg": "pelvic incidence (degrees)", "foramen_scale": "size of foramina, of the mean",
+    "asymmetry_mm": "asymmetry (mm)", "stratum": "part of the cohort",
+}  # fmt: skip
+"""What a phantom's traits are called on the page; a trait that a bench file names is called what it is called there."""
 
 ANYTIME: Final = """\
 Left: how many runs had a plan that the judge accepts by that time. Right: the median of the best worst slack so far,

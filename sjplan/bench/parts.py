@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +18,9 @@ from sjplan.io.atomic import write_text
 SCHEMA: Final = "sjplan.bench-part/1"
 PARTS: Final = "parts"
 """Name of the folder of an experiment that holds them."""
+
+EXPERIMENT: Final = "experiment.json"
+"""Name of the file in an experiment's folder that says what is asked, and when it was worked on."""
 
 _NAME_LENGTH: Final = 16
 _OLD_S: Final = 3600.0
@@ -84,8 +87,20 @@ def read_parts(folder: Path) -> Parts:
     InputError
         For a part of a later schema.
     """
-    rows: dict[str, Row] = {}
     damaged: list[Path] = []
+    rows = {row["run"]: row for row in distinct_rows(folder, damaged)}
+    return Parts(rows, tuple(damaged))
+
+
+def distinct_rows(folder: Path, damaged: list[Path]) -> Iterator[Row]:
+    """The same rows one by one, so that all of them need not fit into memory; damaged parts are added to the list.
+
+    Raises
+    ------
+    InputError
+        For a part of a later schema.
+    """
+    seen: set[str] = set()
     for file in part_files(folder):
         try:
             found = _rows_of(file)
@@ -93,8 +108,9 @@ def read_parts(folder: Path) -> Parts:
             damaged.append(file)
             continue
         for row in found:
-            rows.setdefault(row["run"], row)
-    return Parts(rows, tuple(damaged))
+            if row["run"] not in seen:
+                seen.add(row["run"])
+                yield row
 
 
 def part_files(folder: Path) -> list[Path]:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sjplan import NOT_FOR_CLINICAL_USE
 from sjplan.bench.batches import RunQueue
-from sjplan.bench.parts import Parts, clear_unfinished, read_parts
+from sjplan.bench.parts import EXPERIMENT, Parts, clear_unfinished, read_parts
 from sjplan.bench.plan_runs import runs_of
 from sjplan.bench.planners import load_planner
 from sjplan.bench.rows import result_hash
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 SCHEMA: Final = "sjplan.bench/1"
 BENCH_FILE: Final = "bench.toml"
-EXPERIMENT: Final = "experiment.json"
 _BEFORE: Final = frozenset({BENCH_FILE, "anatomies", "bounds"})
 """What a folder may hold before an experiment is begun in it: what is the same for every experiment may be copied."""
 

@@ -17,6 +17,9 @@ from scipy.signal import fftconvolve
 from sjplan.core.arrays import Array
 
 CONFIDENCE: Final = 0.95
+ALPHA: Final = 0.05
+"""How often what does not differ may be called different, all measures of a question together."""
+
 RESAMPLES: Final = 4000
 """Bootstrap samples: the ends of a 95 % interval then move by a few hundredths of its width from seed to seed."""
 

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from sjplan import NOT_FOR_CLINICAL_USE, __version__
 from sjplan.bench.duck import connected, literal, quoted
-from sjplan.bench.parts import PARTS, part_files
-from sjplan.bench.parts import SCHEMA as PART_SCHEMA
+from sjplan.bench.parts import EXPERIMENT, PARTS, distinct_rows, part_files
 from sjplan.bench.results import EXPERIMENT_COLUMNS, ORDER, SCHEMA, Results, about, experiment_of, opened
 from sjplan.bench.rows import COLUMNS, Kind, Row, result_hash
 from sjplan.core.errors import InputError
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 RESULTS: Final = "results.duckdb"
-EXPERIMENT: Final = "experiment.json"
 
 _STORAGE: Final = "v1.0.0"
 """DuckDB's own format: the oldest that is stable, so that the packages of R and pandas need not be the newest."""
@@ -62,7 +60,7 @@ def compile_results(folder: str | Path) -> Path:
                          fix="name what was given as --out to sjplan bench run")  # fmt: skip
     damaged = list[Path]()
     fingerprint = _fingerprint(place)
-    rows = _distinct(_part_rows(place, damaged))
+    rows = distinct_rows(place, damaged)
     document = _experiment(place / EXPERIMENT)
     return write_results(place / RESULTS, document, rows, damaged=damaged, parts=fingerprint)
 
@@ -179,37 +177,12 @@ def _table(
         connection.execute(f"COMMENT ON COLUMN {name}.{quoted(column)} IS {literal(text)}")
 
 
-def _part_rows(folder: Path, damaged: list[Path]) -> Iterator[Row]:
-    for file in part_files(folder):
-        try:
-            part = json.loads(file.read_text(encoding="utf-8"))
-            rows, schema, told = part["rows"], str(part["schema"]), part["sha256"]
-            text = json.dumps(rows, sort_keys=True, separators=(",", ":"), allow_nan=False)
-        except (OSError, ValueError, KeyError, TypeError):
-            damaged.append(file)
-            continue
-        if schema != PART_SCHEMA:
-            raise InputError(str(file), found=f"schema {schema}", wanted=PART_SCHEMA, fix="update sjplan")
-        if hashlib.sha256(text.encode()).hexdigest() != told:
-            damaged.append(file)
-            continue
-        yield from rows
-
-
 def _written(rows: Iterable[Row], file: TextIO) -> Iterator[Row]:
     """The same rows, each written as a line of JSON when it goes by."""
     for row in rows:
         whole = {column.name: row.get(column.name) for column in COLUMNS}
         file.write(json.dumps(whole) + "\n")
         yield whole
-
-
-def _distinct(rows: Iterable[Row]) -> Iterator[Row]:
-    seen: set[str] = set()
-    for row in rows:
-        if row["run"] not in seen:
-            seen.add(row["run"])
-            yield row
 
 
 def _fingerprint(folder: Path) -> str:

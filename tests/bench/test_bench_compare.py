@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from bench_rows import synthetic_rows
 
-from sjplan.bench.compare import ALPHA, Comparison, compare
+from sjplan.bench.compare import Comparison, compare
 from sjplan.bench.rows import Row
-from sjplan.bench.statistics import bootstrap_means
+from sjplan.bench.statistics import ALPHA, bootstrap_means
 from sjplan.bench.store import write_results
 from sjplan.core.errors import SjplanError
 
