@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +22,8 @@ PHANTOM_LABELS: Final = "labels.nii.gz"
 class Case:
     """One pelvis as it came in: CT, labels, or both in one space, and what the intake noticed.
 
+    `identifiers` of the patient are empty unless they were asked for.
+
     Raises
     ------
     InputError
@@ -33,6 +35,7 @@ class Case:
     ct: CtVolume | None
     labels: LabelMap | None
     findings: tuple[Finding, ...] = ()
+    identifiers: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.ct is None and self.labels is None:
@@ -70,6 +73,7 @@ def read_case(
     series: str | None = None,
     names: str | Path | None = None,
     untrusted: bool = False,
+    keep_identifiers: bool = False,
 ) -> Case:
     """Read a case: a CT file, a label map, a DICOM folder, or a phantom folder.
 
@@ -83,6 +87,8 @@ def read_case(
         Label map that belongs to the CT; `path` is then read as a CT whatever it looks like.
     series, names, untrusted
         As for `volumes.read_ct` and `volumes.read_labels`.
+    keep_identifiers : bool
+        Keep the patient's name and number and the study's UID of a DICOM series, in `Case.identifiers`.
 
     Raises
     ------
@@ -100,14 +106,17 @@ def read_case(
             assert labels is not None
             return _labels_only(labels, names, untrusted)
         path = given / PHANTOM_CT
-    main = load(path, "any" if labels is None else "ct", series=series, names=names, untrusted=untrusted)
+    main = load(
+        path, "any" if labels is None else "ct", series=series, names=names, untrusted=untrusted,
+        keep_identifiers=keep_identifiers,
+    )  # fmt: skip
     if isinstance(main.volume, LabelMap):
         return Case(None, main.volume, main.findings)
     if labels is None:
-        return Case(main.volume, None, main.findings)
+        return Case(main.volume, None, main.findings, main.identifiers)
     mapped = load(labels, "labels", names=names, untrusted=untrusted)
     assert isinstance(mapped.volume, LabelMap)
-    return Case(main.volume, mapped.volume, (*main.findings, *mapped.findings))
+    return Case(main.volume, mapped.volume, (*main.findings, *mapped.findings), main.identifiers)
 
 
 def _labels_only(labels: str | Path, names: str | Path | None, untrusted: bool) -> Case:

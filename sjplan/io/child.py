@@ -35,6 +35,7 @@ def load_in_child(
     *,
     series: str | None = None,
     names: str | Path | None = None,
+    keep_identifiers: bool = False,
     memory_bytes: int = MEMORY_LIMIT_BYTES,
     seconds: float = TIME_LIMIT_S,
 ) -> Loaded:
@@ -42,7 +43,7 @@ def load_in_child(
 
     Parameters
     ----------
-    path, kind, series, names
+    path, kind, series, names, keep_identifiers
         As for `volumes.load`.
     memory_bytes : int
         Limit on the child's address space.
@@ -57,7 +58,7 @@ def load_in_child(
     with tempfile.TemporaryDirectory(prefix="sjplan-") as folder:
         request = {
             "path": str(path), "kind": kind, "series": series, "names": None if names is None else str(names),
-            "memory_bytes": memory_bytes, "folder": folder,
+            "keep_identifiers": keep_identifiers, "memory_bytes": memory_bytes, "folder": folder,
         }  # fmt: skip
         # -P keeps the current folder, which may be as untrusted as the file, off the child's import path.
         command = [sys.executable, "-P", "-c", _CHILD]
@@ -98,7 +99,7 @@ def _unpack(answer: dict[str, Any], folder: Path) -> Loaded:
     source = Source(**answer["source"])
     findings = tuple(Finding(**finding) for finding in answer["findings"])
     if answer["names"] is None:
-        return Loaded(CtVolume(grid, values, source), findings)
+        return Loaded(CtVolume(grid, values, source), findings, answer["identifiers"])
     return Loaded(LabelMap(grid, values, {int(i): name for i, name in answer["names"].items()}, source), findings)
 
 
@@ -108,7 +109,10 @@ def main() -> None:
     _limit_memory(request["memory_bytes"])
     folder = Path(request["folder"])
     try:
-        loaded = load(request["path"], request["kind"], series=request["series"], names=request["names"])
+        loaded = load(
+            request["path"], request["kind"], series=request["series"], names=request["names"],
+            keep_identifiers=request["keep_identifiers"],
+        )  # fmt: skip
         answer = _pack(loaded, folder)
     except SjplanError as error:
         answer = {"error": {"type": type(error).__name__, "what": error.what, "found": error.found,
@@ -140,5 +144,6 @@ def _pack(loaded: Loaded, folder: Path) -> dict[str, Any]:
         "direction": grid.direction.tolist(),
         "source": {"path": source.path, "sha256": source.sha256, "facts": source.facts} if source else None,
         "names": None if isinstance(volume, CtVolume) else {str(i): name for i, name in volume.names.items()},
+        "identifiers": loaded.identifiers,
         "findings": [{"code": f.code, "severity": f.severity, "text": f.text, "side": f.side} for f in loaded.findings],
     }

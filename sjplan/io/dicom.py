@@ -1,320 +1,273 @@
-"""One clean DICOM series: its headers are checked slice by slice before SimpleITK reads a pixel.
+"""A CT series from DICOM files: checked slice by slice from its headers, chosen, laid on a grid, read exactly.
 
 SimpleITK reads a tilted gantry, missing slices and duplicates without an error and gets the geometry wrong, so
-that the geometry here comes from the headers and whatever is not a plain stack of slices is refused.
+that the geometry here comes from the headers. What is no plain stack of CT slices is repaired with a finding, or
+refused.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
-import warnings
-from collections import defaultdict
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import pydicom
-from pydicom.dataset import Dataset, FileDataset
+from numpy.typing import NDArray
 
-from sjplan.core.arrays import Array
 from sjplan.core.errors import InputError
 from sjplan.core.findings import Finding
 from sjplan.core.grid import Grid
 from sjplan.core.volume import Source
-from sjplan.io.headers import SPACING_RANGE_MM, make_grid
-from sjplan.io.itk import reading, sitk, unreadable
-from sjplan.io.payload import MAX_FILE_BYTES, MAX_VOXELS
+from sjplan.io.dicom_folder import Listing, list_folder
+from sjplan.io.dicom_headers import Slice
+from sjplan.io.dicom_pixels import COMPRESSED, check_storage, read_pixels
+from sjplan.io.dicom_repair import resampled
+from sjplan.io.dicom_stack import Stack, refuse, stacked
+from sjplan.io.payload import MAX_VOXELS
 
-MAX_FILES: Final = 20_000
-"""Most files of a folder that are looked at."""
+IDENTIFIERS: Final = ("PatientName", "PatientID", "StudyInstanceUID")
+"""Tags that are kept where the user asks for it, and never otherwise."""
 
-SHEAR_TOL_MM: Final = 0.1
-"""Largest sideways shift of a slice from the stack's normal (mm): positions are often rounded to 0.1 mm."""
-
-_TAGS = (
-    "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID", "Modality", "Rows", "Columns", "PixelSpacing",
-    "ImagePositionPatient", "ImageOrientationPatient", "SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames",
-    "BitsAllocated", "RescaleSlope", "RescaleIntercept", "SliceThickness", "KVP",
-)  # fmt: skip
-_UNCOMPRESSED = {"1.2.840.10008.1.2": 8, "1.2.840.10008.1.2.1": 12, "1.2.840.10008.1.2.2": 12}
-"""Transfer syntaxes that store pixels plainly (implicit, explicit, big endian), and the bytes of the tag before them
-(DICOM PS3.5, 7.1)."""
-_IOP_TOL = 1e-3  # direction cosines are decimal strings, often of four digits
+_LONGEST_IDENTIFIER = 64
 _MOST_LISTED = 12
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class SeriesCt:
+    """A series as read: [k, j, i] Hounsfield units on a grid.
+
+    `identifiers` is empty unless they were asked for.
+    """
+
+    hu: NDArray[np.int16]
+    grid: Grid
+    source: Source
+    padding: int
+    findings: tuple[Finding, ...]
+    identifiers: dict[str, str] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
-class Slice:
-    """The header facts of one DICOM file that geometry depends on; numbers are NaN where a tag is absent."""
+class SeriesSummary:
+    """One series of a folder: its kind, what would be repaired, and why it would be refused ("" where it would not)."""
 
-    path: Path
-    series: str
-    instance: str
-    modality: str
-    rows: int
+    uid: str
+    slices: int
     columns: int
-    spacing: tuple[float, ...]
-    position: tuple[float, ...]
-    orientation: tuple[float, ...]
-    rescale: tuple[float, ...]
-    frames: int
-    greys: bool
-    truncated: bool
-    thickness: str
-    kvp: str
+    rows: int
+    modality: str
+    spacing_mm: tuple[float, float, float] | None
+    refusal: str
+    findings: tuple[Finding, ...]
 
 
-def read_series(folder: Path, series: str | None) -> tuple[Any, Grid, Source, tuple[Finding, ...]]:
+def read_series(given: Path, series: str | None, *, keep_identifiers: bool = False) -> SeriesCt:
     """Read the one CT series of a folder, or the one named.
 
     Parameters
     ----------
-    folder : Path
-        Folder that holds the slices themselves; folders in it are not searched.
+    given : Path
+        A folder, a DICOMDIR, or one DICOM file (see `dicom_folder.list_folder`).
     series : str or None
-        SeriesInstanceUID, needed where there are several.
+        SeriesInstanceUID, needed where there are several CT series.
+    keep_identifiers : bool
+        Whether the patient's name and number and the study's UID are taken along.
 
     Returns
     -------
-    image : SimpleITK image
-        Pixels in Hounsfield units.
-    grid : Grid
-        Geometry from the headers.
-    source : Source
-        sha256 over the slices' own sha256 in stack order; facts without identifiers.
-    findings : tuple of Finding
-        What was noticed.
+    SeriesCt
+        The source's sha256 is over the files' own sha256 in stack order; its facts hold no identifiers.
 
     Raises
     ------
     InputError
-        For no series, several, or one that is not a plain stack of CT slices.
+        For no series, several, or one that is no sound CT volume.
     """
-    found, skipped = list_series(folder)
-    chosen = _choose(folder, found, series)
-    ordered, grid = check_series(str(folder), chosen)
-    digest = hashlib.sha256()
-    for item in ordered:
-        digest.update(hashlib.sha256(item.path.read_bytes()).digest())
-    reader = sitk.ImageSeriesReader()
-    reader.SetImageIO("GDCMImageIO")
-    reader.SetFileNames([str(item.path) for item in ordered])
-    with reading(folder):
-        image = reader.Execute()
-    if tuple(image.GetSize()) != grid.shape or image.GetNumberOfComponentsPerPixel() != 1:
-        raise unreadable(folder)
-    facts = {"format": "DICOM", "slices": str(len(ordered)), "slice_thickness_mm": ordered[0].thickness,
-             "kvp": ordered[0].kvp}  # fmt: skip
-    source = Source(str(folder), digest.hexdigest(), {key: value for key, value in facts.items() if value})
-    findings = (
-        (Finding("dicom-files-skipped", "note", f"{skipped} file(s) of the folder are not DICOM images: left out."),)
-        if skipped
-        else ()
-    )
-    return image, grid, source, findings
+    listing = list_folder(given)
+    chosen, aside = _choose(given, listing, series)
+    usable, scouts = without_localizers(chosen)
+    stack = check_series(str(given), usable)
+    pixels = read_pixels(str(given), stack.slices)
+    hu = resampled(stack, pixels.hu) if stack.repaired else pixels.hu
+    first = stack.slices[0]
+    facts = {"format": "DICOM", "slices": str(len(usable)), "slice_thickness_mm": _plain(first.thickness),
+             "kvp": _plain(first.kvp), "patient_position": first.patient_position}  # fmt: skip
+    source = Source(str(given), pixels.sha256, {key: value for key, value in facts.items() if value})
+    findings = (*listing.findings, *aside, *scouts, *stack.findings, *_noticed(stack))
+    kept = _identifiers(first.path) if keep_identifiers else {}
+    return SeriesCt(hu, stack.grid, source, pixels.padding, findings, kept)
 
 
-def list_series(folder: Path) -> tuple[dict[str, list[Slice]], int]:
-    """Series of a folder by SeriesInstanceUID, and how many files are no DICOM images.
+def summarize(given: Path) -> tuple[tuple[SeriesSummary, ...], tuple[Finding, ...]]:
+    """Every series of a folder with what is right or wrong with it, largest first, and findings about other files.
+
+    Pixels are not read: a series that passes here may still turn out to be damaged.
 
     Raises
     ------
     InputError
-        For a folder that cannot be listed or holds too many files.
+        For a folder that cannot be listed, and a DICOMDIR that leads outside of it.
     """
+    listing = list_folder(given)
+    return tuple(_summary(uid, slices) for uid, slices in _by_size(listing.series)), listing.findings
+
+
+def _summary(uid: str, slices: list[Slice]) -> SeriesSummary:
+    store = slices[0].storage
+    usable, scouts = without_localizers(slices)
+    spacing: tuple[float, float, float] | None = None
+    refusal, findings = "", scouts
     try:
-        files = sorted(p for p in folder.iterdir() if p.is_file() and p.name != "DICOMDIR")
-    except OSError as error:
-        raise InputError(str(folder), found="a folder that cannot be listed", wanted="a DICOM folder") from error
-    if len(files) > MAX_FILES:
-        raise InputError(str(folder), found=f"{len(files)} files", wanted=f"at most {MAX_FILES}")
-    found: dict[str, list[Slice]] = defaultdict(list)
-    skipped = 0
-    for path in files:
-        header = _header(path)
-        if header is None:
-            skipped += 1
-        else:
-            found[header.series].append(header)
-    return dict(found), skipped
-
-
-def _header(path: Path) -> Slice | None:
-    """Facts of one file, or None where it is no DICOM image."""
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            return None
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with path.open("rb") as file:
-                dataset = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(_TAGS))
-                left = path.stat().st_size - file.tell()  # it stops right before the pixels
-            return _facts(path, dataset, left)
-    except Exception:  # pydicom raises whatever a malformed file leads to; such a file is no slice
-        return None
-
-
-def _facts(path: Path, dataset: FileDataset, bytes_left: int) -> Slice | None:
-    rows, columns = _integer(dataset, "Rows", 0), _integer(dataset, "Columns", 0)
-    if rows < 1 or columns < 1:
-        return None  # a structured report, a presentation state, a directory
-    samples, bits = _integer(dataset, "SamplesPerPixel", 1), _integer(dataset, "BitsAllocated", 16)
-    greys = samples == 1 and str(dataset.get("PhotometricInterpretation", "MONOCHROME2")) == "MONOCHROME2"
-    syntax = str(getattr(dataset.file_meta, "TransferSyntaxUID", ""))
-    rescale = (*_numbers(dataset, "RescaleSlope", 1), *_numbers(dataset, "RescaleIntercept", 1))
-    return Slice(
-        path,
-        str(dataset.get("SeriesInstanceUID", "") or "without UID"),
-        str(dataset.get("SOPInstanceUID", "") or path.name),
-        str(dataset.get("Modality", "") or "unknown"),
-        rows,
-        columns,
-        _numbers(dataset, "PixelSpacing", 2),
-        _numbers(dataset, "ImagePositionPatient", 3),
-        _numbers(dataset, "ImageOrientationPatient", 6),
-        rescale,
-        _integer(dataset, "NumberOfFrames", 1),
-        greys,
-        syntax in _UNCOMPRESSED and bytes_left < _UNCOMPRESSED[syntax] + rows * columns * samples * bits // 8,
-        _plain_number(dataset, "SliceThickness"),
-        _plain_number(dataset, "KVP"),
+        stack = check_series("series", usable)
+        x, y, z = (float(v) for v in stack.grid.spacing_mm)
+        spacing, findings = (x, y, z), (*scouts, *stack.findings, *_noticed(stack))
+    except InputError as error:
+        refusal = f"found {error.found}; wanted {error.wanted}"
+    return SeriesSummary(
+        uid, len(slices), store.columns, store.rows, slices[0].modality[:16], spacing, refusal, findings
     )
 
 
-def _integer(dataset: Dataset, tag: str, default: int) -> int:
-    value = dataset.get(tag)
-    return default if value is None else int(value)
-
-
-def _plain_number(dataset: Dataset, tag: str) -> str:
-    value = _numbers(dataset, tag, 1)[0]
+def _plain(value: float) -> str:
     return f"{value:g}" if math.isfinite(value) else ""
 
 
-def _numbers(dataset: Dataset, tag: str, count: int) -> tuple[float, ...]:
-    """A tag's numbers; NaN where it is absent or holds another count."""
-    value = dataset.get(tag)
-    items = [] if value is None else [value] if count == 1 else list(value)
-    return tuple(float(v) for v in items) if len(items) == count else (math.nan,) * count
+def _by_size(series: dict[str, list[Slice]]) -> list[tuple[str, list[Slice]]]:
+    return sorted(series.items(), key=lambda item: (-len(item[1]), item[0]))
 
 
-def _choose(folder: Path, found: dict[str, list[Slice]], series: str | None) -> list[Slice]:
+def _choose(given: Path, listing: Listing, series: str | None) -> tuple[list[Slice], tuple[Finding, ...]]:
+    """The slices of the series to read, and what was set aside for it."""
+    found = listing.series
     if not found:
-        inside = sum(1 for p in folder.iterdir() if p.is_dir())
-        raise InputError(
-            str(folder), found=f"a folder without DICOM slices ({inside} folder(s) in it)",
-            wanted="a DICOM series, or a phantom folder (labels.nii.gz)", fix="name the folder that holds the slices",
-        )  # fmt: skip
-    listed = "; ".join(
-        f"{uid} ({len(s)} slices of {s[0].columns}x{s[0].rows}, {s[0].modality})"
-        for uid, s in sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))[:_MOST_LISTED]
-    )
+        raise _nothing(given, listing)
     if series is not None:
         if series not in found:
-            raise InputError(f"--series {series}", found=f"no such series in {folder}", wanted=f"one of {listed}")
-        return found[series]
-    if len(found) > 1:
+            raise InputError(
+                f"--series {series}", found=f"no such series in {given}", wanted=f"one of {_listed(found)}"
+            )
+        return found[series], ()
+    if len(found) == 1:
+        return next(iter(found.values())), ()
+    volumes = {uid: s for uid, s in found.items() if not all(one.is_localizer or one.is_capture for one in s)}
+    if len(volumes) != 1:
         raise InputError(
-            str(folder), found=f"{len(found)} series: {listed}", wanted="one series", fix="choose one with --series UID"
-        )
-    return next(iter(found.values()))
+            str(given), found=f"{len(found)} series: {_listed(found)}", wanted="one series",
+            fix="choose one with --series UID",
+        )  # fmt: skip
+    aside = sum(len(s) for s in found.values()) - sum(len(s) for s in volumes.values())
+    text = f"{len(found) - 1} other series of the folder ({aside} pictures) hold only localizers or screen captures: "
+    return next(iter(volumes.values())), (Finding("dicom-series-set-aside", "note", text + "left out."),)
 
 
-def check_series(what: str, slices: list[Slice]) -> tuple[list[Slice], Grid]:
-    """Slices in stack order and their grid, where they form a plain, uniform, unsheared stack of CT images.
+def _nothing(given: Path, listing: Listing) -> InputError:
+    if given.is_file():
+        return InputError(
+            str(given), found="a DICOM file without a picture", wanted="CT slices, or a DICOM folder",
+            fix="name the folder that holds the slices",
+        )  # fmt: skip
+    why = " ".join(finding.text for finding in listing.findings if finding.severity == "warning")
+    inside = sum(1 for p in given.iterdir() if p.is_dir())
+    return InputError(
+        str(given), found=f"a folder without DICOM slices ({inside} folder(s) in it)" + (f"; {why}" if why else ""),
+        wanted="a DICOM series, or a phantom folder (labels.nii.gz)", fix="name the folder that holds the slices",
+    )  # fmt: skip
+
+
+def _listed(found: dict[str, list[Slice]]) -> str:
+    return "; ".join(
+        f"{uid} ({len(s)} slices of {s[0].storage.columns}x{s[0].storage.rows}, {s[0].modality[:16]}"
+        f"{', localizer' if s[0].is_localizer else ', screen capture' if s[0].is_capture else ''})"
+        for uid, s in _by_size(found)[:_MOST_LISTED]
+    )
+
+
+def without_localizers(slices: Sequence[Slice]) -> tuple[list[Slice], tuple[Finding, ...]]:
+    """A series without its localizers and screen captures, where it has other pictures; a finding says so."""
+    usable = [s for s in slices if not s.is_localizer and not s.is_capture]
+    aside = len(slices) - len(usable)
+    if not usable or not aside:
+        return list(slices), ()
+    text = f"{aside} localizer(s) or screen capture(s) in the series are no slices of it: left out."
+    return usable, (Finding("dicom-localizers-set-aside", "note", text),)
+
+
+def check_series(what: str, slices: Sequence[Slice]) -> Stack:
+    """Slices in stack order and their grid, where they are CT pictures that form a volume.
 
     Raises
     ------
     InputError
-        Naming what breaks that: modality, colours, frames, mixed geometry, missing or repeated positions, missing
-        slices, changing spacing, gantry tilt (in degrees), truncated files.
+        Naming what breaks that: modality, localizers, colours, no calibration, truncated files, codings that are not
+        read, and whatever `dicom_stack.stacked` finds.
     """
-    _check_pictures(what, slices)
-    first = slices[0]
-    if len(slices) < 2:
-        raise _refuse(what, "one slice", "a stack of slices", "export the whole series")
-    if len(slices) * first.rows * first.columns > MAX_VOXELS:
-        raise _refuse(what, f"{len(slices)} slices of {first.columns}x{first.rows}", f"at most {MAX_VOXELS} voxels")
-    direction = _direction(what, first.orientation)
-    positions = np.array([s.position for s in slices])
-    order = np.argsort(positions @ direction[:, 2], kind="stable")
-    positions = positions[order]
-    step = _check_stack(what, positions, direction)
-    spacing = (first.spacing[1], first.spacing[0], step)
-    low, high = SPACING_RANGE_MM
-    if not all(low <= value <= high for value in spacing):
-        raise _refuse(what, f"spacing {spacing} mm", f"{low:g} to {high:g} mm", "export the series again")
-    grid = make_grid(what, (first.columns, first.rows, len(slices)), spacing, positions[0], direction)
-    return [slices[i] for i in order], grid
-
-
-def _refuse(what: str, found: str, wanted: str, fix: str = "export the original axial series again") -> InputError:
-    return InputError(what, found=found, wanted=wanted, fix=fix)
-
-
-def _check_pictures(what: str, slices: list[Slice]) -> None:
-    first = slices[0]
     for s in slices:
-        if s.modality != "CT":
-            raise _refuse(what, f"modality {s.modality[:20]!r}", "CT", "choose the CT series")
-        if not s.greys:
-            raise _refuse(
-                what, f"colour or inverted pictures ({s.path.name})", "Hounsfield units", "choose the CT series"
-            )
-        if s.frames != 1:
-            raise _refuse(what, f"a multi-frame file ({s.frames} frames)", "one file a slice", "export as classic CT")
-        if not all(math.isfinite(v) for v in (*s.position, *s.orientation, *s.spacing)):
-            raise _refuse(what, f"no position, orientation or spacing in {s.path.name}", "all three in every slice")
-        if s.truncated:
-            raise _refuse(what, f"a truncated file, {s.path.name}", f"all of its {s.rows} rows", "copy it again")
-    same = (first.rows, first.columns, first.spacing)
-    if any((s.rows, s.columns, s.spacing) != same for s in slices):
-        raise _refuse(what, "slices of different size or pixel spacing", "one size")
-    if max(np.abs(np.subtract(s.orientation, first.orientation)).max() for s in slices) > _IOP_TOL:
-        raise _refuse(what, "slices of different orientation (a localiser among them?)", "one orientation")
-    if any(not np.array_equal(s.rescale, first.rescale, equal_nan=True) for s in slices):
-        raise _refuse(what, "slices of different rescale slope or intercept", "one scale for the series")
-    if len({s.instance for s in slices}) < len(slices):
-        raise _refuse(what, "the same slice more than once (SOPInstanceUID)", "each slice once", "remove the copies")
+        _check_picture(what, s)
+    check_storage(what, slices)
+    return stacked(what, slices)
 
 
-def _direction(what: str, orientation: tuple[float, ...]) -> Array:
-    """(3, 3) direction of a stack: along a row, along a column, and the normal; rounding errors removed."""
-    row, column = np.array(orientation[:3]), np.array(orientation[3:])
-    errors = (np.linalg.norm(row) - 1.0, np.linalg.norm(column) - 1.0, row @ column)
-    if max(abs(e) for e in errors) > _IOP_TOL:
-        raise _refuse(
-            what, f"image axes that are not orthonormal ({list(orientation)})", "two perpendicular unit vectors"
-        )
-    row = row / np.linalg.norm(row)
-    column = column - (column @ row) * row
-    column = column / np.linalg.norm(column)
-    return np.column_stack([row, column, np.cross(row, column)])
+def _check_picture(what: str, s: Slice) -> None:
+    store = s.storage
+    if store.voxels > MAX_VOXELS:
+        size = f"{store.columns} x {store.rows} x {store.frames}"
+        raise refuse(what, f"a header that claims {size} pixels", f"at most {MAX_VOXELS}", "choose the CT series")
+    if s.modality != "CT":
+        raise refuse(what, f"modality {s.modality[:16]!r}", "CT", "choose the CT series")
+    if s.is_localizer:
+        raise refuse(what, "a localizer (scout view)", "axial slices", "choose the CT series")
+    if s.is_capture:
+        raise refuse(what, "a screen capture", "CT slices", "choose the CT series")
+    if not s.grey:
+        raise refuse(what, f"colour or inverted pictures ({s.path.name})", "Hounsfield units", "choose the CT series")
+    if store.frames > 1 and not s.is_enhanced:
+        found = f"a multi-frame file ({store.frames} frames) without a position for each"
+        raise refuse(what, found, "one file a slice, or enhanced CT", "export as classic CT")
+    if s.truncated:
+        raise refuse(what, f"a truncated file, {s.path.name}", f"all of its {store.rows} rows", "copy it again")
+    slope, intercept = s.rescale
+    if not (math.isfinite(slope) and math.isfinite(intercept)) or slope == 0 or max(abs(slope), abs(intercept)) > 1e6:
+        raise refuse(what, f"no rescale slope and intercept in {s.path.name}", "both, else its numbers are no HU")
+    if s.rescale_type not in ("", "HU"):
+        raise refuse(what, f"numbers of type {s.rescale_type[:16]!r}", "Hounsfield units (HU)", "choose the CT series")
 
 
-def _check_stack(what: str, positions: Array, direction: Array) -> float:
-    """Slice distance in mm of positions (n, 3) in stack order."""
-    offsets = positions - positions[0]
-    height = offsets @ direction[:, 2]
-    gaps = np.diff(height)
-    typical = float(np.median(gaps))
-    if float(gaps.min()) < 1e-3:
-        raise _refuse(what, "two slices at one position", "each position once", "remove the copies")
-    sideways = offsets - np.outer(height, direction[:, 2])
-    shift = float(np.linalg.norm(sideways, axis=1).max())
-    if shift > SHEAR_TOL_MM:
-        tilt = math.degrees(math.atan2(float(np.linalg.norm(sideways[-1])), float(height[-1])))
-        raise _refuse(
-            what, f"a gantry tilt of {tilt:.1f} degrees (slices are sheared by up to {shift:.1f} mm)",
-            "slices stacked along their normal", "resample the series onto an unsheared grid",
-        )  # fmt: skip
-    uneven = np.abs(gaps - typical) > 0.01 * typical + 0.01
-    if uneven.any():
-        whole = np.rint(gaps / typical)
-        missing = int((whole - 1).sum())
-        if missing and np.abs(gaps / typical - whole).max() < 0.05 and whole.min() == 1:
-            raise _refuse(what, f"{missing} missing slice(s)", f"one slice every {typical:.3g} mm", "export all slices")
-        raise _refuse(what, f"slice distances from {gaps.min():.2f} to {gaps.max():.2f} mm", "one slice distance")
-    return float(height[-1] / (len(positions) - 1))
+def _noticed(stack: Stack) -> tuple[Finding, ...]:
+    """What a person should know of a series that is read."""
+    findings = []
+    slices = stack.slices
+    lossy = sum(s.lossy or COMPRESSED.get(s.storage.syntax, False) for s in slices)
+    if lossy:
+        findings.append(Finding(
+            "dicom-lossy", "warning",
+            f"{lossy} of {len(slices)} slices went through a compression that loses detail: thin cortex and density "
+            "are less certain than in the original.",
+        ))  # fmt: skip
+    scales = len({s.rescale for s in slices})
+    if scales > 1:
+        text = f"The slices have {scales} different rescale slopes or intercepts: each was read by its own."
+        findings.append(Finding("dicom-rescale-per-slice", "note", text))
+    (position, _), *others = Counter(s.patient_position for s in slices).most_common()
+    if others:
+        text = "The slices disagree about how the patient lay. Positions are the patient's own all the same."
+        findings.append(Finding("dicom-patient-position", "warning", text))
+    elif position:
+        text = f"The patient lay {position} in the scanner. DICOM positions are the patient's own: nothing is turned."
+        findings.append(Finding("dicom-patient-position", "note", text))
+    return tuple(findings)
+
+
+def _identifiers(path: Path) -> dict[str, str]:
+    """The identifiers of one file, under names for people, cut to a sane length."""
+    dataset: Any = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(IDENTIFIERS))
+    names = ("patient_name", "patient_id", "study_instance_uid")
+    values = (str(dataset.get(tag, "") or "") for tag in IDENTIFIERS)
+    return {
+        name: " ".join("".join(c if c.isprintable() else " " for c in value).split())[:_LONGEST_IDENTIFIER]
+        for name, value in zip(names, values, strict=True)
+        if value
+    }

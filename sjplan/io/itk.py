@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,6 +44,20 @@ def reading(path: str | Path) -> Iterator[None]:
         raise unreadable(path) from error
     finally:
         sitk.ProcessObject.SetGlobalWarningDisplay(before)
+
+
+@contextlib.contextmanager
+def silent() -> Iterator[None]:
+    """Keep the decoders inside SimpleITK, which know of no switch, from writing to the process's own stderr."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 (a device, not a path of ours)
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 @contextlib.contextmanager

@@ -60,12 +60,19 @@ def new_plan_file(
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     return PlanFile(
         created=created if created is not None else now,
-        case=CaseEntry(paths={role: _printable(p) for role, p in case.paths.items()}, sha256=case.sha256),
+        case=_case_entry(case),
         seed=seed,
         versions=versions(),
         findings=finding_entries((*case.findings, *findings)),
         sides=list(sides),
     )
+
+
+def _case_entry(case: Case) -> CaseEntry:
+    """What was read; the patient's identifiers stand in it only where they were asked for."""
+    asked = {"identifiers": dict(case.identifiers)} if case.identifiers else {}
+    paths = {role: _printable(p) for role, p in case.paths.items()}
+    return CaseEntry.model_validate({"paths": paths, "sha256": case.sha256, **asked})
 
 
 def _printable(path: str) -> str:

@@ -166,7 +166,10 @@ class SideEntry(Entry):
 
 
 class CaseEntry(Entry):
-    """What was read, by role (ct, labels): paths as given, and sha256 of the bytes."""
+    """What was read, by role (ct, labels): paths as given, and sha256 of the bytes.
+
+    `identifiers` (patient_name, patient_id, study_instance_uid) is there only where --keep-identifiers asked for it.
+    """
 
     paths: dict[str, str] = {}
     sha256: dict[str, str] = {}

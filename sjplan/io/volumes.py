@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,30 +13,28 @@ from sjplan.core.errors import InputError
 from sjplan.core.findings import Finding
 from sjplan.core.grid import Grid
 from sjplan.core.labels import TOTALSEGMENTATOR_V2, LabelMap
-from sjplan.core.tolerances import AIR_HU
 from sjplan.core.volume import CtVolume, Source
 from sjplan.io.atomic import replacing
 from sjplan.io.dicom import read_series
+from sjplan.io.dicom_headers import is_dicom_file
 from sjplan.io.headers import check_image, image_suffix, read_pixels
+from sjplan.io.hounsfield import to_hu
 from sjplan.io.itk import sitk
 from sjplan.io.labels import looks_like_labels, names_for, to_labels, write_names
 from sjplan.io.payload import check_file_size, is_folder
 
-PADDING_HU: Final = -1024
-"""Stored values at or below this are padding outside the scanner's circle (-1024, -2000, -3024): air."""
-
 Kind = Literal["ct", "labels", "any"]
 
-_INT16 = np.iinfo(np.int16)
 _WRITABLE = (".nii.gz", ".nii", ".nrrd", ".mha")
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A volume as read, and what was noticed on the way."""
+    """A volume as read, and what was noticed on the way; `identifiers` of the patient only where asked for."""
 
     volume: CtVolume | LabelMap
     findings: tuple[Finding, ...] = ()
+    identifiers: dict[str, str] = field(default_factory=dict)
 
 
 def read_ct(path: str | Path, *, series: str | None = None, untrusted: bool = False) -> CtVolume:
@@ -96,8 +94,11 @@ def load(
     series: str | None = None,
     names: str | Path | None = None,
     untrusted: bool = False,
+    keep_identifiers: bool = False,
 ) -> Loaded:
     """Read a CT, a label map, or whichever of the two it is (`any`), with the findings of the intake.
+
+    With `keep_identifiers`, name, number and study of a DICOM series come along; without it nothing of the kind does.
 
     Raises
     ------
@@ -107,17 +108,19 @@ def load(
     if untrusted:
         from sjplan.io.child import load_in_child  # the child module calls this one
 
-        return load_in_child(path, kind, series=series, names=names)
+        return load_in_child(path, kind, series=series, names=names, keep_identifiers=keep_identifiers)
     given = Path(path)
-    if is_folder(given):
+    if is_folder(given) or is_dicom_file(given):
         if kind == "labels":
-            raise InputError(str(path), found="a folder", wanted="a label map file", fix="name a file in it")
-        image, grid, source, findings = read_series(given, series)
-        ct, noticed = _to_ct(sitk.GetArrayViewFromImage(image), grid, source)
-        return Loaded(ct, (*findings, *noticed))
-    if series is not None:
-        check_file_size(given)
-        raise InputError("--series", found=f"{path}, a file", wanted="a DICOM folder", fix="leave --series out")
+            found = "a folder" if is_folder(given) else "a DICOM file"
+            raise InputError(str(path), found=found, wanted="a label map file", fix="name a NIfTI, NRRD or MHA file")
+        read = read_series(given, series, keep_identifiers=keep_identifiers)
+        ct, noticed = _ct(read.hu, read.grid, read.source, read.padding)
+        return Loaded(ct, (*read.findings, *noticed), read.identifiers)
+    for option, asked in (("--series", series is not None), ("--keep-identifiers", keep_identifiers)):
+        if asked:
+            check_file_size(given)
+            raise InputError(option, found=f"{path}, a file", wanted="a DICOM folder", fix=f"leave {option} out")
     header = check_image(given)
     image = read_pixels(header)
     stored = sitk.GetArrayViewFromImage(image)  # [k, j, i], shares memory with image
@@ -142,12 +145,12 @@ def _to_ct(stored: NDArray[Any], grid: Grid, source: Source) -> tuple[CtVolume, 
     hu = np.zeros(stored.shape, dtype=np.int16)
     padding = 0
     for plane, out in zip(stored, hu, strict=True):
-        if plane.dtype.kind == "f":
-            plane = np.rint(plane)
-        outside = plane <= PADDING_HU
-        padding += int(outside.sum())
-        out[...] = np.clip(plane, _INT16.min, _INT16.max)
-        out[outside] = int(AIR_HU)
+        padding += to_hu(plane, out)
+    return _ct(hu, grid, source, padding)
+
+
+def _ct(hu: NDArray[np.int16], grid: Grid, source: Source, padding: int) -> tuple[CtVolume, tuple[Finding, ...]]:
+    """A volume of [k, j, i] Hounsfield units, and what makes them doubtful."""
     facts = {**source.facts, "padding_voxels": str(padding)}
     ct = CtVolume(grid, _from_sitk(hu), Source(source.path, source.sha256, facts))
     return ct, _ct_findings(hu)

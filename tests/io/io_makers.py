@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import CTImageStorage, EnhancedCTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from sjplan.core.errors import SjplanError
 from sjplan.core.grid import Grid
@@ -119,6 +119,7 @@ def dicom_series(
     folder: Path,
     *,
     count: int = 8,
+    size: tuple[int, int] = (10, 12),
     step_mm: float = 2.0,
     shift_mm: float = 0.0,
     heights: Sequence[float] | None = None,
@@ -128,9 +129,9 @@ def dicom_series(
     change: Callable[[Dataset, int], None] | None = None,
     prefix: str = "",
 ) -> np.ndarray[Any, np.dtype[np.int16]]:
-    """Write a small CT series (12 columns, 10 rows) in shuffled file order; return its stored values [k, j, i]."""
+    """Write a small CT series of (rows, columns) in shuffled file order; return its stored values [k, j, i]."""
     folder.mkdir(exist_ok=True)
-    stored = asymmetric((count, 10, 12), 24, 2000)
+    stored = asymmetric((count, *size), 24, 2000)
     series = series or generate_uid()
     normal = np.cross(orientation[:3], orientation[3:])
     for k in range(count):
@@ -138,7 +139,7 @@ def dicom_series(
             continue
         height = k * step_mm if heights is None else heights[k]
         position = np.array([-30.0, 40.0, 5.0]) + height * normal + np.array([0.0, shift_mm * k, 0.0])
-        dataset = _dicom_slice(stored[k], position, orientation, series, k)
+        dataset = dicom_slice(stored[k], position, orientation, series, k)
         if change is not None:
             change(dataset, k)
         with warnings.catch_warnings():
@@ -147,7 +148,7 @@ def dicom_series(
     return stored
 
 
-def _dicom_slice(pixels: Any, position: Any, orientation: Sequence[float], series: str, k: int) -> Dataset:
+def dicom_slice(pixels: Any, position: Any, orientation: Sequence[float], series: str, k: int) -> Dataset:
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -168,3 +169,55 @@ def _dicom_slice(pixels: Any, position: Any, orientation: Sequence[float], serie
     dataset.RescaleSlope, dataset.RescaleIntercept = 1, -1024
     dataset.PixelData = pixels.astype("<i2").tobytes()
     return dataset
+
+
+def enhanced_ct(
+    path: Path,
+    *,
+    count: int = 8,
+    size: tuple[int, int] = (10, 12),
+    step_mm: float = 2.0,
+    order: Sequence[int] | None = None,
+    slopes: Sequence[float] | None = None,
+    change: Callable[[Dataset], None] | None = None,
+) -> np.ndarray[Any, np.dtype[np.int16]]:
+    """Write an enhanced CT, all slices in one file, frames in the given order; return its stored values [k, j, i].
+
+    With `slopes`, every frame has a slope of its own; else one is shared.
+    """
+    stored = asymmetric((count, *size), 24, 2000)
+    frames = list(range(count)) if order is None else list(order)
+    dataset = dicom_slice(stored[0], np.zeros(3), (1, 0, 0, 0, 1, 0), "1.2.99", 0)
+    for tag in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness", "RescaleSlope",
+                "RescaleIntercept"):  # fmt: skip
+        delattr(dataset, tag)
+    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID = EnhancedCTImageStorage
+    dataset.NumberOfFrames = count
+    shared = Dataset()
+    shared.PixelMeasuresSequence = [_item(PixelSpacing=[0.9, 0.8], SliceThickness=2.0)]
+    shared.PlaneOrientationSequence = [_item(ImageOrientationPatient=[1, 0, 0, 0, 1, 0])]
+    if slopes is None:
+        shared.PixelValueTransformationSequence = [_item(RescaleSlope=1, RescaleIntercept=-1024, RescaleType="HU")]
+    dataset.SharedFunctionalGroupsSequence = [shared]
+    dataset.PerFrameFunctionalGroupsSequence = []
+    for k in frames:
+        own = _item(PlanePositionSequence=[_item(ImagePositionPatient=[-30.0, 40.0, 5.0 + step_mm * k])])
+        own.CTImageFrameTypeSequence = [_item(FrameType=["ORIGINAL", "PRIMARY", "VOLUME", "NONE"])]
+        if slopes is not None:
+            rescale = _item(RescaleSlope=slopes[k], RescaleIntercept=-1024, RescaleType="HU")
+            own.PixelValueTransformationSequence = [rescale]
+        dataset.PerFrameFunctionalGroupsSequence.append(own)
+    dataset.PixelData = stored[frames].astype("<i2").tobytes()
+    if change is not None:
+        change(dataset)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        dataset.save_as(path, enforce_file_format=True)
+    return stored
+
+
+def _item(**values: Any) -> Dataset:
+    item = Dataset()
+    for tag, value in values.items():
+        setattr(item, tag, value)
+    return item

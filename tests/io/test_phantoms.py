@@ -13,6 +13,7 @@ from sjplan.core.tolerances import AIR_HU
 from sjplan.core.trajectory import Trajectory
 from sjplan.io.cases import read_case
 from sjplan.io.catalogue import read_implants
+from sjplan.io.hounsfield import PADDING_HU
 from sjplan.io.phantoms import (
     FILES,
     clear_half_written,
@@ -24,7 +25,6 @@ from sjplan.io.phantoms import (
     write_phantom,
 )
 from sjplan.io.presets import read_spec
-from sjplan.io.volumes import PADDING_HU
 from sjplan.phantom.build import Phantom, build_phantom
 from sjplan.phantom.truth.clearance import TrueSurfaces, implant_clearance_mm
 
