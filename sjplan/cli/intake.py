@@ -29,6 +29,7 @@ class CaseArguments:
     names: Path | None = None
     series: str | None = None
     untrusted: bool = False
+    keep_identifiers: bool = False
 
     @property
     def name(self) -> str:
@@ -56,8 +57,9 @@ def read_case(arguments: CaseArguments, report: Report) -> Case:
     if path.exists():
         report(f"reading {path.name}", 0.0)
         return cases.read_case(
-            path, arguments.labels, series=arguments.series, names=arguments.names, untrusted=arguments.untrusted
-        )
+            path, arguments.labels, series=arguments.series, names=arguments.names, untrusted=arguments.untrusted,
+            keep_identifiers=arguments.keep_identifiers,
+        )  # fmt: skip
     return _preset_case(arguments, report)
 
 
@@ -75,6 +77,10 @@ def _preset_case(arguments: CaseArguments, report: Report) -> Case:
                 fix="check the path (sjplan phantom list names the presets)",
             )
         raise unknown_name("case (no such file, so a preset's name)", arguments.case, names)
+    if arguments.keep_identifiers:
+        raise InputError(
+            "--keep-identifiers", found="a phantom", wanted="a DICOM case", fix="leave --keep-identifiers out"
+        )
     phantom = build_phantom(presets.read_preset(arguments.case), progress=report)
     return cases.Case(ct=phantom.ct, labels=phantom.labels, findings=())
 

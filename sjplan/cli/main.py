@@ -26,6 +26,7 @@ from sjplan.cli.lists import implants, planners
 from sjplan.cli.output import error_line, print_failure
 from sjplan.cli.phantom import app as phantom
 from sjplan.cli.plan import plan
+from sjplan.cli.series import series
 from sjplan.cli.sessions import app as sessions
 from sjplan.cli.simulate_trainees import simulate_trainees
 from sjplan.cli.train import train
@@ -44,7 +45,7 @@ app = App(
 )
 for _command in (
     *(demo, plan, evaluate, fluoro, views, corridors, phantom, export, train, sessions, simulate_trainees, bench),
-    *(implants, planners, check_planner, doctor),
+    *(series, implants, planners, check_planner, doctor),
 ):
     app.command(_command)
 

@@ -83,6 +83,13 @@ def plan(
     pictures: Annotated[bool, Parameter(help="Make pictures and report.html as well as plan.json.")] = True,
     series: Series = None,
     untrusted: Untrusted = False,
+    keep_identifiers: Annotated[
+        bool,
+        Parameter(
+            negative="",
+            help="Keep the DICOM patient's name and id and the study's UID in plan.json.",
+        ),
+    ] = False,
     json: AsJson = False,
 ) -> int:
     """Plan two or three implants a side, measure their margins, and write plan, views and report.
@@ -91,7 +98,7 @@ def plan(
     """
     check_seed_and_budget(seed, budget)
     request = PlanRequest(
-        CaseArguments(case, labels, names, series, untrusted),
+        CaseArguments(case, labels, names, series, untrusted, keep_identifiers),
         side,
         count,
         implant,

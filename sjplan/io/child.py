@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from sjplan.core.findings import Finding
 from sjplan.core.grid import Grid
 from sjplan.core.labels import LabelMap
 from sjplan.core.volume import CtVolume, Source
+from sjplan.io.dicom import SeriesSummary, summarize
 from sjplan.io.volumes import Kind, Loaded, load
 
 MEMORY_LIMIT_BYTES: Final = 6 * 2**30
@@ -55,23 +57,62 @@ def load_in_child(
     SjplanError
         What the child found wrong; InputError also where it was killed, crashed or ran out of time or memory.
     """
+    request = {
+        "path": str(path), "kind": kind, "series": series, "names": None if names is None else str(names),
+        "keep_identifiers": keep_identifiers,
+    }  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="sjplan-") as folder:
-        request = {
-            "path": str(path), "kind": kind, "series": series, "names": None if names is None else str(names),
-            "keep_identifiers": keep_identifiers, "memory_bytes": memory_bytes, "folder": folder,
-        }  # fmt: skip
-        # -P keeps the current folder, which may be as untrusted as the file, off the child's import path.
-        command = [sys.executable, "-P", "-c", _CHILD]
-        try:
-            done = subprocess.run(
-                command, input=json.dumps(request).encode(), capture_output=True, timeout=seconds, check=False
-            )
-        except subprocess.TimeoutExpired as error:
-            raise _failed(path, f"a file that took longer than {seconds:g} s to read") from error
-        answer = Path(folder) / "answer.json"
-        if done.returncode != 0 or not answer.is_file():
-            raise _failed(path, _how_it_ended(done.returncode))
-        return _unpack(json.loads(answer.read_text()), Path(folder))
+        return _unpack(_answered(path, request, folder, memory_bytes, seconds), Path(folder))
+
+
+def summarize_in_child(path: str | Path) -> tuple[tuple[SeriesSummary, ...], tuple[Finding, ...]]:
+    """Do what `dicom.summarize` does in a child process.
+
+    Raises
+    ------
+    SjplanError
+        As for `load_in_child`.
+    """
+    with tempfile.TemporaryDirectory(prefix="sjplan-") as folder:
+        answer = _answered(path, {"path": str(path), "kind": "series"}, folder, MEMORY_LIMIT_BYTES, TIME_LIMIT_S)
+    series = tuple(
+        SeriesSummary(**(row | {"spacing_mm": _spacing(row["spacing_mm"]), "findings": _findings(row["findings"])}))
+        for row in answer["series"]
+    )
+    return series, _findings(answer["findings"])
+
+
+def _spacing(values: list[float] | None) -> tuple[float, float, float] | None:
+    return None if values is None else (values[0], values[1], values[2])
+
+
+def _findings(rows: list[dict[str, Any]]) -> tuple[Finding, ...]:
+    return tuple(Finding(**row) for row in rows)
+
+
+def _answered(
+    path: str | Path, request: dict[str, Any], folder: str, memory_bytes: int, seconds: float
+) -> dict[str, Any]:
+    """The child's answer to a request; what it found wrong is raised here."""
+    request = request | {"memory_bytes": memory_bytes, "folder": folder}
+    # -P keeps the current folder, which may be as untrusted as the file, off the child's import path.
+    command = [sys.executable, "-P", "-c", _CHILD]
+    try:
+        done = subprocess.run(
+            command, input=json.dumps(request).encode(), capture_output=True, timeout=seconds, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise _failed(path, f"a file that took longer than {seconds:g} s to read") from error
+    answer = Path(folder) / "answer.json"
+    if done.returncode != 0 or not answer.is_file():
+        raise _failed(path, _how_it_ended(done.returncode))
+    answered: dict[str, Any] = json.loads(answer.read_text())
+    if "error" in answered:
+        said = answered["error"]
+        raise _ERRORS.get(said["type"], InputError)(
+            said["what"], found=said["found"], wanted=said["wanted"], fix=said["fix"]
+        )
+    return answered
 
 
 def _failed(path: str | Path, found: str) -> InputError:
@@ -88,16 +129,11 @@ def _how_it_ended(code: int) -> str:
 
 
 def _unpack(answer: dict[str, Any], folder: Path) -> Loaded:
-    if "error" in answer:
-        error = answer["error"]
-        raise _ERRORS.get(error["type"], InputError)(
-            error["what"], found=error["found"], wanted=error["wanted"], fix=error["fix"]
-        )
     grid = Grid(tuple(answer["shape"]), answer["spacing_mm"], answer["origin_lps_mm"], answer["direction"])
     values = np.load(folder / "values.npy", allow_pickle=False)
     values.setflags(write=False)
     source = Source(**answer["source"])
-    findings = tuple(Finding(**finding) for finding in answer["findings"])
+    findings = _findings(answer["findings"])
     if answer["names"] is None:
         return Loaded(CtVolume(grid, values, source), findings, answer["identifiers"])
     return Loaded(LabelMap(grid, values, {int(i): name for i, name in answer["names"].items()}, source), findings)
@@ -106,14 +142,10 @@ def _unpack(answer: dict[str, Any], folder: Path) -> Loaded:
 def main() -> None:
     """Answer one request: the child's side, started by `load_in_child`."""
     request = json.load(sys.stdin)
-    _limit_memory(request["memory_bytes"])
+    limit_memory(request["memory_bytes"])
     folder = Path(request["folder"])
     try:
-        loaded = load(
-            request["path"], request["kind"], series=request["series"], names=request["names"],
-            keep_identifiers=request["keep_identifiers"],
-        )  # fmt: skip
-        answer = _pack(loaded, folder)
+        answer = _done(request, folder)
     except SjplanError as error:
         answer = {"error": {"type": type(error).__name__, "what": error.what, "found": error.found,
                             "wanted": error.wanted, "fix": error.fix}}  # fmt: skip
@@ -125,12 +157,25 @@ def main() -> None:
     (folder / "answer.json").write_text(json.dumps(answer))
 
 
-def _limit_memory(memory_bytes: int) -> None:
+def _done(request: dict[str, Any], folder: Path) -> dict[str, Any]:
+    if request["kind"] == "series":
+        series, findings = summarize(Path(request["path"]))
+        return {"series": [asdict(one) for one in series], "findings": [asdict(finding) for finding in findings]}
+    loaded = load(
+        request["path"], request["kind"], series=request["series"], names=request["names"],
+        keep_identifiers=request["keep_identifiers"],
+    )  # fmt: skip
+    return _pack(loaded, folder)
+
+
+def limit_memory(memory_bytes: int) -> None:
+    """Hold this process to so many bytes of address space; a crash leaves no core file."""
     try:
         import resource
     except ImportError:  # no such limit on Windows; the time limit still holds
         return
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _pack(loaded: Loaded, folder: Path) -> dict[str, Any]:
@@ -145,5 +190,5 @@ def _pack(loaded: Loaded, folder: Path) -> dict[str, Any]:
         "source": {"path": source.path, "sha256": source.sha256, "facts": source.facts} if source else None,
         "names": None if isinstance(volume, CtVolume) else {str(i): name for i, name in volume.names.items()},
         "identifiers": loaded.identifiers,
-        "findings": [{"code": f.code, "severity": f.severity, "text": f.text, "side": f.side} for f in loaded.findings],
+        "findings": [asdict(finding) for finding in loaded.findings],
     }
