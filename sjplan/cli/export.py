@@ -1,35 +1,80 @@
-"""`sjplan export`: the implants of a plan, for another program."""
+"""`sjplan export`: the implants of a plan, and the bones, for another program."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from sjplan.cli.options import AsJson, CatalogueFile, FilePath, OutFolder
-from sjplan.cli.output import out_console, print_json
+from sjplan.cli.export_case import CaseOptions, labels_of_plan
+from sjplan.cli.options import AsJson, CatalogueFile, FilePath, Labels, Names, OutFolder, Series, Untrusted
+from sjplan.cli.output import note_line, out_console, print_json
+from sjplan.cli.progress import Report, part_of, progress
+from sjplan.core.errors import SjplanError
 
-Kind = Literal["slicer", "stl", "obj", "csv"]
+if TYPE_CHECKING:
+    from sjplan.io.meshes import Model
+    from sjplan.io.planfile import PlanFile
+
+Kind = Literal["slicer", "stl", "obj", "ply", "glb", "csv"]
 
 
 def export(
     plan: Annotated[FilePath, Parameter(help="A plan.json.")],
     /,
     *,
-    to: Annotated[Kind, Parameter(help="3D Slicer markups and models, meshes, or a table.")],
+    to: Annotated[Kind, Parameter(help="A 3D Slicer scene, meshes, or a table.")],
     out: OutFolder,
+    bones: Annotated[bool, Parameter(help="Write the bones as well, where the plan's label map is found.")] = True,
+    case: Annotated[str | None, Parameter(help="The case that was planned on, if it has moved.")] = None,
+    labels: Labels = None,
+    names: Names = None,
+    series: Series = None,
     catalogue: CatalogueFile = None,
+    untrusted: Untrusted = False,
     json: AsJson = False,
 ) -> int:
-    """Write a plan's accepted implants for another program. Every coordinate is LPS in mm."""
+    """Write a plan's accepted implants, and the bones, for another program. Every coordinate is LPS in mm.
+
+    The bones come from the label map that plan.json names, if its bytes are still the same.
+    """
     from sjplan.io.catalogue import read_implants
     from sjplan.io.exports import export as write_export
+    from sjplan.io.exports import placed_implants
     from sjplan.io.planfile import read_plan
 
-    written = write_export(read_plan(plan), to, out, read_implants(catalogue))
+    options = CaseOptions(case, labels, names, series, untrusted)
+    with progress(*(("geometry",) if bones and to != "csv" else ()), intake=0.5) as reporter:
+        plan_file, models = read_plan(plan), read_implants(catalogue)
+        placed_implants(plan_file, models)
+        surfaces: list[Model] = []
+        notes: list[str] = []
+        if bones and to != "csv":
+            surfaces, notes = _bones(plan_file, plan, options, part_of(reporter, 0.0, 0.9))
+        reporter(f"writing {to}", 0.9)
+        written = write_export(plan_file, to, out, models, surfaces)
     if json:
-        print_json({"out": str(out), "files": [path.name for path in written]})
+        print_json({"out": str(out), "files": [path.name for path in written], "notes": notes})
         return 0
     for path in written:
         out_console().print(str(path), markup=False)
+    for note in notes:
+        note_line(note)
     return 0
+
+
+def _bones(plan_file: PlanFile, plan_path: Path, options: CaseOptions, report: Report) -> tuple[list[Model], list[str]]:
+    """Surfaces of the bones, and what a person should know where there are none."""
+    from sjplan.io.bones import bone_models
+
+    labels, notes = labels_of_plan(plan_file, plan_path, options, part_of(report, 0.0, 0.4))
+    if labels is None:
+        return [], notes
+    report("surfaces of the bones", 0.4)
+    try:
+        return bone_models(labels), notes
+    except SjplanError as error:
+        if options.given:
+            raise
+        return [], [*notes, f"no bones: {error}"]

@@ -17,6 +17,7 @@ from sjplan.core.errors import GeometryError
 from sjplan.core.trajectory import Trajectory, section_axes
 
 _SQRT3_2 = 0.8660254037844386
+_SAME_POINT_MM = 1e-6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -172,7 +173,29 @@ def outline(trajectory: Trajectory, points_per_corner: int = 16) -> tuple[Array,
 
 def solid_mesh(solid: Solid, points_per_corner: int = 16, *, outer: bool = False) -> tuple[Array, NDArray[np.int32]]:
     """Closed triangle mesh of a solid, turned outwards; see `section_outline` for the two last arguments."""
-    ring = section_outline(solid, points_per_corner, outer=outer)
+    return _swept(solid, section_outline(solid, points_per_corner, outer=outer))
+
+
+def fine_mesh(solid: Solid, tolerance_mm: float) -> tuple[Array, NDArray[np.int32]]:
+    """Closed triangle mesh of a solid that nowhere strays farther than `tolerance_mm` from its surface.
+
+    Its points lie on the true surface, no two of them at one place, so that no triangle is empty.
+
+    Examples
+    --------
+    >>> vertices, triangles = fine_mesh(cylinder((0, 0, 0), (40, 0, 0), 5.75), 0.001)
+    >>> round(float(np.hypot(vertices[:-2, 1], vertices[:-2, 2]).max()), 6), len(triangles)
+    (5.75, 684)
+    """
+    rounding = max(float(solid.packed[14]), tolerance_mm)
+    step = 2 * np.arccos(max(1 - tolerance_mm / rounding, 0.5))
+    ring = section_outline(solid, 1 + int(np.ceil(2 * np.pi / 3 / step)))
+    apart = np.linalg.norm(ring - np.roll(ring, 1, axis=0), axis=1)
+    return _swept(solid, ring[apart > _SAME_POINT_MM])
+
+
+def _swept(solid: Solid, ring: Array) -> tuple[Array, NDArray[np.int32]]:
+    """A ring of section points swept from end to end, and closed there."""
     n = len(ring)
     ends = [solid.point(a, ring[:, 0], ring[:, 1]) for a in (0.0, solid.length_mm)]
     centres = solid.point(np.array([0.0, solid.length_mm]), 0.0, 0.0)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from cli_support import Done, Sjplan, Stub, good_plan, moved, use_stub
 
 from sjplan.cli.sides import plan_side
@@ -25,7 +26,8 @@ def test_plan_writes_plan_and_markups(plan_folder: Path) -> None:
     assert (side["side"], side["status"], len(side["implants"])) == ("left", "found", 3)
     assert all(implant["slack_mm"] >= 0 for implant in side["implants"])
     assert {"ap", "lateral", "inlet", "outlet"} <= set(side["views"])
-    assert sorted(p.suffix for p in (plan_folder / "slicer").iterdir()) == [".json"] * 3 + [".stl"] * 3
+    kinds = sorted(p.suffix for p in (plan_folder / "slicer").iterdir())
+    assert kinds == [".json"] * 3 + [".mrml"] + [".stl"] * 3
     assert sorted(p.name for p in plan_folder.iterdir()) == ["plan.json", "slicer"]
 
 
@@ -108,14 +110,50 @@ def test_evaluate_sees_a_changed_plan_and_another_case(
     assert done.json["notes"] == ["the plan was made for another file: sha256 of the labels differs"]
 
 
-@pytest.mark.parametrize("kind", ["slicer", "stl", "obj", "csv"])
+@pytest.mark.parametrize("kind", ["slicer", "stl", "obj", "ply", "glb", "csv"])
 def test_export(sjplan: Sjplan, plan_folder: Path, tmp_path: Path, kind: str) -> None:
     done = sjplan("export", plan_folder / "plan.json", "--to", kind, "--out", tmp_path / "out", "--json")
     assert done.code == 0
+    assert done.json["notes"] == []
     assert sorted(done.json["files"]) == sorted(p.name for p in (tmp_path / "out").iterdir())
     if kind == "csv":
         with (tmp_path / "out" / "implants.csv").open(newline="") as file:
             assert len(list(csv.DictReader(file))) == 3
+    elif kind != "glb":
+        ending = "stl" if kind == "slicer" else kind
+        bones = sorted(p.stem for p in (tmp_path / "out").glob(f"bone_*.{ending}"))
+        assert bones == ["bone_hip_left", "bone_hip_right", "bone_sacrum"]
+        assert len(list((tmp_path / "out").glob(f"left_*.{ending}"))) == 3
+
+
+def test_export_of_a_case_that_has_moved_or_changed(
+    sjplan: Sjplan, phantom: Path, plan_folder: Path, tmp_path: Path
+) -> None:
+    """Bones come from the very bytes that were planned on, or not at all; a file that is named must be the one."""
+    plan_file = read_plan(plan_folder / "plan.json")
+    gone = plan_file.case.model_copy(update={"paths": {"labels": "elsewhere/labels.nii.gz"}})
+    write_plan(plan_file.model_copy(update={"case": gone}), tmp_path / "plan.json")
+    export = ("export", tmp_path / "plan.json", "--to", "stl")
+    done = sjplan(*export, "--out", tmp_path / "without", "--json")
+    assert done.code == 0
+    assert done.json["notes"] == [
+        "no bones: the plan's label map is gone (elsewhere/labels.nii.gz); give it with --labels FILE or --case CASE"
+    ]
+    assert not list((tmp_path / "without").glob("bone_*"))
+    for n, words in enumerate((("--labels", phantom / "labels.nii.gz"), ("--case", phantom))):
+        assert sjplan(*export, *words, "--out", tmp_path / f"with {n}", "--json").json["notes"] == []
+        assert len(list((tmp_path / f"with {n}").glob("bone_*.stl"))) == 3
+
+    (tmp_path / "elsewhere").mkdir()  # a relative path is looked for beside the plan too
+    other = sitk.ReadImage(str(phantom / "labels.nii.gz"))
+    other[0, 0, 0] = 25
+    sitk.WriteImage(other, str(tmp_path / "elsewhere" / "labels.nii.gz"))
+    (note,) = sjplan(*export, "--out", tmp_path / "changed", "--json").json["notes"]
+    assert "no longer the label map that the plan was made on" in note
+    refused = sjplan(*export, "--labels", tmp_path / "elsewhere" / "labels.nii.gz", "--out", tmp_path / "no")
+    assert refused.code == 2
+    assert "found another label map than the one that the plan was made on (sha256 differs)" in refused.err
+    assert not (tmp_path / "no").exists()
 
 
 def test_a_plan_that_the_judge_rejects_is_not_accepted(
