@@ -1,0 +1,210 @@
+"""The study that DICOM objects of a plan join: what they need of the CT's headers, and nothing else of them.
+
+An object belongs to a patient's study by identifiers that stand in it. What is taken over always are the UIDs of
+study, frame of reference, series and pictures: without them an object hangs nowhere. They name no one by themselves,
+yet whoever holds the original study finds the patient by them. Name, number, birth date, sex, dates and numbers of the
+study are taken over only where that is asked for.
+"""
+
+from __future__ import annotations
+
+import datetime
+import warnings
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pydicom
+from pydicom.dataset import Dataset
+from pydicom.filereader import read_file_meta_info
+
+from sjplan.core.errors import InputError
+from sjplan.io.payload import MAX_FILE_BYTES
+
+MAX_FILES: Final = 20_000
+"""Most files of a folder that are looked at."""
+
+GEOMETRY: Final = (
+    "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "Modality",
+    "Rows", "Columns", "PixelSpacing", "SliceThickness", "ImagePositionPatient", "ImageOrientationPatient",
+    "NumberOfFrames",
+)  # fmt: skip
+"""What is read of a picture's header, and all that is kept of it."""
+
+IDENTIFIERS: Final = (
+    "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID",
+    "AccessionNumber", "ReferringPhysicianName",
+)  # fmt: skip
+"""What tells who the patient is and which examination it was: left empty unless asked for. All of them are of type 2:
+an object has to hold them, and may hold nothing in them."""
+
+_GROUPS: Final = {
+    "PixelMeasuresSequence": ("PixelSpacing", "SliceThickness"),
+    "PlanePositionSequence": ("ImagePositionPatient",),
+    "PlaneOrientationSequence": ("ImageOrientationPatient",),
+}
+_FUNCTIONAL: Final = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Study:
+    """A CT series as our objects refer to it.
+
+    Parameters
+    ----------
+    instances : tuple of Dataset
+        Its pictures in stack order, with `GEOMETRY` and (empty, or kept) `IDENTIFIERS` only.
+    created : datetime
+        When the plan was made; the time of every object.
+    kept : bool
+        Whether identifiers were kept.
+    """
+
+    instances: tuple[Dataset, ...]
+    created: datetime.datetime
+    kept: bool
+
+    @property
+    def study_uid(self) -> str:
+        """StudyInstanceUID."""
+        return str(self.instances[0].StudyInstanceUID)
+
+    @property
+    def frame_uid(self) -> str:
+        """FrameOfReferenceUID: what coordinates are relative to."""
+        return str(self.instances[0].FrameOfReferenceUID)
+
+    @property
+    def series_uid(self) -> str:
+        """SeriesInstanceUID of the CT."""
+        return str(self.instances[0].SeriesInstanceUID)
+
+
+def read_study(
+    folder: str | Path, series: str | None, created: datetime.datetime, *, keep_identifiers: bool = False
+) -> Study:
+    """What objects need of the CT series in a folder.
+
+    Parameters
+    ----------
+    folder : path
+        Folder with the series, or a DICOMDIR in it.
+    series : str or None
+        SeriesInstanceUID, needed where there are several series of CT pictures.
+    created : datetime
+        When the plan was made.
+    keep_identifiers : bool
+        Whether to take over what tells who the patient is.
+
+    Raises
+    ------
+    InputError
+        For no CT series, several, or one whose headers lack what ties coordinates to it.
+    """
+    root = Path(folder) if Path(folder).is_dir() else Path(folder).parent
+    found: dict[str, list[Dataset]] = defaultdict(list)
+    for path in _files(root):
+        header = _header(path, keep_identifiers)
+        if header is not None:
+            found[str(header.SeriesInstanceUID)].append(header)
+    if series is None and len(found) == 1:
+        series = next(iter(found))
+    if series is None or series not in found:
+        uids = ", ".join(sorted(found)) or "none"
+        raise InputError(
+            str(folder), found=f"{len(found)} CT series ({uids})" if series is None else f"no CT series {series}",
+            wanted="the series that was planned on", fix="name it with --series UID" if found else "name its folder",
+        )  # fmt: skip
+    instances = sorted(found[series], key=_height)
+    for name in ("StudyInstanceUID", "FrameOfReferenceUID"):
+        values = {str(i.get(name, "")) for i in instances}
+        if len(values) != 1 or not values.pop():
+            raise InputError(
+                str(folder), found=f"pictures without one {name} for all", wanted="a series with one",
+                fix="export the original series again",
+            )  # fmt: skip
+    return Study(tuple(instances), created, keep_identifiers)
+
+
+def _files(root: Path) -> list[Path]:
+    """Regular files of a folder and the folders in it; links are not followed, so that nothing outside is read."""
+    try:
+        found = [p for p in sorted(root.rglob("*")) if p.is_file() and not p.is_symlink() and p.name != "DICOMDIR"]
+    except OSError as error:
+        raise InputError(str(root), found="a folder that cannot be listed", wanted="a DICOM folder") from error
+    if len(found) > MAX_FILES:
+        raise InputError(str(root), found=f"{len(found)} files", wanted=f"at most {MAX_FILES}")
+    return found
+
+
+def _header(path: Path, keep: bool) -> Dataset | None:
+    """What is taken over of one file; None where it is no CT picture, or cannot be read."""
+    tags = [*GEOMETRY, *_FUNCTIONAL, "ImageType", *(("SpecificCharacterSet", *IDENTIFIERS) if keep else ())]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with path.open("rb") as file:
+                if file.read(132)[128:] != b"DICM" or path.stat().st_size > MAX_FILE_BYTES:
+                    return None
+            if read_file_meta_info(path).get("TransferSyntaxUID", "") == pydicom.uid.DeflatedExplicitVRLittleEndian:
+                return None  # it would be inflated whole, whatever it expands to
+            read = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=tags)
+            if read.get("Modality") != "CT" or "Rows" not in read or "LOCALIZER" in (read.get("ImageType") or ()):
+                return None
+            return _taken_over(read, keep)
+    except Exception:  # pydicom raises whatever a malformed file leads to; such a file is no part of the series
+        return None
+
+
+def _taken_over(read: Dataset, keep: bool) -> Dataset:
+    taken = Dataset()
+    for name in GEOMETRY:
+        if name in read:
+            taken[name] = read[name]
+    for name in IDENTIFIERS:
+        value = read.get(name) if keep else None
+        setattr(taken, name, "" if value is None else str(value))
+    for name in _FUNCTIONAL:
+        if name in read:
+            setattr(taken, name, [_groups(item) for item in read[name].value])
+    return taken
+
+
+def _groups(item: Dataset) -> Dataset:
+    """The geometry of a functional groups item, without whatever else stands in it."""
+    taken = Dataset()
+    for group, names in _GROUPS.items():
+        if item.get(group):
+            inner = Dataset()
+            for name in names:
+                if name in item[group].value[0]:
+                    inner[name] = item[group].value[0][name]
+            setattr(taken, group, [inner])
+    return taken
+
+
+def _height(picture: Dataset) -> float:
+    """Place in the stack; a file with many pictures is alone in its series."""
+    position, axes = picture.get("ImagePositionPatient"), picture.get("ImageOrientationPatient")
+    if position is None or axes is None:
+        return 0.0
+    normal = np.cross([float(v) for v in axes[:3]], [float(v) for v in axes[3:]])
+    return float(normal @ np.array([float(v) for v in position]))
+
+
+def references(instances: Sequence[Dataset]) -> Iterator[Dataset]:
+    """Items that name pictures by class and UID."""
+    for instance in instances:
+        item = Dataset()
+        item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = instance.SOPClassUID, instance.SOPInstanceUID
+        yield item
+
+
+def code_item(code: tuple[str, str, str]) -> Any:
+    """A code sequence's item of (value, scheme, meaning)."""
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = code
+    return item
