@@ -11,6 +11,7 @@ from sjplan.core.findings import Finding
 from sjplan.core.grid import Grid, require_same_space
 from sjplan.core.labels import LabelMap
 from sjplan.core.volume import CtVolume
+from sjplan.io.dicom_seg import FORMAT, placed_on
 from sjplan.io.payload import is_folder
 from sjplan.io.volumes import load
 
@@ -116,7 +117,15 @@ def read_case(
         return Case(main.volume, None, main.findings, main.identifiers)
     mapped = load(labels, "labels", names=names, untrusted=untrusted)
     assert isinstance(mapped.volume, LabelMap)
-    return Case(main.volume, mapped.volume, (*main.findings, *mapped.findings), main.identifiers)
+    placed = _on_its_ct(mapped.volume, main.volume.grid)
+    return Case(main.volume, placed, (*main.findings, *mapped.findings), main.identifiers)
+
+
+def _on_its_ct(labels: LabelMap, grid: Grid) -> LabelMap:
+    """A segmentation that leaves out empty slices, on the grid of its CT; any other label map as it is."""
+    source = labels.source
+    fits = source is None or source.facts.get("format") != FORMAT or labels.grid.same_space(grid)
+    return labels if fits else placed_on(labels, grid)
 
 
 def _labels_only(labels: str | Path, names: str | Path | None, untrusted: bool) -> Case:

@@ -17,6 +17,7 @@ from sjplan.core.volume import CtVolume, Source
 from sjplan.io.atomic import replacing
 from sjplan.io.dicom import read_series
 from sjplan.io.dicom_headers import is_dicom_file
+from sjplan.io.dicom_seg import is_segmentation, read_segmentation
 from sjplan.io.headers import check_image, image_suffix, read_pixels
 from sjplan.io.hounsfield import to_hu
 from sjplan.io.itk import sitk
@@ -70,7 +71,8 @@ def read_labels(path: str | Path, *, names: str | Path | None = None, untrusted:
     Parameters
     ----------
     path : path
-        A .nii, .nii.gz, .nrrd, .mha or .mhd file with integers >= 0 and at most 256 different ones.
+        A .nii, .nii.gz, .nrrd, .mha or .mhd file with integers >= 0 and at most 256 different ones, or a DICOM
+        segmentation.
     names : path, optional
         TOML or JSON file that maps structure names to ids. By default a file beside the map
         (`pelvis.nii.gz`: `pelvis.names.toml` or `pelvis.names.json`), else TotalSegmentator v2's ids.
@@ -110,17 +112,16 @@ def load(
 
         return load_in_child(path, kind, series=series, names=names, keep_identifiers=keep_identifiers)
     given = Path(path)
+    if kind == "labels" and is_folder(given):
+        raise InputError(str(path), found="a folder", wanted="a label map file", fix="name a file in it")
+    if is_dicom_file(given) and (kind == "labels" or (kind == "any" and is_segmentation(given))):
+        _refuse_for_files(given, series, keep_identifiers)
+        return Loaded(*read_segmentation(given, names))
     if is_folder(given) or is_dicom_file(given):
-        if kind == "labels":
-            found = "a folder" if is_folder(given) else "a DICOM file"
-            raise InputError(str(path), found=found, wanted="a label map file", fix="name a NIfTI, NRRD or MHA file")
         read = read_series(given, series, keep_identifiers=keep_identifiers)
         ct, noticed = _ct(read.hu, read.grid, read.source, read.padding)
         return Loaded(ct, (*read.findings, *noticed), read.identifiers)
-    for option, asked in (("--series", series is not None), ("--keep-identifiers", keep_identifiers)):
-        if asked:
-            check_file_size(given)
-            raise InputError(option, found=f"{path}, a file", wanted="a DICOM folder", fix=f"leave {option} out")
+    _refuse_for_files(given, series, keep_identifiers)
     header = check_image(given)
     image = read_pixels(header)
     stored = sitk.GetArrayViewFromImage(image)  # [k, j, i], shares memory with image
@@ -131,6 +132,14 @@ def load(
         return Loaded(LabelMap(header.grid, _from_sitk(labels.values), labels.names, source), labels.findings)
     ct, noticed = _to_ct(stored, header.grid, source)
     return Loaded(ct, noticed)
+
+
+def _refuse_for_files(file: Path, series: str | None, keep_identifiers: bool) -> None:
+    """Options that are about the series of a DICOM folder."""
+    for option, asked in (("--series", series is not None), ("--keep-identifiers", keep_identifiers)):
+        if asked:
+            check_file_size(file)
+            raise InputError(option, found=f"{file}, a file", wanted="a DICOM folder", fix=f"leave {option} out")
 
 
 def _from_sitk(stored: NDArray[Any]) -> NDArray[Any]:
