@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any, Final
 
 import pydicom
+from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
@@ -92,31 +93,18 @@ def place(modality: str, number: int) -> dict[str, Any]:
     }
 
 
-def belongs(study: Study) -> dict[str, Any]:
-    """Keyword arguments by which a highdicom constructor that sees no picture knows study and patient."""
-    first = study.instances[0]
-    names = {
-        "patient_id": "PatientID", "patient_name": "PatientName", "patient_birth_date": "PatientBirthDate",
-        "patient_sex": "PatientSex", "accession_number": "AccessionNumber", "study_id": "StudyID",
-        "study_date": "StudyDate", "study_time": "StudyTime", "referring_physician_name": "ReferringPhysicianName",
-    }  # fmt: skip
-    held = {argument: str(first[name].value) or None for argument, name in names.items()}
-    return {"study_instance_uid": study.study_uid, **held}
-
-
 def finish(dataset: Dataset, study: Study) -> Dataset:
-    """Say when the object was made, and what is not in it."""
+    """Say when the object was made, and whose it is or what is left out."""
     day, time = study.created.strftime("%Y%m%d"), study.created.strftime("%H%M%S")
     dataset.InstanceCreationDate, dataset.InstanceCreationTime = day, time
     dataset.ContentDate, dataset.ContentTime = day, time
     dataset.TimezoneOffsetFromUTC = study.created.strftime("%z") or "+0000"
     dataset.SpecificCharacterSet = "ISO_IR 192"
-    for name in IDENTIFIERS:
-        if not dataset.get(name):
-            setattr(dataset, name, "")
+    for name in IDENTIFIERS:  # a new element each: highdicom lets objects share theirs with the pictures
+        dataset.add_new(name, dictionary_VR(name), "" if study.identity is None else study.identity[name])
     for item in dataset.get("ContributingEquipmentSequence", ()):  # highdicom says that it took part, and when
         item.ContributionDateTime = study.created.strftime("%Y%m%d%H%M%S")
-    if not study.kept:
+    if study.identity is None:
         dataset.PatientIdentityRemoved = "YES"
         dataset.DeidentificationMethod = "sjplan: what names patient and study left out, UIDs kept"
     return dataset

@@ -15,7 +15,7 @@ from sjplan import NOT_FOR_CLINICAL_USE
 from sjplan.core.errors import InputError
 from sjplan.core.labels import LabelMap
 from sjplan.io.dicom_codes import ANATOMICAL_STRUCTURE, BONES, LEFT, MILLIMETRE, OWN_SCHEME, RIGHT, SCT
-from sjplan.io.dicom_objects import belongs, codes, finish, frame_of_reference, highdicom, place, seal, uid_of
+from sjplan.io.dicom_objects import codes, finish, frame_of_reference, highdicom, place, seal, uid_of
 from sjplan.io.dicom_study import Study, references
 from sjplan.io.meshes import Model, stl_bytes
 
@@ -135,7 +135,7 @@ def _model(model: Model, title: str, number: int, group: str, study: Study) -> D
         modality="M3D",
         transfer_syntax_uid="1.2.840.10008.1.2.1",
         **place("M3D", number),
-        **belongs(study),
+        study_instance_uid=study.study_uid,
     )
     finish(dataset, study)
     frame_of_reference(dataset, study)
@@ -170,7 +170,7 @@ def _capture(view: View, number: int, study: Study) -> Dataset:
     pixels = np.asarray(Image.open(io.BytesIO(view.png)).convert("RGB"))
     capture: Dataset = hd.sc.SCImage(
         pixel_array=pixels, photometric_interpretation="RGB", bits_allocated=8, coordinate_system="PATIENT",
-        patient_orientation=("L", "F"), **place("OT", number), **belongs(study),
+        patient_orientation=("L", "F"), **place("OT", number), study_instance_uid=study.study_uid,
     )  # fmt: skip
     finish(capture, study)
     capture.PatientOrientation = [view.to_the_right, view.to_the_bottom]

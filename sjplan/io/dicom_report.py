@@ -8,6 +8,7 @@ point of the structure. Names that DICOM has no code for are ours (99SJPLAN).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from sjplan import NOT_FOR_CLINICAL_USE, __version__
+from sjplan.core.errors import InputError
 from sjplan.io.dicom_codes import DEGREE, LEFT, LENGTH, MILLIMETRE, OWN_SCHEME, RIGHT, SACROILIAC_JOINT
 from sjplan.io.dicom_objects import finish, highdicom, place, seal, uid_of
 from sjplan.io.dicom_study import Study
@@ -30,6 +32,7 @@ _MEASURES: Final = (
 )
 """Measures of an implant in a plan file, their names, and the end whose place they carry."""
 
+_NAME: Final = re.compile(r"[A-Za-z0-9_]{1,40}")
 _PLAN: Final = ("plan", OWN_SCHEME, "Plan of sacroiliac joint fusion")
 _PLANNED: Final = ("planned-implant", OWN_SCHEME, "Planned implant, not placed")
 _COMMENT: Final = ("121106", "DCM", "Comment")
@@ -114,6 +117,11 @@ def _measurements(hd: Any, placed: Placed, study: Study) -> Iterator[Any]:
             yield _measurement(hd, code, value, study, [ends[end]] if end else [])
     yield _measurement(hd, ("roll", OWN_SCHEME, "Roll about entry to tip"), entry.roll_deg, study, [], DEGREE)
     for clearance in entry.clearances:
+        if not _NAME.fullmatch(clearance.structure):
+            raise InputError(
+                f"plan, {placed.side} side, implant {entry.slot}: structure", found=repr(clearance.structure)[:60],
+                wanted="a name of letters, digits and underscores", fix="plan again",
+            )  # fmt: skip
         words = clearance.structure.replace("_", " ")
         code = (f"clearance-{clearance.structure}", OWN_SCHEME, f"Clearance of the envelope to {words}")
         yield _measurement(hd, code, clearance.envelope_mm, study, [clearance.at_lps_mm])

@@ -9,15 +9,19 @@ study are taken over only where that is asked for.
 from __future__ import annotations
 
 import datetime
+import os
 import warnings
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import pydicom
+from pydicom.config import RAISE
+from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_file_meta_info
 
@@ -56,16 +60,16 @@ class Study:
     Parameters
     ----------
     instances : tuple of Dataset
-        Its pictures in stack order, with `GEOMETRY` and (empty, or kept) `IDENTIFIERS` only.
+        Its pictures in stack order, with `GEOMETRY` only, and `IDENTIFIERS` that hold nothing.
     created : datetime
         When the plan was made; the time of every object.
-    kept : bool
-        Whether identifiers were kept.
+    identity : mapping of str, or None
+        Value of each of `IDENTIFIERS`; None where they are not to be kept.
     """
 
     instances: tuple[Dataset, ...]
     created: datetime.datetime
-    kept: bool
+    identity: Mapping[str, str] | None = None
 
     @property
     def study_uid(self) -> str:
@@ -106,10 +110,13 @@ def read_study(
     """
     root = Path(folder) if Path(folder).is_dir() else Path(folder).parent
     found: dict[str, list[Dataset]] = defaultdict(list)
+    identity: dict[str, dict[str, str]] = {}
     for path in _files(root):
-        header = _header(path, keep_identifiers)
+        header = _header(path)
         if header is not None:
-            found[str(header.SeriesInstanceUID)].append(header)
+            uid = str(header.SeriesInstanceUID)
+            found[uid].append(_taken_over(header))
+            identity.setdefault(uid, _identity(header))
     if series is None and len(found) == 1:
         series = next(iter(found))
     if series is None or series not in found:
@@ -126,23 +133,24 @@ def read_study(
                 str(folder), found=f"pictures without one {name} for all", wanted="a series with one",
                 fix="export the original series again",
             )  # fmt: skip
-    return Study(tuple(instances), created, keep_identifiers)
+    return Study(tuple(instances), created, identity[series] if keep_identifiers else None)
 
 
 def _files(root: Path) -> list[Path]:
     """Regular files of a folder and the folders in it; links are not followed, so that nothing outside is read."""
-    try:
-        found = [p for p in sorted(root.rglob("*")) if p.is_file() and not p.is_symlink() and p.name != "DICOMDIR"]
-    except OSError as error:
-        raise InputError(str(root), found="a folder that cannot be listed", wanted="a DICOM folder") from error
-    if len(found) > MAX_FILES:
-        raise InputError(str(root), found=f"{len(found)} files", wanted=f"at most {MAX_FILES}")
+    found: list[Path] = []
+    for folder, inside, names in os.walk(root):
+        inside.sort()
+        files = (Path(folder) / name for name in sorted(names) if name != "DICOMDIR")
+        found += [path for path in files if path.is_file() and not path.is_symlink()]
+        if len(found) > MAX_FILES:
+            raise InputError(str(root), found=f"more than {MAX_FILES} files", wanted="the folder of a series")
     return found
 
 
-def _header(path: Path, keep: bool) -> Dataset | None:
-    """What is taken over of one file; None where it is no CT picture, or cannot be read."""
-    tags = [*GEOMETRY, *_FUNCTIONAL, "ImageType", *(("SpecificCharacterSet", *IDENTIFIERS) if keep else ())]
+def _header(path: Path) -> Dataset | None:
+    """Header of one file, as far as it is looked at; None where it is no CT picture, or cannot be read."""
+    tags = [*GEOMETRY, *_FUNCTIONAL, "ImageType", "SpecificCharacterSet", *IDENTIFIERS]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -154,19 +162,34 @@ def _header(path: Path, keep: bool) -> Dataset | None:
             read = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=tags)
             if read.get("Modality") != "CT" or "Rows" not in read or "LOCALIZER" in (read.get("ImageType") or ()):
                 return None
-            return _taken_over(read, keep)
+            read.decode()
+            return read
     except Exception:  # pydicom raises whatever a malformed file leads to; such a file is no part of the series
         return None
 
 
-def _taken_over(read: Dataset, keep: bool) -> Dataset:
+def _identity(read: Dataset) -> dict[str, str]:
+    """What a header says of patient and study; nothing for a value that breaks DICOM's own rules."""
+    held = {}
+    for name in IDENTIFIERS:
+        element: DataElement | None = read[name] if name in read else None  # noqa: SIM401 - get() gives the value
+        value = "" if element is None or element.VM != 1 else str(element.value)
+        try:
+            DataElement(tag_for_keyword(name) or 0, dictionary_VR(name), value, validation_mode=RAISE)
+        except ValueError:
+            value = ""
+        held[name] = value
+    return held
+
+
+def _taken_over(read: Dataset) -> Dataset:
+    """Geometry and UIDs of a header, with empty identifiers."""
     taken = Dataset()
     for name in GEOMETRY:
         if name in read:
             taken[name] = read[name]
     for name in IDENTIFIERS:
-        value = read.get(name) if keep else None
-        setattr(taken, name, "" if value is None else str(value))
+        setattr(taken, name, "")
     for name in _FUNCTIONAL:
         if name in read:
             setattr(taken, name, [_groups(item) for item in read[name].value])

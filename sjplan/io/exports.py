@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ from sjplan.io.meshes import Model, write_glb, write_obj, write_ply, write_stl
 from sjplan.io.planfile import trajectory_from_entry
 from sjplan.io.planschema import ImplantEntry, PlanFile
 from sjplan.io.slicer import Line, SceneModel, write_markup, write_scene
+from sjplan.io.spreadsheets import csv_text
 
 SHAPE_TOL_MM: Final = 0.001
 """How far an exported implant may stray from its true solid: about what single precision leaves of a coordinate."""
@@ -155,12 +154,8 @@ def _glb(_placed: Sequence[Placed], models: Sequence[Model], folder: Path) -> li
 
 
 def _csv(placed: Sequence[Placed], _models: Sequence[Model], folder: Path) -> list[Path]:
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    for p in placed:
-        writer.writerow(_row(p))
-    return [write_text(folder / "implants.csv", text.getvalue())]
+    rows = [{column: row.get(column) for column in _COLUMNS} for row in map(_row, placed)]
+    return [write_text(folder / "implants.csv", csv_text(rows))]
 
 
 def _row(placed: Placed) -> dict[str, Any]:

@@ -130,6 +130,26 @@ def test_a_name_of_another_alphabet_is_kept_whole(tmp_path: Path) -> None:
         assert str(pydicom.dcmread(path).PatientName) == "Müller^Jörg"
 
 
+def test_identifiers_that_break_the_rules_are_left_empty(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A name of one part is a name; a sex of four letters and a date with dots would make the objects unsound."""
+    folder = dicom_ct(tmp_path / "ct", ct_on(plain_grid()))
+    for path in folder.iterdir():
+        data = path.read_bytes()
+        changes = ((b"Nobody^Ever ", b"NOBODY      "), (b"19700101", b"01.01.70"), (b"ST-94 ", b"ST\\94 "))
+        for old, new in changes:
+            assert data.count(old) == 1
+            data = data.replace(old, new)
+        path.write_bytes(data)
+    study = read_study(folder, None, CREATED, keep_identifiers=True)
+    for path in exported(study, tmp_path / "out"):
+        dataset = pydicom.dcmread(path)
+        assert (str(dataset.PatientName), dataset.PatientID) == ("NOBODY", "SECRET-17")
+        assert (dataset.PatientBirthDate, dataset.StudyID) == ("", "")
+        assert dciodvfy_errors(path) == []
+    assert capsys.readouterr().err == ""
+    assert all(not picture[name].value for picture in study.instances for name in IDENTIFIERS)
+
+
 def uids(paths: list[Path]) -> list[str]:
     return [str(pydicom.dcmread(p).SOPInstanceUID) for p in paths]
 
@@ -212,6 +232,12 @@ def test_nothing_is_written_of_a_plan_without_implants(study: Study, tmp_path: P
     nothing = plan_file().model_copy(update={"sides": [side_entry(Outcome("timeout"), "left", "p")]})
     with pytest.raises(InputError, match="no accepted implants"):
         export_dicom(nothing, tmp_path / "out", CATALOGUE, study)
+    side = plan_file().sides[0]
+    odd = [c.model_copy(update={"structure": "a\\b" * 9}) for c in side.implants[0].clearances]
+    implant = side.implants[0].model_copy(update={"clearances": odd})
+    strange = plan_file().model_copy(update={"sides": [side.model_copy(update={"implants": [implant]})]})
+    with pytest.raises(InputError, match="a name of letters, digits and underscores"):
+        export_dicom(strange, tmp_path / "out", CATALOGUE, study)
     with pytest.raises(InputError, match="found no bone"):
         export_dicom(plan_file(), tmp_path / "out", CATALOGUE, study, blocks(plain_grid(), ids=(1, 2)))
     assert list(tmp_path.iterdir()) == []

@@ -210,6 +210,15 @@ def test_a_table_of_all_implants(tmp_path: Path) -> None:
     assert all("Not for clinical use" in r["notice"] for r in rows)
 
 
+def test_no_spreadsheet_runs_what_a_plan_names(tmp_path: Path) -> None:
+    side = plan_file().sides[0]
+    odd = [c.model_copy(update={"structure": "=1+1"}) for c in side.implants[0].clearances]
+    implant = side.implants[0].model_copy(update={"clearances": odd})
+    strange = plan_file().model_copy(update={"sides": [side.model_copy(update={"implants": [implant]})]})
+    (path,) = export(strange, "csv", tmp_path, CATALOGUE)
+    assert ",'=1+1," in path.read_text()
+
+
 def test_what_cannot_be_exported(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError) as kind:
         export(plan_file(), "slycer", tmp_path / "out", CATALOGUE)
