@@ -18,12 +18,14 @@ from PIL import Image
 from pydicom.dataset import Dataset
 
 from sjplan.core.errors import InputError
+from sjplan.core.grid import Grid
 from sjplan.core.plan import Outcome
 from sjplan.io.dicom_export import export_dicom
 from sjplan.io.dicom_pieces import View
 from sjplan.io.dicom_study import Study, read_study
 from sjplan.io.exports import implant_models, placed_implants
 from sjplan.io.planfile import side_entry
+from sjplan.io.volumes import read_labels
 
 hd = pytest.importorskip("highdicom")
 
@@ -226,6 +228,35 @@ def test_the_report_names_all_the_others(objects: dict[str, Path], study: Study)
     }
     others = {str(pydicom.dcmread(p).SOPInstanceUID) for name, p in objects.items() if name != "report"}
     assert named == others | {str(i.SOPInstanceUID) for i in study.instances}
+
+
+def test_a_series_in_one_file_is_joined_as_well(tmp_path: Path) -> None:
+    """Enhanced CT: many pictures in one file, each with its own place."""
+    slices = [pydicom.dcmread(p) for p in sorted(dicom_ct(tmp_path / "ct", ct_on(plain_grid())).iterdir())]
+    for dataset in slices:
+        dataset.BodyPartExamined, dataset.PatientPosition, dataset.Laterality = "PELVIS", "HFS", ""
+    whole = hd.legacy.LegacyConvertedEnhancedCTImage(slices, "2.25.7", 4, "2.25.8", 1)
+    (tmp_path / "enhanced").mkdir()
+    whole.save_as(tmp_path / "enhanced" / "ct.dcm")
+    study = read_study(tmp_path / "enhanced", None, CREATED)
+    assert len(study.instances) == 1
+    for path in exported(study, tmp_path / "out"):
+        assert dciodvfy_errors(path) == []
+        data = path.read_bytes()
+        assert not any(secret.encode() in data for secret in (*OTHER_SECRETS, "SECRET-17"))
+    segmentation = pydicom.dcmread(tmp_path / "out" / "bones.dcm")
+    assert segmentation.ReferencedSeriesSequence[0].SeriesInstanceUID == "2.25.7"
+    assert np.array_equal(read_labels(tmp_path / "out" / "bones.dcm").label, blocks(plain_grid()).label)
+
+
+def test_labels_between_the_pictures_keep_their_own_grid(study: Study, tmp_path: Path) -> None:
+    """A series that was resampled on the way in has no picture for each slice of its label map."""
+    between = Grid((12, 9, 5), (1.0, 1.5, 3.1), (-10.0, 20.0, 31.3), np.eye(3))
+    export_dicom(plan_file(), tmp_path, CATALOGUE, study, blocks(between))
+    assert dciodvfy_errors(tmp_path / "bones.dcm") == []
+    back = read_labels(tmp_path / "bones.dcm")
+    assert back.grid.same_space(between)
+    assert np.array_equal(back.label, blocks(between).label)
 
 
 def test_nothing_is_written_of_a_plan_without_implants(study: Study, tmp_path: Path) -> None:
