@@ -14,6 +14,7 @@ from typing import Final
 from cyclopts import App, CycloptsError
 
 from sjplan import NOT_FOR_CLINICAL_USE, __version__
+from sjplan.cli.audit import audit
 from sjplan.cli.bench import app as bench
 from sjplan.cli.check_planner import check_planner
 from sjplan.cli.corridors import corridors
@@ -44,7 +45,21 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 for _command in (
-    *(demo, plan, evaluate, fluoro, views, corridors, phantom, export, train, sessions, simulate_trainees, bench),
+    *(
+        demo,
+        plan,
+        evaluate,
+        fluoro,
+        views,
+        corridors,
+        phantom,
+        export,
+        audit,
+        train,
+        sessions,
+        simulate_trainees,
+        bench,
+    ),
     *(series, implants, planners, check_planner, doctor),
 ):
     app.command(_command)

@@ -1,7 +1,8 @@
-"""Triangle meshes as STL, OBJ, PLY and GLB, in LPS and millimetres and saying so."""
+"""Triangle meshes as STL, OBJ, PLY and GLB, in LPS and millimetres and saying so; STL comes back in LPS."""
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +14,15 @@ from numpy.typing import NDArray
 
 from sjplan import NOT_FOR_CLINICAL_USE
 from sjplan.core.arrays import Array
+from sjplan.core.errors import InputError
 from sjplan.io.atomic import write_bytes, write_text
+from sjplan.io.payload import check_file_size
+
+MAX_STL_BYTES: Final = 2**27
+"""Largest STL that is read (bytes): over two million triangles."""
+
+FARTHEST_MM: Final = 5000.0
+"""Coordinates beyond this are none of a patient in a scanner."""
 
 _STL_HEADER = b"SPACE=LPS; units mm; sjplan; " + b"not for clinical use"
 _FACET = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
@@ -133,3 +142,54 @@ def write_glb(path: str | Path, models: Sequence[Model]) -> Path:
         }  # fmt: skip
 
     return write_bytes(path, scene.export(file_type="glb", tree_postprocessor=said, include_normals=False))
+
+
+def read_stl(path: str | Path) -> tuple[Array, NDArray[np.int32]]:
+    """Read a binary or ASCII STL: vertices (n, 3) in LPS mm, triangles (m, 3).
+
+    A header (or solid name) that says SPACE=RAS is turned; one that says nothing is LPS, as 3D Slicer reads it.
+
+    Raises
+    ------
+    InputError
+        For a file that is missing, too large, no STL, without triangles, or with corners that are no coordinates.
+    """
+    size = check_file_size(path)
+    if size > MAX_STL_BYTES:
+        raise InputError(str(path), found=f"{size} bytes", wanted=f"an STL of at most {MAX_STL_BYTES} bytes")
+    data = Path(path).read_bytes()
+    corners = _binary_corners(data) if _is_binary(data) else _text_corners(data)
+    if corners is None or not len(corners):
+        raise InputError(
+            str(path), found="no triangles of an STL", wanted="a binary or ASCII STL of an implant",
+            fix="export the model again",
+        )  # fmt: skip
+    if not np.isfinite(corners).all() or float(np.abs(corners).max()) > FARTHEST_MM:
+        raise InputError(
+            str(path), found="corners that are no coordinates in mm", wanted=f"finite numbers up to {FARTHEST_MM:g}",
+            fix="export the model in mm",
+        )  # fmt: skip
+    if re.search(rb"SPACE\s*=\s*RAS", data[:200]):
+        corners = corners * (-1.0, -1.0, 1.0)
+    vertices, index = np.unique(corners.reshape(-1, 3), axis=0, return_inverse=True)
+    return vertices, index.reshape(-1, 3).astype(np.int32)
+
+
+def _is_binary(data: bytes) -> bool:
+    """By the length that the count of triangles implies: binary files may begin with `solid` too."""
+    return len(data) >= 84 and len(data) == 84 + struct.unpack_from("<I", data, 80)[0] * _FACET.itemsize
+
+
+def _binary_corners(data: bytes) -> Array:
+    return np.frombuffer(data, _FACET, offset=84)["corners"].astype(np.float64)
+
+
+def _text_corners(data: bytes) -> Array | None:
+    if data.lstrip()[:5].lower() != b"solid":
+        return None
+    found = re.findall(rb"vertex\s+(\S+)\s+(\S+)\s+(\S+)", data)
+    try:
+        corners = np.array(found, dtype=np.float64).reshape(-1, 3, 3)
+    except ValueError:
+        return None
+    return corners

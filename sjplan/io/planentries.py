@@ -22,7 +22,7 @@ from sjplan.io.planschema import (
     TradeEntry,
     TradeImplantEntry,
 )
-from sjplan.safety.types import BreachReport, Clearance, ImplantMargins, MarginReport, Probability
+from sjplan.safety.types import BreachReport, Clearance, ImplantMargins, MarginReport, Probability, Violation
 
 POINT_DECIMALS: Final = 6
 """Decimals of entry, tip and roll: far below `LENGTH_TOL_MM`, so that a reopened plan is the same plan."""
@@ -183,11 +183,16 @@ def _proposal(report: MarginReport | None) -> ProposalEntry | None:
         accepted=report.accepted,
         slack_mm=_measure(report.slack_mm),
         margin_mm=_measure(report.margin_mm),
-        violations=[_reason(Reason(v.constraint, v.missing, v.unit, v.text)) for v in report.violations],
+        violations=[reason_entry(v) for v in report.violations],
         findings=finding_entries(report.findings),
         pairs=_pairs(report),
         implants=_implants(report),
     )
+
+
+def reason_entry(violation: Violation) -> ReasonEntry:
+    """A limit that does not hold, as it stands in a plan file."""
+    return _reason(Reason(violation.constraint, violation.missing, violation.unit, violation.text))
 
 
 def _reason(reason: Reason) -> ReasonEntry:

@@ -99,6 +99,15 @@ def signed_clearances(
     return {name: (-depth[name] if name in depth else distance, at, on) for name, (distance, at, on) in found.items()}
 
 
+def breach_of(found: Iterable[Clearance]) -> tuple[float, str]:
+    """How deep the deepest true solid lies outside bone (mm), and behind what; (0, "") where none does.
+
+    Metal is no bone: touching it is no breach.
+    """
+    worst = max(((-c.distance_mm, c.structure) for c in found if c.structure != "metal"), default=(0.0, ""))
+    return worst if worst[0] > 0.0 else (0.0, "")
+
+
 def _tolerance_mm(distance_mm: float) -> float:
     return JUDGE_TOL_MM if distance_mm > 0 else DEPTH_TOL_MM
 

@@ -18,6 +18,7 @@ from sjplan.core.scoring import Scoring
 from sjplan.core.shown import raised
 from sjplan.core.trajectory import Trajectory
 from sjplan.safety.judge import judge
+from sjplan.safety.measures import breach_of
 from sjplan.safety.types import ImplantMargins, MarginReport
 from sjplan.training.deviation import paired
 from sjplan.training.process import checked_share, counted, views_true_share
@@ -184,9 +185,7 @@ def cranial_first(state: State, side: Side) -> tuple[Trajectory, ...]:
 
 def deepest_breach(implants: Iterable[ImplantMargins]) -> tuple[float, str]:
     """How deep the deepest true solid lies outside bone, and behind what; (0, "") where none does."""
-    out = [(-c.distance_mm, c.structure) for i in implants for c in i.clearances if c.structure != "metal"]
-    worst = max(out, default=(0.0, ""))
-    return worst if worst[0] > 0.0 else (0.0, "")
+    return breach_of(c for i in implants for c in i.clearances)
 
 
 def sjplan_grade(implants: Iterable[ImplantMargins]) -> str:
