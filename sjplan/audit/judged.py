@@ -57,11 +57,7 @@ def audit_side(
         If that side has no joint.
     """
     surfaces = measuring_surfaces(anatomy, side)
-    margins = {
-        p.slot: implant_margins(surfaces, p.slot, _measured(placed[p.slot]), limits)
-        for p in planned
-        if p.slot in placed
-    }
+    margins = {p.slot: _margins(surfaces, p.slot, placed[p.slot], limits) for p in planned if p.slot in placed}
     report = verdict(tuple(margins.values()), anatomy, limits, side) if margins else None
     rows = [_row(side, p, placed[p.slot], margins[p.slot], schemes) for p in planned if p.slot in placed]
     rows += [_extra_row(side, own, _clearances_alone(surfaces, own, limits), schemes) for own in extra]
@@ -72,6 +68,11 @@ def audit_side(
         report=report,
         violations=tuple(v for v in (report.violations if report else ()) if v.constraint not in NOT_OF_PLACING),
     )
+
+
+def _margins(surfaces: MeasuringSurfaces, slot: int, own: PlacedImplant, limits: Limits) -> ImplantMargins:
+    """Everything measured on one implant; gaps between implants are those of the roll that it is given."""
+    return replace(implant_margins(surfaces, slot, _measured(own), limits), trajectory=own.trajectory)
 
 
 def _row(

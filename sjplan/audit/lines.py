@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sjplan.audit.deviations import roll_of_corner, shortest_turn
 from sjplan.audit.pairing import laid_along, paired
 from sjplan.audit.types import PlacedImplant, PlannedImplant, Segment
+from sjplan.core.arrays import unit
 from sjplan.core.trajectory import Trajectory
 
 Found = tuple[dict[int, PlacedImplant], list[PlacedImplant]]
@@ -45,5 +47,8 @@ def lateral_first(found: Segment, across: float) -> Segment:
 
 
 def _along(planned: Trajectory, found: Segment) -> PlacedImplant:
+    """An implant along a line, with the planned roll: nothing says another."""
     entry, tip = laid_along(planned, found).ends_lps_mm
-    return PlacedImplant(found.name, Trajectory(entry, tip, 0.0, planned.model), roll_known=False)
+    axis = unit(tip - entry)
+    roll = roll_of_corner(axis, shortest_turn(planned.axis, axis) @ planned.section_axes()[0])
+    return PlacedImplant(found.name, Trajectory(entry, tip, roll, planned.model), roll_known=False)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
-from rich.table import Table
 from rich.text import Text
 
 from sjplan.cli.audit_runs import SCHEME, AuditRequest, document, implant_document, run_audit, run_cases, table_rows
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sjplan.audit.compare import CaseAudit
-    from sjplan.audit.types import SideAudit
+    from sjplan.audit.types import ImplantAudit, SideAudit
 
     Results = Sequence[tuple[str, CaseAudit | SjplanError]]
 
@@ -147,8 +146,8 @@ def _print(results: Results, *, single: bool) -> None:
             continue
         for side in result.sides:
             console.print(_headline(side, "" if single else f"{name}, "))
-            if side.implants:
-                console.print(_table(side))
+            for implant in side.implants:
+                console.print(Text(_implant_line(implant)))
             for line in _sentences(side):
                 console.print(Text(f"  {line}"))
         if result.registration is not None:
@@ -166,21 +165,20 @@ def _headline(side: SideAudit, prefix: str) -> Text:
     return Text(f"{prefix}{side.side}: {verdict}", style=style)
 
 
-def _table(side: SideAudit) -> Table:
-    table = Table(box=None, pad_edge=False, show_edge=False)
-    for head in ("implant", "entry", "tip", "depth", "lateral", "angle", "roll", "margin now", "at", "breach", SCHEME):
-        table.add_column(head, justify="left" if head in ("implant", "at") else "right")
-    for implant in side.implants:
-        d = implant_document(implant)
-        off = d["deviation"]
-        name = f"  {d['slot']} ({d['found_as']})" if d["slot"] else f"  not planned ({d['found_as']})"
-        lengths = [f"{off[k]:.1f} mm" for k in ("entry_mm", "tip_mm", "depth_mm", "lateral_mm")] if off else ["-"] * 4
-        angle = f"{off['angle_deg']:.1f} deg" if off else "-"
-        roll = f"{off['roll_deg']:.0f} deg" if off and off["roll_deg"] is not None else "-"
-        breach = f"{d['breach_mm']:.1f} mm" if d["breach_mm"] else "none"
-        margin = f"{d['margin_mm']:.1f} mm"
-        table.add_row(name, *lengths, angle, roll, margin, d["nearest"], breach, d["grades"][SCHEME])
-    return table
+def _implant_line(implant: ImplantAudit) -> str:
+    """One implant: how far off its plan, how clear now, how graded."""
+    d = implant_document(implant)
+    breach = f"{d['breach_mm']:.1f} mm behind {d['breached']}" if d["breached"] else "none"
+    grade = f"breach {breach} ({SCHEME} {d['grades'][SCHEME]})"
+    now = f"now {d['margin_mm']:.1f} mm from its envelope to {d['nearest']}, {grade}"
+    off = d["deviation"]
+    if off is None:
+        return f"  -  {d['found_as']}: not planned; {now}"
+    roll = "" if off["roll_deg"] is None else f", roll {off['roll_deg']:+.0f} deg"
+    return (
+        f"  {d['slot']}  {d['found_as']}: tip {off['tip_mm']:.1f} mm off ({off['depth_mm']:+.1f} along, "
+        f"{off['lateral_mm']:.1f} across), entry {off['entry_mm']:.1f} mm, axis {off['angle_deg']:.1f} deg{roll}; {now}"
+    )
 
 
 def _sentences(side: SideAudit) -> list[str]:

@@ -158,7 +158,10 @@ def _case_notes(plan_file: PlanFile, case: Case, source: PlacedFile) -> list[str
     if source.plan is not None and own is not None and source.plan.case.sha256.get("labels", own) != own:
         notes.append("the placed plan was made on another label map than the plan: its sha256 differs")
     if source.lines:
-        notes.append("lines say nothing of the roll: clearances are those of the cylinder round every roll")
+        notes.append(
+            "lines say nothing of the roll: clearances are those of the cylinder round every roll, gaps those of "
+            "the planned roll"
+        )
     return notes
 
 

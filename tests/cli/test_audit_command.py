@@ -107,6 +107,19 @@ def test_what_is_missing_or_not_planned_is_named(
     assert "4.9 +- 1.26 mm" in " ".join(done.err.split())
 
 
+def test_lines_on_the_plan_are_accepted(sjplan: Sjplan, plan_folder: Path) -> None:
+    done = sjplan("audit", plan_folder / "plan.json", plan_folder / "slicer", "--json")
+    assert done.code == 0
+    for audited, entry in zip(
+        done.json["sides"][0]["implants"], read_plan(plan_folder / "plan.json").sides[0].implants, strict=True
+    ):
+        assert audited["deviation"]["tip_mm"] < 1e-3
+        assert audited["roll_deg"] is None
+        assert audited["margin_mm"] == pytest.approx(entry.margin_mm, abs=2e-3)
+        nearest = min(audited["clearances"], key=lambda c: c["distance_mm"])
+        assert nearest["distance_mm"] == pytest.approx(nearest["envelope_mm"], abs=2e-3)
+
+
 def test_ras_lines_are_turned(sjplan: Sjplan, plan_folder: Path, placed_plan: Path, tmp_path: Path) -> None:
     lines = tmp_path / "ras"
     assert sjplan("export", placed_plan, "--to", "slicer", "--out", lines).code == 0
