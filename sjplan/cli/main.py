@@ -18,6 +18,7 @@ from sjplan.cli.audit import audit
 from sjplan.cli.bench import app as bench
 from sjplan.cli.check_planner import check_planner
 from sjplan.cli.corridors import corridors
+from sjplan.cli.datasets import app as datasets
 from sjplan.cli.demo import demo
 from sjplan.cli.doctor import doctor
 from sjplan.cli.evaluate import evaluate
@@ -45,22 +46,8 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 for _command in (
-    *(
-        demo,
-        plan,
-        evaluate,
-        fluoro,
-        views,
-        corridors,
-        phantom,
-        export,
-        audit,
-        train,
-        sessions,
-        simulate_trainees,
-        bench,
-    ),
-    *(series, implants, planners, check_planner, doctor),
+    *(demo, plan, evaluate, fluoro, views, corridors, phantom, series, export, audit, datasets),
+    *(train, sessions, simulate_trainees, bench, implants, planners, check_planner, doctor),
 ):
     app.command(_command)
 
