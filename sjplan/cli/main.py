@@ -28,6 +28,7 @@ from sjplan.cli.lists import implants, planners
 from sjplan.cli.output import error_line, print_failure
 from sjplan.cli.phantom import app as phantom
 from sjplan.cli.plan import plan
+from sjplan.cli.segment import segment
 from sjplan.cli.series import series
 from sjplan.cli.sessions import app as sessions
 from sjplan.cli.simulate_trainees import simulate_trainees
@@ -46,7 +47,7 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 for _command in (
-    *(demo, plan, evaluate, fluoro, views, corridors, phantom, series, export, audit, datasets),
+    *(demo, series, segment, plan, evaluate, fluoro, views, corridors, phantom, export, audit, datasets),
     *(train, sessions, simulate_trainees, bench, implants, planners, check_planner, doctor),
 ):
     app.command(_command)

@@ -1,0 +1,143 @@
+"""The phantom fitted to a CT: its pose and parameters, from edges of bone found along its points' normals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from sjplan.core.arrays import Array
+from sjplan.phantom.parameters import PhantomParameters
+from sjplan.phantom.pelvis import Pelvis, rotation_matrix
+from sjplan.segment.start import posed
+from sjplan.segment.template import SHAPE, Points, bounded, moves, surface_points
+from sjplan.segment.working import SOFT_HU, Working
+
+CEILING_HU: Final = 400.0
+FLOOR_HU: Final = -40.0
+"""Values are clipped to these, so that neither metal nor gas nor a thick cortex outweighs a thin one (default)."""
+
+HALF_EDGE_MM: Final = 1.5
+"""An edge is the difference of what lies so far inside and outside of a place."""
+
+STEP_MM: Final = 0.75
+STRONG_HU: Final = 180.0
+"""Difference across an edge from which it counts in full (default)."""
+
+PER_MM_HU: Final = 4.0
+"""How much stronger an edge has to be for each mm that it lies farther away (default)."""
+
+NOISE_MM: Final = 2.0
+"""How far the edges found lie off the best phantom, typically: against this the spread of parameters is weighed."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Edges:
+    """What was found along the normals: how far outward (n,), and how much it counts, 0 to 1 (n,)."""
+
+    offset_mm: Array
+    weight: Array
+
+
+def edges(ct: Working, lps_mm: Array, normal: Array, reach_mm: float) -> Edges:
+    """The strongest edge from bone to soft tissue along each normal, near ones preferred.
+
+    Parameters
+    ----------
+    ct : Working
+        Clipped and smoothed HU.
+    lps_mm, normal : (n, 3) float
+        Places and outward directions.
+    reach_mm : float
+        How far inward and outward to look.
+    """
+    t = np.arange(-reach_mm - HALF_EDGE_MM, reach_mm + HALF_EDGE_MM + STEP_MM / 2, STEP_MM)
+    places = lps_mm[:, None, :] + t[:, None] * normal[:, None, :]
+    values = ct.at(places.reshape(-1, 3)).reshape(len(lps_mm), -1)
+    shift = round(2.0 * HALF_EDGE_MM / STEP_MM)
+    fall = values[:, :-shift] - values[:, shift:]
+    offset = t[: fall.shape[1]] + HALF_EDGE_MM
+    score = fall - PER_MM_HU * np.abs(offset)
+    best = np.argmax(score, axis=1)
+    strength = fall[np.arange(len(fall)), best]
+    weight = np.clip(strength / STRONG_HU, 0.0, 1.0) ** 2
+    weight[~ct.holds(lps_mm)] = 0.0
+    # An edge at the end of the search is one that was cut off.
+    weight[(best == 0) | (best == fall.shape[1] - 1)] *= 0.2
+    return Edges(offset[best], weight)
+
+
+def clipped(ct: Working) -> Working:
+    """HU clipped to what tells bone from soft tissue."""
+    return Working(ct.grid, np.clip(ct.values, FLOOR_HU, CEILING_HU), SOFT_HU)
+
+
+def agreement(ct: Working, points: Points) -> float:
+    """How well the points lie on edges of bone: 0 not at all, 1 everywhere."""
+    found = edges(ct, points.lps_mm, points.normal, 6.0)
+    held = ct.holds(points.lps_mm)
+    if held.mean() < 0.3:
+        return 0.0
+    near = np.exp(-0.5 * (found.offset_mm / 3.0) ** 2)
+    return float((found.weight * near)[held].mean())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fit:
+    """A phantom that was fitted, with points on its bones."""
+
+    parameters: PhantomParameters
+    pelvis: Pelvis
+    points: Points
+
+
+def start_fit(parameters: PhantomParameters) -> Fit:
+    """A phantom before anything is fitted."""
+    pelvis = Pelvis(parameters)
+    return Fit(parameters, pelvis, surface_points(pelvis))
+
+
+def fitted(ct: Working, fit: Fit, reaches_mm: tuple[float, ...], shape: bool) -> Fit:
+    """One round: pose, and shape where asked for, moved by the linear model of the points; then the phantom anew."""
+    parameters, points = fit.parameters, fit.points
+    size = parameters.size
+    arm = points.lps_mm - parameters.offset_lps_mm
+    pose = np.column_stack([np.cross(arm, points.normal), (arm * points.normal).sum(axis=1), points.normal])
+    model = np.hstack([pose, moves(parameters, points)]) if shape else pose
+    prior_sd = np.array([0.3, 0.3, 0.3, 0.15, 200.0, 200.0, 200.0] + ([s.sd for s in SHAPE.values()] if shape else []))
+    # Priors are about the whole parameter, not the step: distance so far from the usual pelvis.
+    so_far = np.zeros(model.shape[1])
+    if shape:
+        usual = PhantomParameters()
+        so_far[7:] = [getattr(parameters, n) - getattr(usual, n) for n in SHAPE]
+    x = np.zeros(model.shape[1])
+    for reach in reaches_mm:
+        place = (
+            points.lps_mm + pose_shift(arm, x[:7]) + ((model[:, 7:] @ x[7:])[:, None] * points.normal if shape else 0.0)
+        )
+        found = edges(ct, place, Rotation.from_rotvec(x[:3]).apply(points.normal), reach)
+        target = model @ x + found.offset_mm
+        for _ in range(3):
+            left = target - model @ x
+            weight = found.weight / (1.0 + (left / (0.5 * reach)) ** 2) ** 2
+            scale = 1.0 / NOISE_MM**2 * min(1.0, EFFECTIVE / max(weight.sum(), 1.0))
+            normal = (model * (weight * scale)[:, None]).T @ model + np.diag(prior_sd**-2.0)
+            right = (model * (weight * scale)[:, None]).T @ target - so_far * prior_sd**-2.0
+            x = np.linalg.solve(normal, right)
+    rotation = Rotation.from_rotvec(x[:3]) * Rotation.from_matrix(rotation_matrix(parameters.rotation_deg))
+    new = posed(parameters, rotation, size * float(np.exp(x[3])), parameters.offset_lps_mm + x[4:7])
+    if shape:
+        values = {n: getattr(parameters, n) + float(d) for n, d in zip(SHAPE, x[7:], strict=True)}
+        new = bounded(new, values)
+    return start_fit(new)
+
+
+EFFECTIVE: Final = 400.0
+"""How many independent edges the many that were found are worth: neighbours err together (default)."""
+
+
+def pose_shift(arm: Array, x: Array) -> Array:
+    """How far points move by a turn, a scale and a shift."""
+    return np.asarray(Rotation.from_rotvec(x[:3]).apply(arm) * np.exp(x[3]) + x[4:7] - arm)
