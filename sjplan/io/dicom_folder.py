@@ -27,6 +27,8 @@ MAX_DICOMDIR_BYTES: Final = 2**25
 
 DICOMDIR: Final = "DICOMDIR"
 
+_MOST_PARTS, _LONGEST_NAME = 32, 255  # DICOM PS3.10, 8.2 allows eight parts of eight characters; discs bend that
+
 
 @dataclass(frozen=True, slots=True)
 class Listing:
@@ -103,7 +105,7 @@ def _files(given: Path) -> tuple[Path, _Files]:
         if given.name.upper() != DICOMDIR:
             return given.parent, _Files({given: None})
         return given.parent, _named_by(given)
-    index = next((p for p in _listed(given) if p.name.upper() == DICOMDIR and p.is_file()), None)
+    index = next((p for p in _listed(given) if p.name.upper() == DICOMDIR and _is_file(p)), None)
     if index is not None and _inside(given, index) and is_dicom_file(index):
         files = _named_by(index)
         _add(files, given, _listed(given))
@@ -115,7 +117,7 @@ def _files(given: Path) -> tuple[Path, _Files]:
 
 def _add(files: _Files, root: Path, paths: list[Path]) -> None:
     for path in paths:
-        if path.name.upper() == DICOMDIR or not path.is_file():
+        if path.name.upper() == DICOMDIR or not _is_file(path):
             continue
         if not _inside(root, path):
             files.links += 1
@@ -125,13 +127,24 @@ def _add(files: _Files, root: Path, paths: list[Path]) -> None:
             raise InputError(str(root), found=f"more than {MAX_FILES} files", wanted=f"at most {MAX_FILES}")
 
 
+def _is_file(path: Path) -> bool:
+    """Whether there is a file; False, not an error, for a path that the system cannot even look up."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def _is_own_folder(root: Path, path: Path) -> bool:
     return path.is_dir() and not path.name.startswith(".") and _inside(root, path)
 
 
 def _inside(root: Path, path: Path) -> bool:
-    """Whether a path, links followed, lies in the folder."""
-    return path.resolve().is_relative_to(root.resolve())
+    """Whether a path, links followed, lies in the folder; one that cannot be followed does not."""
+    try:
+        return path.resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError, ValueError):
+        return False
 
 
 def _listed(folder: Path) -> list[Path]:
@@ -146,6 +159,11 @@ def _named_by(index: Path) -> _Files:
     files, root = _Files({}), index.parent
     for parts in _records(index):
         wrong = any(part in ("", ".", "..") or "/" in part or "\\" in part or "\0" in part for part in parts)
+        if sum(len(part) for part in parts) > _LONGEST_NAME or len(parts) > _MOST_PARTS:
+            raise InputError(
+                str(index), found="the name of a file that is longer than any", wanted="names of at most 8 parts",
+                fix="name the folder that holds the slices",
+            )  # fmt: skip
         if wrong or not _inside(root, root.joinpath(*parts)):
             raise InputError(
                 str(index), found="the name of a file outside of its folder", wanted="files beside the DICOMDIR",
@@ -163,7 +181,7 @@ def _as_on_disk(root: Path, parts: list[str]) -> Path | None:
     """The file of that name; DICOMDIRs name files in capitals, discs are often copied in small letters."""
     for names in (parts, [part.lower() for part in parts]):
         path = root.joinpath(*names)
-        if path.is_file():
+        if _is_file(path):
             return path
     return None
 

@@ -84,6 +84,14 @@ def test_a_dicomdir_that_leads_outside_is_refused(name: list[str] | str, tmp_pat
         assert "secret" not in text
 
 
+@pytest.mark.parametrize("name", [["A" * 4000], ["A"] * 3000])
+def test_a_dicomdir_with_names_without_end_is_refused(name: list[str], tmp_path: Path) -> None:
+    dicom_series(tmp_path)
+    dicomdir(tmp_path / "DICOMDIR", [["000.DCM"], name])
+    with pytest.raises(InputError, match="the name of a file that is longer than any"):
+        read_ct(tmp_path)
+
+
 def test_links_that_lead_outside_are_not_followed_and_counted(tmp_path: Path) -> None:
     stored = dicom_series(tmp_path / "disc")
     dicom_series(tmp_path / "secret")
