@@ -1,4 +1,4 @@
-"""Render the tables of docs/performance.md from docs/results/trainer_speed.json and phantom_speed.json.
+"""Render the tables of docs/performance.md from docs/results/{trainer,phantom,intake}_speed.json.
 
 python scripts/tabulate_speed.py [--check]
 
@@ -57,7 +57,22 @@ def phantoms() -> str:
     return table(["", "unit", "median", "range", "n", "wanted", "holds"], body)
 
 
-TABLES = {"trainer": trainer, "phantoms": phantoms}
+INTAKE_GOALS: Final = {"time": ("at most 15 s", 15.0), "memory": ("at most 1.5 GB", 1536.0)}
+"""What was asked for of a series of 400 slices, of the worst round."""
+
+
+def intake() -> str:
+    """Time and memory of reading a CT."""
+    body: list[list[object]] = []
+    for row in rows("intake_speed"):
+        goal, most = INTAKE_GOALS[row["id"].rsplit(": ", 1)[1]] if row["id"].startswith("400") else ("-", None)
+        verdict = "-" if most is None else "yes" if row["worst"] <= most else "**no**"
+        spread = f"{row['least']} to {row['worst']}"
+        body.append([row["id"], row["unit"], row["median"], spread, row["n"], goal, verdict])
+    return table(["", "unit", "median", "range", "n", "wanted", "holds"], body)
+
+
+TABLES = {"trainer": trainer, "phantoms": phantoms, "intake": intake}
 
 
 if __name__ == "__main__":

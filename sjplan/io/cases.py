@@ -100,6 +100,8 @@ def read_case(
     """
     given = Path(path)
     if is_folder(given) and ((given / PHANTOM_CT).is_file() or (given / PHANTOM_LABELS).is_file()):
+        if untrusted:
+            _check_inside(given)
         own = given / PHANTOM_LABELS
         if labels is None and own.is_file():
             labels = own
@@ -126,6 +128,16 @@ def _on_its_ct(labels: LabelMap, grid: Grid) -> LabelMap:
     source = labels.source
     fits = source is None or source.facts.get("format") != FORMAT or labels.grid.same_space(grid)
     return labels if fits else placed_on(labels, grid)
+
+
+def _check_inside(folder: Path) -> None:
+    """Refuse a stranger's folder whose files are links to somewhere else."""
+    for name in (PHANTOM_CT, PHANTOM_LABELS):
+        if not (folder / name).resolve().is_relative_to(folder.resolve()):
+            raise InputError(
+                str(folder / name), found="a link that leads outside of its folder", wanted="a file of the folder",
+                fix="copy the file there, or read the folder without --untrusted if you trust its source",
+            )  # fmt: skip
 
 
 def _labels_only(labels: str | Path, names: str | Path | None, untrusted: bool) -> Case:

@@ -97,3 +97,13 @@ def test_modules_in_the_current_folder_are_not_imported(tmp_path: Path, monkeypa
         (tmp_path / name).write_text("raise SystemExit('taken over')")
     monkeypatch.chdir(tmp_path)
     assert read_ct(path, untrusted=True).grid.shape == plain_grid().shape
+
+
+def test_links_out_of_a_strangers_folder_are_not_followed(tmp_path: Path) -> None:
+    write_ct(ct_on(plain_grid()), tmp_path / "elsewhere.nii.gz")
+    folder = tmp_path / "case"
+    folder.mkdir()
+    (folder / "ct.nii.gz").symlink_to(tmp_path / "elsewhere.nii.gz")
+    with pytest.raises(InputError, match=r"ct\.nii\.gz: found a link that leads outside of its folder"):
+        read_case(folder, untrusted=True)
+    assert read_case(folder).ct is not None
