@@ -193,10 +193,10 @@ def _on_grid(bone: NDArray[np.uint8], part: Grid, grid: Grid) -> LabelMap:
 def _coverage(grid: Grid, template: Deformed) -> list[Finding]:
     """Joints and bones that lie beyond the scan."""
     ijk = grid.ijk_from_lps(template.points_lps_mm)
-    held = ((ijk >= 0) & (ijk <= np.asarray(grid.shape) - 1)).all(axis=1)
+    held = np.asarray(((ijk >= 0) & (ijk <= np.asarray(grid.shape) - 1)).all(axis=1))
     bone = template.fit.points.bone
     out = []
-    sacrum = bone == 0
+    sacrum = np.asarray(bone == 0)
     for n, side in ((1, "left"), (2, "right")):
         joint = sacrum & (np.abs(template.fit.pelvis.bone_mm(BONES[n], template.fit.points.lps_mm)) < JOINT_MM)
         if joint.any() and held[joint].mean() < WHOLE_SHARE:
