@@ -203,7 +203,7 @@ def test_folders_without_slices(tmp_path: Path) -> None:
         read_ct(nifti, series="1.2")
     with pytest.raises(InputError, match="found a folder; wanted a label map file"):
         read_labels(tmp_path)
-    with pytest.raises(InputError, match="found a DICOM file; wanted a label map file"):
+    with pytest.raises(InputError, match=r"found a DICOM file of another kind \(CT Image Storage\)"):
         read_labels(tmp_path / "outer" / "series" / "000.dcm")
     with pytest.raises(InputError, match="one slice; wanted a stack of slices; fix: name the folder"):
         read_ct(tmp_path / "outer" / "series" / "000.dcm")
