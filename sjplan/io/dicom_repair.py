@@ -14,8 +14,8 @@ from sjplan.io.dicom_stack import Stack
 def resampled(stack: Stack, hu: NDArray[np.int16]) -> NDArray[np.int16]:
     """Resample slices onto the stack's grid.
 
-    Each slice is moved within its own plane by its shift, then two neighbours are mixed by their distances. A shift of
-    whole pixels and a height that a slice lies at exactly are copied without change.
+    Each slice is moved within its own plane by its shift; where distances are unequal, two neighbours are then mixed by
+    theirs. A shift of whole pixels and a height that a slice lies at exactly are copied without change.
 
     Parameters
     ----------
@@ -36,6 +36,10 @@ def resampled(stack: Stack, hu: NDArray[np.int16]) -> NDArray[np.int16]:
     )
     offsets = first - stack.shifts_mm / pixel
     out = np.zeros((count, rows, columns), dtype=np.int16)
+    if not stack.uneven:
+        for plane, offset, into in zip(hu, offsets, out, strict=True):
+            into[...] = np.rint(moved(plane, offset, (rows, columns)))
+        return out
     kept: dict[int, NDArray[Any]] = {}
     for k in range(count):
         height = k * stack.grid.spacing_mm[2]

@@ -28,6 +28,9 @@ SHEAR_TOL_MM: Final = 0.1
 UNEVEN_TOL: Final = 0.01
 """Largest departure of a slice distance from the typical one, as a share of it; 0.01 mm more are let pass."""
 
+DRIFT_TOL_MM: Final = 0.1
+"""Farthest that a slice of an even stack may lie from its place on the grid (mm): small departures can add up."""
+
 MAX_TILT_DEG: Final = 45.0
 """Largest shear that is taken for a tilted gantry; they tilt by 30 degrees at most."""
 
@@ -53,9 +56,9 @@ class Stack:
     heights_mm : (n,) float
         Of each slice along the normal, from the first.
     shifts_mm : (n, 2) float
-        Of each slice along its row and its column, from the first slice; 0 unless `repaired`.
-    repaired : bool
-        Whether the volume has to be resampled from the slices.
+        Of each slice along its row and its column, from the first slice; 0 unless a gantry was tilted.
+    uneven : bool
+        Whether slices have to be mixed, because they are unequally far apart.
     findings : tuple of Finding
         What was repaired.
     """
@@ -64,8 +67,13 @@ class Stack:
     grid: Grid
     heights_mm: Array
     shifts_mm: Array
-    repaired: bool
+    uneven: bool
     findings: tuple[Finding, ...]
+
+    @property
+    def repaired(self) -> bool:
+        """Whether the volume has to be resampled from the slices."""
+        return self.uneven or bool(self.shifts_mm.any())
 
 
 def refuse(what: str, found: str, wanted: str, fix: str = "export the original axial series again") -> InputError:
@@ -97,7 +105,8 @@ def stacked(what: str, slices: Sequence[Slice]) -> Stack:
         raise refuse(what, "two slices at one position", "each position once", "remove copies, or separate two scans")
     tilted = float(np.linalg.norm(shifts, axis=1).max()) > SHEAR_TOL_MM
     typical = float(np.median(gaps))
-    uneven = bool((np.abs(gaps - typical) > UNEVEN_TOL * typical + 0.01).any())
+    drift = float(np.abs(heights - np.linspace(0.0, heights[-1], len(heights))).max())
+    uneven = bool((np.abs(gaps - typical) > UNEVEN_TOL * typical + 0.01).any()) or drift > DRIFT_TOL_MM
     wrong = f"{tilt_text(heights, shifts)}; " if tilted else ""
     if tilted:
         _check_tilt(what, heights, shifts)
@@ -137,7 +146,7 @@ def _repaired(
             f"{step:.2f} mm, about the largest, so that the grid promises no more detail than the coarsest part has.",
         ))  # fmt: skip
     grid = _grid(what, first, intervals + 1, step, start, direction, extra)
-    return Stack(slices, grid, heights, shifts, True, tuple(findings))
+    return Stack(slices, grid, heights, shifts, uneven, tuple(findings))
 
 
 def _pixel(first: Slice) -> Array:

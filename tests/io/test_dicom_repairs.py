@@ -103,6 +103,17 @@ def test_a_tilt_of_whole_pixels_changes_no_number(tmp_path: Path) -> None:
         assert (np.delete(plane, slice(7 - k, 17 - k), axis=0) == -1000).all()
 
 
+def test_small_departures_that_add_up_are_resampled(tmp_path: Path) -> None:
+    """Each distance is within a hundredth of the others, and yet slices lie half a millimetre from an even stack."""
+    heights = np.cumsum([0.0, *[2.0] * 30, *[2.028] * 30])
+    dicom_series(tmp_path, count=61, heights=heights.tolist(), change=paint)
+    ct, findings = read(tmp_path)
+    assert "dicom-uneven-slices" in findings
+    points = ct.grid.lps_from_ijk([[5, 5, k] for k in range(ct.grid.shape[2])])
+    assert np.abs(ct.hu[5, 5] - field(points)).max() <= 1.07
+    assert np.allclose(points[[0, -1], 2], [5.0, 5.0 + heights[-1]])
+
+
 def test_an_uneven_stack_promises_no_more_than_its_coarsest_part(tmp_path: Path) -> None:
     """The planner's check of resolution sees the grid: interpolated slices must not make it look finer."""
     dicom_series(tmp_path, heights=[0, 1, 2, 3, 4, 6.5, 9, 11.5], change=lambda d, k: setattr(d, "SliceThickness", 2.5))
