@@ -12,6 +12,7 @@ from sjplan.core.grid import Grid, require_same_space
 from sjplan.core.labels import LabelMap
 from sjplan.core.volume import CtVolume
 from sjplan.io.dicom_seg import FORMAT, placed_on
+from sjplan.io.dicom_study import shares_frame
 from sjplan.io.payload import is_folder
 from sjplan.io.volumes import load
 
@@ -119,15 +120,26 @@ def read_case(
         return Case(main.volume, None, main.findings, main.identifiers)
     mapped = load(labels, "labels", names=names, untrusted=untrusted)
     assert isinstance(mapped.volume, LabelMap)
-    placed = _on_its_ct(mapped.volume, main.volume.grid)
+    placed = _on_its_ct(mapped.volume, Path(labels), main.volume.grid, Path(path))
     return Case(main.volume, placed, (*main.findings, *mapped.findings), main.identifiers)
 
 
-def _on_its_ct(labels: LabelMap, grid: Grid) -> LabelMap:
-    """A segmentation that leaves out empty slices, on the grid of its CT; any other label map as it is."""
-    source = labels.source
-    fits = source is None or source.facts.get("format") != FORMAT or labels.grid.same_space(grid)
-    return labels if fits else placed_on(labels, grid)
+def _on_its_ct(labels: LabelMap, path: Path, grid: Grid, ct_path: Path) -> LabelMap:
+    """A DICOM segmentation on the grid of its CT, even if it leaves out empty slices; any other label map as it is.
+
+    Raises
+    ------
+    InputError
+        For a segmentation of another examination than the series beside it.
+    """
+    if labels.source is None or labels.source.facts.get("format") != FORMAT:
+        return labels
+    if (is_folder(ct_path) or ct_path.name == "DICOMDIR") and not shares_frame(path, ct_path):
+        raise InputError(
+            str(path), found=f"a segmentation in another frame of reference than {ct_path}",
+            wanted="one that was made on this series", fix="segment this series, or choose the one that goes with it",
+        )  # fmt: skip
+    return labels if labels.grid.same_space(grid) else placed_on(labels, grid)
 
 
 def _check_inside(folder: Path) -> None:

@@ -24,6 +24,7 @@ from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_file_meta_info
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from sjplan.core.errors import InputError
 from sjplan.io.payload import MAX_FILE_BYTES
@@ -136,6 +137,43 @@ def read_study(
     return Study(tuple(instances), created, identity[series] if keep_identifiers else None)
 
 
+def shares_frame(path: Path, folder: Path) -> bool:
+    """Whether a DICOM file's coordinates mean the same as those of some picture in a folder; True where neither says.
+
+    Two examinations on one table may have the very same grid: only the frame of reference tells them apart.
+    """
+    own = _frame(path)
+    others = (_frame(other) for other in _files(folder if folder.is_dir() else folder.parent))
+    known = False
+    for frame in others:
+        if frame and own in (frame, ""):
+            return True
+        known = known or bool(frame)
+    return not known
+
+
+def _frame(path: Path) -> str:
+    """FrameOfReferenceUID of a file, "" where there is none."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if not _readable(path):
+                return ""
+            read = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["FrameOfReferenceUID"])
+            return str(read.get("FrameOfReferenceUID", "") or "")
+    except Exception:  # pydicom raises whatever a malformed file leads to
+        return ""
+
+
+def _readable(path: Path) -> bool:
+    """Whether a file is DICOM, of a size that is read, and can be looked at without unpacking it whole."""
+    with path.open("rb") as file:
+        if file.read(132)[128:] != b"DICM" or path.stat().st_size > MAX_FILE_BYTES:
+            return False
+    # A deflated file would be inflated, whatever it expands to.
+    return bool(read_file_meta_info(path).get("TransferSyntaxUID", "") != DeflatedExplicitVRLittleEndian)
+
+
 def _files(root: Path) -> list[Path]:
     """Regular files of a folder and the folders in it; links are not followed, so that nothing outside is read."""
     found: list[Path] = []
@@ -154,11 +192,8 @@ def _header(path: Path) -> Dataset | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with path.open("rb") as file:
-                if file.read(132)[128:] != b"DICM" or path.stat().st_size > MAX_FILE_BYTES:
-                    return None
-            if read_file_meta_info(path).get("TransferSyntaxUID", "") == pydicom.uid.DeflatedExplicitVRLittleEndian:
-                return None  # it would be inflated whole, whatever it expands to
+            if not _readable(path):
+                return None
             read = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=tags)
             if read.get("Modality") != "CT" or "Rows" not in read or "LOCALIZER" in (read.get("ImageType") or ()):
                 return None

@@ -17,7 +17,7 @@ from io_makers import asymmetric, ct_on, message
 from pydicom.dataset import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, RLELossless
 
-from sjplan.core.errors import InputError
+from sjplan.core.errors import FrameMismatchError, InputError
 from sjplan.core.grid import Grid
 from sjplan.core.labels import LabelMap
 from sjplan.io.cases import read_case
@@ -61,6 +61,15 @@ def bones(study: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("seg") / "bones.dcm"
     path.write_bytes(encoded(bone_segmentation(scattered(oblique()), study)))
     return path
+
+
+def series_of(study: Study, folder: Path) -> Path:
+    """The CT of a study, written again in its frame of reference."""
+    for path in dicom_ct(folder, ct_on(oblique())).iterdir():
+        dataset = pydicom.dcmread(path)
+        dataset.FrameOfReferenceUID = study.frame_uid
+        dataset.save_as(path)
+    return folder
 
 
 def written(study: Study, path: Path, labels: LabelMap, kind: str = "BINARY", *, keep_empty: bool = True,
@@ -132,7 +141,7 @@ def test_a_segmentation_without_empty_slices_finds_its_place_in_the_ct(study: St
     assert alone.volume.grid.shape == (13, 11, 6)
     assert [f.code for f in alone.findings] == ["seg-frames-omitted"]
     assert "leaves out 1 of 6 slices" in alone.findings[0].text
-    folder = dicom_ct(tmp_path / "ct", ct_on(oblique()))
+    folder = series_of(study, tmp_path / "ct")
     case = read_case(folder, path)
     assert case.labels is not None
     assert case.labels.grid.same_space(oblique())
@@ -144,9 +153,22 @@ def test_a_segmentation_of_another_place_is_not_moved(study: Study, tmp_path: Pa
     shifted = Grid(grid.shape, grid.spacing_mm, grid.lps_from_ijk([0.5, 0.0, 0.0]), grid.direction)
     labels = scattered(grid)
     path = written(study, tmp_path / "seg.dcm", LabelMap(shifted, labels.label, NAMES), keep_empty=False)
-    folder = dicom_ct(tmp_path / "ct", ct_on(grid))
-    with pytest.raises(Exception, match="resample"):
-        read_case(folder, path)
+    with pytest.raises(FrameMismatchError, match="resample"):
+        read_case(series_of(study, tmp_path / "ct"), path)
+
+
+def test_a_segmentation_of_another_examination_is_refused(study: Study, bones: Path, tmp_path: Path) -> None:
+    """Same grid, other frame of reference: another patient on the same table."""
+    assert read_case(series_of(study, tmp_path / "own"), bones).labels is not None
+    other = dicom_ct(tmp_path / "other", ct_on(oblique()))
+    with pytest.raises(InputError, match="a segmentation in another frame of reference") as error:
+        read_case(other, bones)
+    message(error.value)
+    for path in other.iterdir():
+        dataset = pydicom.dcmread(path)
+        del dataset.FrameOfReferenceUID
+        dataset.save_as(path)
+    assert read_case(other, bones).labels is not None, "a series that does not say: its grid has to do"
 
 
 @pytest.mark.parametrize("syntax", [None, RLELossless])
@@ -317,6 +339,17 @@ def test_other_files_in_its_place(bones: Path, tmp_path: Path) -> None:
         message(error.value)
     shutil.copy(bones, tmp_path / "no ending")
     assert read_labels(tmp_path / "no ending").grid.shape == (13, 11, 9)
+
+
+def test_files_of_all_kinds_that_come_with_pydicom(tmp_path: Path) -> None:
+    """Images, reports, directories, deflated and broken files in place of a segmentation: one line each."""
+    folder = Path(pydicom.__file__).parent / "data" / "test_files"
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix in (".dcm", ""))
+    assert len(files) > 60
+    for path in files:
+        with pytest.raises(InputError) as error:
+            read_labels(path)
+        message(error.value)
 
 
 def test_damaged_headers_never_crash_it(bones: Path, tmp_path: Path) -> None:
