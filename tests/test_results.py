@@ -149,6 +149,24 @@ def near(a: object, b: object, tolerance: float = 0.02) -> bool:
     return a == b
 
 
+def test_the_page_on_audits_agrees_with_its_results() -> None:
+    done = run("tabulate_audit.py", "--check")
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_audited_implant_is_in_the_results() -> None:
+    rows = json.loads((ROOT / "docs/results/audit.json").read_text(encoding="utf-8"))["rows"]
+    assert len({row["run"] for row in rows}) == 20
+    assert all(len(row["implants"]) == 6 and row["extra"] == 0 for row in rows)
+
+
+@pytest.mark.slow
+def test_misplaced_implants_of_one_phantom_are_found_again(tmp_path: Path) -> None:
+    words = ("--pelves", 1, "--positions", 1, "--spacing", 1.5)
+    done = run("validate_audit.py", *words, "--out", tmp_path / "again.json")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_the_page_on_speed_agrees_with_its_results() -> None:
     done = run("tabulate_speed.py", "--check")
     assert done.returncode == 0, done.stderr
