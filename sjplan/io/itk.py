@@ -49,8 +49,13 @@ def reading(path: str | Path) -> Iterator[None]:
 @contextlib.contextmanager
 def silent() -> Iterator[None]:
     """Keep the decoders inside SimpleITK, which know of no switch, from writing to the process's own stderr."""
-    sys.stderr.flush()
-    kept = os.dup(2)
+    try:
+        kept = os.dup(2)
+    except OSError:  # a process without stderr: nobody hears them
+        yield
+        return
+    if sys.stderr is not None:
+        sys.stderr.flush()
     try:
         with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 (a device, not a path of ours)
             os.dup2(nowhere.fileno(), 2)
