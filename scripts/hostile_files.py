@@ -366,7 +366,6 @@ def _dicoms() -> dict[str, Maker]:
         "video": coded("1.2.840.10008.1.2.4.102", b"\0" * 64),
         "enhanced without groups": put(SOPClassUID=EnhancedCTImageStorage, NumberOfFrames=5),
         "colours": put(SamplesPerPixel=3, PhotometricInterpretation="RGB"),
-        "nested": _nested,
     }
 
     def changed(change: Callable[[Dataset], None]) -> Maker:
@@ -397,6 +396,8 @@ def _dicoms() -> dict[str, Maker]:
         (folder / "2.dcm").write_bytes(data)
         return folder
 
+    for depth in (30, 300, 3000, 100_000):
+        made[f"slice, {depth} sequences deep"] = _nested(depth)
     return made | {
         "slice, unknown syntax": unknown_syntax,
         "slice, deflated bomb": deflated,
@@ -404,15 +405,19 @@ def _dicoms() -> dict[str, Maker]:
     }
 
 
-def _nested(dataset: Dataset) -> None:
-    """Sequences in sequences, deeper than anybody's stack."""
-    inner = Dataset()
-    for _ in range(300):
-        outer = Dataset()
-        outer.SharedFunctionalGroupsSequence = [inner]
-        inner = outer
-    dataset.SOPClassUID = EnhancedCTImageStorage
-    dataset.SharedFunctionalGroupsSequence = [inner]
+def _nested(depth: int) -> Maker:
+    """Sequences in sequences, written byte by byte: pydicom's own writer does not come back from it."""
+
+    def make(folder: Path) -> Path:
+        path = save(slice_of(2, SOPClassUID=EnhancedCTImageStorage), series(folder) / "2.dcm")
+        data = path.read_bytes()
+        at = data.rindex(b"\xe0\x7f\x10\x00")
+        opened = b"\x00\x52\x29\x92SQ\0\0" + b"\xff" * 4 + b"\xfe\xff\x00\xe0" + b"\xff" * 4
+        closed = b"\xfe\xff\x0d\xe0" + bytes(4) + b"\xfe\xff\xdd\xe0" + bytes(4)
+        path.write_bytes(data[:at] + opened * depth + closed * depth + data[at:])
+        return folder
+
+    return make
 
 
 # --- shipped by pydicom ----------------------------------------------------------------------------------------------
