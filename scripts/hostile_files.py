@@ -134,6 +134,7 @@ def slice_of(k: int, **tags: Any) -> Dataset:
     dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
     dataset.RescaleSlope, dataset.RescaleIntercept = 1, -1024
     dataset.PixelData = np.random.default_rng(k).integers(24, 2000, 120).astype("<i2").tobytes()
+    dataset["PixelData"].VR = "OW"
     for tag, value in tags.items():
         setattr(dataset, tag, value)
     return dataset
@@ -535,7 +536,10 @@ def _tags_of_a_slice(folder: Path, rng: np.random.Generator) -> Path:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")
                     _respoil(dataset, tag, way, word, other)
-        save(dataset, folder / f"{k}.dcm")
+        try:
+            save(dataset, folder / f"{k}.dcm")
+        except Exception:  # what cannot be written at all stays as it was
+            save(slice_of(k), folder / f"{k}.dcm")
     return folder
 
 

@@ -26,7 +26,7 @@ from sjplan.io.codestream import CodeStreamError, picture_of
 from sjplan.io.dicom_headers import BIG_ENDIAN, NATIVE, Slice, Storage
 from sjplan.io.dicom_stack import refuse
 from sjplan.io.hounsfield import to_hu
-from sjplan.io.itk import reading, silent, sitk
+from sjplan.io.itk import reading, sitk
 
 RLE: Final = "1.2.840.10008.1.2.5"
 
@@ -65,13 +65,19 @@ def check_storage(what: str, slices: Sequence[Slice]) -> None:
     for s in slices:
         store = s.storage
         if store.syntax not in NATIVE and store.syntax != RLE and store.syntax not in COMPRESSED:
-            name = UID(store.syntax).name if store.syntax else "none"
+            name = _name_of(store.syntax)
             raise refuse(what, f"transfer syntax {name[:60]!r}", "plain, RLE, JPEG, JPEG-LS or JPEG 2000 pixels",
                          "export the series uncompressed")  # fmt: skip
         bits = (store.allocated, store.stored, store.high_bit)
         if store.allocated not in (8, 16, 32) or not 1 < store.stored <= store.allocated or bits[2] != bits[1] - 1:
             raise refuse(what, f"pixels of {bits[1]} bits in {bits[0]}, the highest of them bit {bits[2]}",
                          "8, 16 or 32 bits, filled from the lowest")  # fmt: skip
+
+
+def _name_of(syntax: str) -> str:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom warns of what is no UID
+        return UID(syntax).name if syntax else "none"
 
 
 def read_pixels(what: str, slices: Sequence[Slice]) -> Pixels:
@@ -126,7 +132,7 @@ def _frames(what: str, s: Slice, data: bytes, scratch: Path) -> Callable[[int], 
                 plane = _run_lengths(store, codes[frame])
             else:
                 picture_of(codes[frame]).check(store.rows, store.columns, store.stored, store.signed)
-                with reading(s.path), silent():
+                with reading(s.path):
                     plane = _through_gdcm(store, codes[frame], scratch / "picture.dcm")
             plane = np.asarray(plane).reshape(store.rows, store.columns)
         except CodeStreamError as error:

@@ -28,27 +28,8 @@ def unreadable(path: str | Path) -> InputError:
 
 
 @contextlib.contextmanager
-def reading(path: str | Path) -> Iterator[None]:
-    """Run SimpleITK on a file: no warnings (what they tell of is checked by sjplan itself), errors in one line.
-
-    Raises
-    ------
-    InputError
-        In place of SimpleITK's exception, whose text is pages of C++.
-    """
-    before = sitk.ProcessObject.GetGlobalWarningDisplay()
-    sitk.ProcessObject.SetGlobalWarningDisplay(False)
-    try:
-        yield
-    except RuntimeError as error:
-        raise unreadable(path) from error
-    finally:
-        sitk.ProcessObject.SetGlobalWarningDisplay(before)
-
-
-@contextlib.contextmanager
 def silent() -> Iterator[None]:
-    """Keep the decoders inside SimpleITK, which know of no switch, from writing to the process's own stderr."""
+    """Keep the libraries inside SimpleITK, some of which know of no switch, from writing on stderr themselves."""
     try:
         kept = os.dup(2)
     except OSError:  # a process without stderr: nobody hears them
@@ -63,6 +44,26 @@ def silent() -> Iterator[None]:
     finally:
         os.dup2(kept, 2)
         os.close(kept)
+
+
+@contextlib.contextmanager
+def reading(path: str | Path) -> Iterator[None]:
+    """Run SimpleITK on a file: not a word on stderr (what it would tell is checked here), errors in one line.
+
+    Raises
+    ------
+    InputError
+        In place of SimpleITK's exception, whose text is pages of C++.
+    """
+    before = sitk.ProcessObject.GetGlobalWarningDisplay()
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    try:
+        with silent():
+            yield
+    except RuntimeError as error:
+        raise unreadable(path) from error
+    finally:
+        sitk.ProcessObject.SetGlobalWarningDisplay(before)
 
 
 @contextlib.contextmanager

@@ -213,6 +213,15 @@ def test_voxels_that_are_no_numbers_are_refused(bad: float, place: int, tmp_path
             read_ct(write(tmp_path / kind, data))
 
 
+def test_the_library_behind_metaimage_is_silent(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """It writes on stderr itself, past every switch of SimpleITK (found by the hostile corpus)."""
+    head = b"ObjectType = Image\nTransformMatrix = 1 0 0 0 1 0 0 0 1\n"
+    path = write(tmp_path / "a.mha", mha().replace(b"ObjectType = Image\n", head))
+    with pytest.raises(InputError, match="cannot be read as an image"):
+        read_ct(path)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_big_endian_nifti_is_read(tmp_path: Path) -> None:
     image = sitk.GetImageFromArray(np.arange(60, dtype=np.int16).reshape(5, 4, 3))
     sitk.WriteImage(image, str(tmp_path / "a.nii"))

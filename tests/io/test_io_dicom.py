@@ -166,6 +166,18 @@ def test_a_file_cut_short_is_refused(tmp_path: Path) -> None:
         read_ct(tmp_path)
 
 
+def test_a_coding_that_is_none_is_refused_without_a_word_more(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """pydicom warns of a UID that is none."""
+    dicom_series(tmp_path)
+    whole = (tmp_path / "003.dcm").read_bytes()
+    (tmp_path / "003.dcm").write_bytes(whole.replace(b"1.2.840.10008.1.2.1\0", b"1.2.%n%s%x008.1.2.1\0"))
+    with pytest.raises(InputError, match=r"found transfer syntax '1\.2\.%n%s%x008"):
+        read_ct(tmp_path)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_copied_files_are_refused(tmp_path: Path) -> None:
     dicom_series(tmp_path)
     shutil.copy(tmp_path / "003.dcm", tmp_path / "copy.dcm")
