@@ -117,10 +117,10 @@ def _files(given: Path) -> tuple[Path, _Files]:
 
 def _add(files: _Files, root: Path, paths: list[Path]) -> None:
     for path in paths:
-        if path.name.upper() == DICOMDIR or not _is_file(path):
-            continue
-        if not _inside(root, path):
+        if path.is_symlink() and not _inside(root, path):
             files.links += 1
+            continue
+        if path.name.upper() == DICOMDIR or not _is_file(path) or not _inside(root, path):
             continue
         files.inside[path] = None
         if len(files.inside) > MAX_FILES:
