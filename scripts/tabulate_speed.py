@@ -65,8 +65,10 @@ def intake() -> str:
     """Time and memory of reading a CT."""
     body: list[list[object]] = []
     for row in rows("intake_speed"):
-        what = row["id"].rsplit(": ", 1)[1] if row["id"].startswith("400") else ""
-        goal, most = INTAKE_GOALS.get(what, ("-", None))
+        what = row["id"].rsplit(": ", 1)[1]
+        if what not in INTAKE_GOALS:
+            continue
+        goal, most = INTAKE_GOALS[what] if row["id"].startswith("400") else ("-", None)
         verdict = "-" if most is None else "yes" if row["worst"] <= most else "**no**"
         spread = f"{row['least']} to {row['worst']}"
         body.append([row["id"], row["unit"], row["median"], spread, row["n"], goal, verdict])

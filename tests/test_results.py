@@ -170,3 +170,29 @@ def test_misplaced_implants_of_one_phantom_are_found_again(tmp_path: Path) -> No
 def test_the_page_on_speed_agrees_with_its_results() -> None:
     done = run("tabulate_speed.py", "--check")
     assert done.returncode == 0, done.stderr
+
+
+def test_the_page_on_intake_agrees_with_its_results() -> None:
+    done = run("tabulate_intake.py", "--check")
+    assert done.returncode == 0, done.stderr
+
+
+def test_no_hostile_file_of_the_results_was_anything_but_read_or_refused() -> None:
+    content = json.loads((ROOT / "docs/results/hostile.json").read_text(encoding="utf-8"))
+    assert len(content["rows"]) >= 500
+    assert content["settings"]["every"] == 1
+    assert [row["run"] for row in content["rows"] if row["bad"]] == []
+    assert max(row["seconds"] for row in content["rows"]) < 15
+    assert len({row["group"] for row in content["rows"]}) >= 13
+
+
+@pytest.mark.slow
+def test_one_hostile_file_in_thirty_is_read_or_refused_as_tabled(tmp_path: Path) -> None:
+    out = tmp_path / "again.json"
+    done = run("validate_hostile.py", "--every", 30, "--out", out)
+    assert done.returncode == 0, done.stdout + done.stderr
+    tabled = json.loads((ROOT / "docs/results/hostile.json").read_text(encoding="utf-8"))["rows"]
+    before = {row["run"]: row["outcome"] for row in tabled}
+    again = json.loads(out.read_text(encoding="utf-8"))["rows"]
+    assert len(again) >= 30
+    assert {row["run"]: row["outcome"] for row in again} == {row["run"]: before[row["run"]] for row in again}
