@@ -76,6 +76,7 @@ def export_to_dicom(
 def _series_folder(plan_file: PlanFile, plan_path: Path, options: CaseOptions) -> Path:
     """Where the DICOM series lies that a plan was made on."""
     from sjplan.io.cases import PHANTOM_CT, PHANTOM_LABELS
+    from sjplan.io.dicom_headers import is_dicom_file
     from sjplan.io.plan_case import planned_path
 
     named = plan_file.case.paths.get("ct")
@@ -87,7 +88,7 @@ def _series_folder(plan_file: PlanFile, plan_path: Path, options: CaseOptions) -
         )  # fmt: skip
     is_series = found is not None and (
         (found.is_dir() and not any((found / name).is_file() for name in (PHANTOM_CT, PHANTOM_LABELS)))
-        or found.name == "DICOMDIR"
+        or is_dicom_file(found)
     )
     if found is None or not is_series:
         made_on = "a label map alone" if not found else found.name

@@ -120,11 +120,11 @@ def read_case(
         return Case(main.volume, None, main.findings, main.identifiers)
     mapped = load(labels, "labels", names=names, untrusted=untrusted)
     assert isinstance(mapped.volume, LabelMap)
-    placed = _on_its_ct(mapped.volume, Path(labels), main.volume.grid, Path(path))
+    placed = _on_its_ct(mapped.volume, Path(labels), main.volume, series)
     return Case(main.volume, placed, (*main.findings, *mapped.findings), main.identifiers)
 
 
-def _on_its_ct(labels: LabelMap, path: Path, grid: Grid, ct_path: Path) -> LabelMap:
+def _on_its_ct(labels: LabelMap, path: Path, ct: CtVolume, series: str | None) -> LabelMap:
     """A DICOM segmentation on the grid of its CT, even if it leaves out empty slices; any other label map as it is.
 
     Raises
@@ -134,12 +134,17 @@ def _on_its_ct(labels: LabelMap, path: Path, grid: Grid, ct_path: Path) -> Label
     """
     if labels.source is None or labels.source.facts.get("format") != FORMAT:
         return labels
-    if (is_folder(ct_path) or ct_path.name == "DICOMDIR") and not shares_frame(path, ct_path):
+    beside = ct.source
+    if (
+        beside is not None
+        and beside.facts.get("format") == "DICOM"
+        and not shares_frame(path, Path(beside.path), series)
+    ):
         raise InputError(
-            str(path), found=f"a segmentation in another frame of reference than {ct_path}",
+            str(path), found=f"a segmentation in another frame of reference than {beside.path}",
             wanted="one that was made on this series", fix="segment this series, or choose the one that goes with it",
         )  # fmt: skip
-    return labels if labels.grid.same_space(grid) else placed_on(labels, grid)
+    return labels if labels.grid.same_space(ct.grid) else placed_on(labels, ct.grid)
 
 
 def _check_inside(folder: Path) -> None:

@@ -102,6 +102,18 @@ def read_series(given: Path, series: str | None, *, keep_identifiers: bool = Fal
     return SeriesCt(hu, stack.grid, source, pixels.padding, findings, kept)
 
 
+def series_slices(given: Path, series: str | None) -> list[Slice]:
+    """The pictures that `read_series` would read of the same arguments, looked at no further than their headers.
+
+    Raises
+    ------
+    InputError
+        For no series, or several.
+    """
+    chosen, _ = _choose(given, list_folder(given), series)
+    return without_localizers(chosen)[0]
+
+
 def summarize(given: Path) -> tuple[tuple[SeriesSummary, ...], tuple[Finding, ...]]:
     """Every series of a folder with what is right or wrong with it, largest first, and findings about other files.
 

@@ -9,9 +9,7 @@ study are taken over only where that is asked for.
 from __future__ import annotations
 
 import datetime
-import os
 import warnings
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,10 +25,9 @@ from pydicom.filereader import read_file_meta_info
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from sjplan.core.errors import InputError
+from sjplan.io.dicom import series_slices
+from sjplan.io.dicom_headers import is_dicom_file
 from sjplan.io.payload import MAX_FILE_BYTES
-
-MAX_FILES: Final = 20_000
-"""Most files of a folder that are looked at."""
 
 GEOMETRY: Final = (
     "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "Modality",
@@ -96,9 +93,9 @@ def read_study(
     Parameters
     ----------
     folder : path
-        Folder with the series, or a DICOMDIR in it.
+        A folder, a DICOMDIR, or one DICOM file, as for `dicom.read_series`.
     series : str or None
-        SeriesInstanceUID, needed where there are several series of CT pictures.
+        SeriesInstanceUID, needed where there are several CT series.
     created : datetime
         When the plan was made.
     keep_identifiers : bool
@@ -109,24 +106,14 @@ def read_study(
     InputError
         For no CT series, several, or one whose headers lack what ties coordinates to it.
     """
-    root = Path(folder) if Path(folder).is_dir() else Path(folder).parent
-    found: dict[str, list[Dataset]] = defaultdict(list)
-    identity: dict[str, dict[str, str]] = {}
-    for path in _files(root):
-        header = _header(path)
-        if header is not None:
-            uid = str(header.SeriesInstanceUID)
-            found[uid].append(_taken_over(header))
-            identity.setdefault(uid, _identity(header))
-    if series is None and len(found) == 1:
-        series = next(iter(found))
-    if series is None or series not in found:
-        uids = ", ".join(sorted(found)) or "none"
+    paths = dict.fromkeys(picture.path for picture in series_slices(Path(folder), series))
+    headers = [header for path in paths if (header := _header(path)) is not None]
+    if not headers:
         raise InputError(
-            str(folder), found=f"{len(found)} CT series ({uids})" if series is None else f"no CT series {series}",
-            wanted="the series that was planned on", fix="name it with --series UID" if found else "name its folder",
+            str(folder), found="no CT picture whose header can be read", wanted="the series that was planned on",
+            fix="name its folder",
         )  # fmt: skip
-    instances = sorted(found[series], key=_height)
+    instances = sorted((_taken_over(header) for header in headers), key=_height)
     for name in ("StudyInstanceUID", "FrameOfReferenceUID"):
         values = {str(i.get(name, "")) for i in instances}
         if len(values) != 1 or not values.pop():
@@ -134,22 +121,23 @@ def read_study(
                 str(folder), found=f"pictures without one {name} for all", wanted="a series with one",
                 fix="export the original series again",
             )  # fmt: skip
-    return Study(tuple(instances), created, identity[series] if keep_identifiers else None)
+    return Study(tuple(instances), created, _identity(headers[0]) if keep_identifiers else None)
 
 
-def shares_frame(path: Path, folder: Path) -> bool:
-    """Whether a DICOM file's coordinates mean the same as those of some picture in a folder; True where neither says.
+def shares_frame(path: Path, folder: Path, series: str | None = None) -> bool:
+    """Whether a DICOM file's coordinates mean the same as those of a series; True where one of them does not say.
 
     Two examinations on one table may have the very same grid: only the frame of reference tells them apart.
+
+    Parameters
+    ----------
+    path : Path
+        The file, such as a segmentation.
+    folder, series
+        As for `dicom.read_series`.
     """
-    own = _frame(path)
-    others = (_frame(other) for other in _files(folder if folder.is_dir() else folder.parent))
-    known = False
-    for frame in others:
-        if frame and own in (frame, ""):
-            return True
-        known = known or bool(frame)
-    return not known
+    own, other = _frame(path), _frame(series_slices(folder, series)[0].path)
+    return not own or not other or own == other
 
 
 def _frame(path: Path) -> str:
@@ -167,23 +155,10 @@ def _frame(path: Path) -> str:
 
 def _readable(path: Path) -> bool:
     """Whether a file is DICOM, of a size that is read, and can be looked at without unpacking it whole."""
-    with path.open("rb") as file:
-        if file.read(132)[128:] != b"DICM" or path.stat().st_size > MAX_FILE_BYTES:
-            return False
+    if not is_dicom_file(path) or path.stat().st_size > MAX_FILE_BYTES:
+        return False
     # A deflated file would be inflated, whatever it expands to.
     return bool(read_file_meta_info(path).get("TransferSyntaxUID", "") != DeflatedExplicitVRLittleEndian)
-
-
-def _files(root: Path) -> list[Path]:
-    """Regular files of a folder and the folders in it; links are not followed, so that nothing outside is read."""
-    found: list[Path] = []
-    for folder, inside, names in os.walk(root):
-        inside.sort()
-        files = (Path(folder) / name for name in sorted(names) if name != "DICOMDIR")
-        found += [path for path in files if path.is_file() and not path.is_symlink()]
-        if len(found) > MAX_FILES:
-            raise InputError(str(root), found=f"more than {MAX_FILES} files", wanted="the folder of a series")
-    return found
 
 
 def _header(path: Path) -> Dataset | None:

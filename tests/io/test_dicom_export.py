@@ -20,12 +20,13 @@ from pydicom.dataset import Dataset
 from sjplan.core.errors import InputError
 from sjplan.core.grid import Grid
 from sjplan.core.plan import Outcome
+from sjplan.io.cases import read_case
 from sjplan.io.dicom_export import export_dicom
 from sjplan.io.dicom_pieces import View
 from sjplan.io.dicom_study import Study, read_study
 from sjplan.io.exports import implant_models, placed_implants
 from sjplan.io.planfile import side_entry
-from sjplan.io.volumes import read_labels
+from sjplan.io.volumes import read_ct, read_labels
 
 hd = pytest.importorskip("highdicom")
 
@@ -238,7 +239,7 @@ def test_a_series_in_one_file_is_joined_as_well(tmp_path: Path) -> None:
     whole = hd.legacy.LegacyConvertedEnhancedCTImage(slices, "2.25.7", 4, "2.25.8", 1)
     (tmp_path / "enhanced").mkdir()
     whole.save_as(tmp_path / "enhanced" / "ct.dcm")
-    study = read_study(tmp_path / "enhanced", None, CREATED)
+    study = read_study(tmp_path / "enhanced" / "ct.dcm", None, CREATED)
     assert len(study.instances) == 1
     for path in exported(study, tmp_path / "out"):
         assert dciodvfy_errors(path) == []
@@ -246,7 +247,22 @@ def test_a_series_in_one_file_is_joined_as_well(tmp_path: Path) -> None:
         assert not any(secret.encode() in data for secret in (*OTHER_SECRETS, "SECRET-17"))
     segmentation = pydicom.dcmread(tmp_path / "out" / "bones.dcm")
     assert segmentation.ReferencedSeriesSequence[0].SeriesInstanceUID == "2.25.7"
-    assert np.array_equal(read_labels(tmp_path / "out" / "bones.dcm").label, blocks(plain_grid()).label)
+    case = read_case(tmp_path / "enhanced" / "ct.dcm", tmp_path / "out" / "bones.dcm")
+    assert case.labels is not None
+    assert np.array_equal(case.labels.label, blocks(plain_grid()).label)
+
+
+def test_a_scout_beside_the_series_is_no_part_of_it(tmp_path: Path) -> None:
+    """The pictures named are those that were read, without asking for --series."""
+    folder = dicom_ct(tmp_path / "ct", ct_on(plain_grid()))
+    scout = pydicom.dcmread(min(folder.iterdir()))
+    scout.ImageType, scout.SeriesInstanceUID = ["ORIGINAL", "PRIMARY", "LOCALIZER"], "2.25.5"
+    scout.SOPInstanceUID = scout.file_meta.MediaStorageSOPInstanceUID = "2.25.6"
+    scout.save_as(folder / "scout.dcm")
+    study = read_study(folder, None, CREATED)
+    assert len(study.instances) == plain_grid().shape[2]
+    assert "2.25.6" not in {i.SOPInstanceUID for i in study.instances}
+    assert read_ct(folder).grid.same_space(plain_grid())
 
 
 def test_labels_between_the_pictures_keep_their_own_grid(study: Study, tmp_path: Path) -> None:
@@ -285,8 +301,8 @@ def spoilt(folder: Path, change: Callable[[Dataset, int], None]) -> Path:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda d, n: setattr(d, "Modality", "MR"), "0 CT series (none)"),
-        (lambda d, n: setattr(d, "SeriesInstanceUID", f"1.2.{n % 2}"), "2 CT series (1.2.0, 1.2.1)"),
+        (lambda d, n: setattr(d, "Modality", "MR"), "no CT picture"),
+        (lambda d, n: setattr(d, "SeriesInstanceUID", f"1.2.{n % 2}"), "2 series: 1.2.0 (4 slices of 12x9, CT)"),
         (lambda d, n: delattr(d, "FrameOfReferenceUID"), "without one FrameOfReferenceUID"),
         (lambda d, n: setattr(d, "StudyInstanceUID", f"1.2.{n}"), "without one StudyInstanceUID"),
     ],
@@ -305,7 +321,7 @@ def test_one_of_two_series_by_its_uid(tmp_path: Path) -> None:
     assert study.series_uid == "1.2.1"
     heights = [float(i.ImagePositionPatient[2]) for i in study.instances]
     assert heights == sorted(heights)
-    with pytest.raises(InputError, match="no CT series 9"):
+    with pytest.raises(InputError, match="no such series"):
         read_study(folder, "9", CREATED)
 
 
