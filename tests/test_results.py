@@ -196,3 +196,22 @@ def test_one_hostile_file_in_thirty_is_read_or_refused_as_tabled(tmp_path: Path)
     again = json.loads(out.read_text(encoding="utf-8"))["rows"]
     assert len(again) >= 30
     assert {row["run"]: row["outcome"] for row in again} == {row["run"]: before[row["run"]] for row in again}
+
+
+def test_the_page_on_segmentation_agrees_with_its_results() -> None:
+    done = run("tabulate_segmentation.py", "--check")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_a_coarse_phantom_segmented_again_is_a_pelvis(tmp_path: Path) -> None:
+    """The script end to end on one phantom of 2 mm, where a voxel of hip is a tenth of its thickness."""
+    out = tmp_path / "again.json"
+    words = ("--kinds", "phantom", "--phantoms", 1, "--spacing", 2.0, "--no-plans", "--out", out)
+    done = run("validate_segmentation.py", *words)
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads(out.read_text(encoding="utf-8"))["rows"]
+    assert min(row["dice"][bone] for bone in ("sacrum", "hip_left", "hip_right")) > 0.9
+    needed = {f"foramen_{level}_{side}" for level in ("S1", "S2") for side in ("left", "right")}
+    assert needed <= set(row["foramina"])
+    assert row["trusted"]

@@ -21,17 +21,16 @@ from sjplan.phantom.parameters import PhantomParameters
 from sjplan.phantom.pelvis import rotation_matrix
 from sjplan.segment.confidence import confidence_of
 from sjplan.segment.deform import Deformed, bent
-from sjplan.segment.fit import Fit, agreement, clipped, fitted, start_fit
+from sjplan.segment.fit import Fit, agreement, bones_present, clipped, fitted, start_fit
 from sjplan.segment.flood import Flooded, flooded
 from sjplan.segment.start import edge_distance, refined, starts
-from sjplan.segment.template import BONES, Points
+from sjplan.segment.template import BONES, CORE, Points
 from sjplan.segment.types import Confidence, Segmentation
 from sjplan.segment.working import SOFT_HU, Working, box_grid, image_of, nearest, resampled, sitk
 
 Tell = Callable[[str, float], None]
 
 IDS: Final = {name: i for i, name in TOTALSEGMENTATOR_V2.items()}
-CORE: Final = ("sacrum", "hip_left", "hip_right")
 
 FIT_MM: Final = 2.0
 SEARCH_MM: Final = 3.0
@@ -81,7 +80,8 @@ def segment_ct(ct: CtVolume, progress: Tell | None = None) -> Segmentation:
     tell("looking for the pelvis", 0.05)
     begin = best_start(coarse, fine)
     tell("fitting the phantom", 0.15)
-    posed = fitted(fine, start_fit(begin), (14.0, 12.0, 10.0, 10.0), shape=False)
+    posed = fitted(fine, start_fit(begin, CORE), (14.0, 12.0, 10.0, 10.0), shape=False)
+    posed = start_fit(posed.parameters, bones_present(fine, posed))
     tell("fitting the phantom's shape", 0.25)
     fit = fitted(fine, posed, (12.0, 10.0, 9.0, 8.0, 7.0), shape=True)
     tell("bending the phantom", 0.5)
@@ -113,7 +113,7 @@ def _working(image: Any, grid: Grid) -> tuple[Working, Working]:
 
 def best_start(coarse: Working, fine: Working) -> PhantomParameters:
     """Pose and size of the phantom that lies best on edges of bone, among several starts."""
-    base = start_fit(PhantomParameters())
+    base = start_fit(PhantomParameters(), CORE)
     distance = edge_distance(coarse)
     best: tuple[float, PhantomParameters] | None = None
     ended: list[NDArray[np.float64]] = []
@@ -193,7 +193,7 @@ def _on_grid(bone: NDArray[np.uint8], part: Grid, grid: Grid) -> LabelMap:
 def _coverage(grid: Grid, template: Deformed) -> list[Finding]:
     """Joints and bones that lie beyond the scan."""
     ijk = grid.ijk_from_lps(template.points_lps_mm)
-    held = np.asarray(((ijk >= 0) & (ijk <= np.asarray(grid.shape) - 1)).all(axis=1))
+    held: NDArray[np.bool_] = np.asarray(((ijk >= 0) & (ijk <= np.asarray(grid.shape) - 1)).all(axis=1))
     bone = template.fit.points.bone
     out = []
     sacrum = np.asarray(bone == 0)

@@ -12,7 +12,7 @@ from sjplan.core.arrays import Array
 from sjplan.phantom.parameters import PhantomParameters
 from sjplan.phantom.pelvis import Pelvis, rotation_matrix
 from sjplan.segment.start import posed
-from sjplan.segment.template import SHAPE, Points, bounded, moves, surface_points
+from sjplan.segment.template import BONES, CORE, SHAPE, Points, bounded, moves, surface_points
 from sjplan.segment.working import SOFT_HU, Working
 
 CEILING_HU: Final = 400.0
@@ -91,12 +91,31 @@ class Fit:
     parameters: PhantomParameters
     pelvis: Pelvis
     points: Points
+    bones: tuple[str, ...] = BONES
 
 
-def start_fit(parameters: PhantomParameters) -> Fit:
-    """A phantom before anything is fitted."""
+def start_fit(parameters: PhantomParameters, bones: tuple[str, ...]) -> Fit:
+    """A phantom before anything is fitted, with points on some of its bones."""
     pelvis = Pelvis(parameters)
-    return Fit(parameters, pelvis, surface_points(pelvis))
+    return Fit(parameters, pelvis, surface_points(pelvis, bones), bones)
+
+
+def bones_present(ct: Working, fit: Fit) -> tuple[str, ...]:
+    """The bones of the pelvis, and those of the others that lie on edges of the CT."""
+    points, found = surface_points(fit.pelvis), list(CORE)
+    seen = edges(ct, points.lps_mm, points.normal, PRESENT_REACH_MM)
+    held = ct.holds(points.lps_mm)
+    for n, bone in enumerate(BONES):
+        own = (points.bone == n) & held
+        if bone not in CORE and own.sum() > LEAST_POINTS and seen.weight[own].mean() > PRESENT:
+            found.append(bone)
+    return tuple(found)
+
+
+PRESENT: Final = 0.25
+PRESENT_REACH_MM: Final = 9.0
+LEAST_POINTS: Final = 60
+"""Mean weight of edges so near to a bone's points from which it is in the scan, and how many points that needs."""
 
 
 def fitted(ct: Working, fit: Fit, reaches_mm: tuple[float, ...], shape: bool) -> Fit:
@@ -131,7 +150,7 @@ def fitted(ct: Working, fit: Fit, reaches_mm: tuple[float, ...], shape: bool) ->
     if shape:
         values = {n: getattr(parameters, n) + float(d) for n, d in zip(SHAPE, x[7:], strict=True)}
         new = bounded(new, values)
-    return start_fit(new)
+    return start_fit(new, fit.bones)
 
 
 EFFECTIVE: Final = 400.0

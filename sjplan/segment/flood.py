@@ -1,4 +1,4 @@
-"""From the bent phantom to voxels: bone told from soft tissue, then bone from bone, by floods from what is sure."""
+"""From the bent phantom to voxels: bone told from soft tissue, then bone from bone."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from scipy.special import erf, erfinv
 from sjplan.core.grid import Grid
 from sjplan.segment.deform import Deformed
 from sjplan.segment.marrow import marrow
+from sjplan.segment.parting import bone_lakes, parted
 from sjplan.segment.template import BONES
 from sjplan.segment.working import Volume, grid_between, image_of, resampled, sitk, values_of
 
@@ -20,7 +21,7 @@ LATTICE_MM: Final = 2.5
 """Step at which distances to the bent phantom are worked out; between, they are interpolated."""
 
 SOFT_HU: Final = 50.0
-LEAST_HU: Final = 140.0
+LEAST_HU: Final = 120.0
 """Muscle, and what bone is denser than at the least where it is not marrow (default)."""
 
 PEAK_MM: Final = 2.5
@@ -30,27 +31,24 @@ BLUR_MM: Final = 0.6
 """Smoothing against noise (sd, mm; default)."""
 
 SHELL_MM: Final = 3.5
-REACH_MM: Final = 8.0
+REACH_MM: Final = 11.0
 """Dense voxels so near to the bent phantom are bone, and what hangs together with them up to the second distance."""
 
 CORTEX_HU: Final = 800.0
 """Density of cortex as thick plates show it: 700 to 1500 HU at 1 mm (CLINICAL.md 4.5); sacrum about 800 (default)."""
 
-PRESENT: Final = 0.25
-"""Mean weight of edges on a bone's points from which the bone is in the scan; asked of L5 and femora only."""
+MOST_SHARE: Final = 0.8
+"""The edge of a thin plate lies at no more than this share of its densest place: noise would make holes in it."""
 
 CLEFT_MM: Final = 3.0
-"""Dark lines up to about this width between bones guide the second flood (default)."""
-
-BETWEEN_MM: Final = 3.0
-"""Dark lines so near to two bones of the bent phantom count in full, others less (default)."""
+"""Dark lines up to about this width part bone from bone (default)."""
 
 GAP_MM: Final = 2.0
 GAP_SHARE: Final = 0.4
 """How wide a gap is looked for on either side of where two bones meet, and how much darker it is than they are."""
 
-OWN_MM: Final = 2.5
-"""So deep inside one bone of the bent phantom it belongs to that bone."""
+FARTHEST_MM: Final = 60.0
+"""Distances are cut to this."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,24 +61,25 @@ class Flooded:
     distance_mm: Volume
 
 
-def nearest_bone(bent: Deformed, grid: Grid) -> tuple[Volume, Volume, NDArray[np.uint8]]:
-    """Distance to the nearest and second nearest bone of the bent phantom, and the one that is entered by `OWN_MM`."""
+def bone_distances(bent: Deformed, grid: Grid) -> dict[str, Volume]:
+    """Distance of every voxel to each bone of the bent phantom that is in the scan, negative inside."""
     corners = grid.corners_lps_mm()
     lattice = grid_between(corners.min(axis=0) - LATTICE_MM, corners.max(axis=0) + LATTICE_MM, LATTICE_MM)
     ijk = np.stack(np.meshgrid(*(np.arange(n) for n in lattice.shape), indexing="ij"), axis=-1).reshape(-1, 3)
     own = bent.phantom_of(lattice.lps_from_ijk(ijk))
-    nearest = np.full(grid.shape, 99.0, dtype=np.float32, order="F")
-    second = nearest.copy(order="F")
-    sure = np.zeros(grid.shape, dtype=np.uint8, order="F")
-    for n, bone in enumerate(BONES):
-        if n > 2 and not present(bent, n):
-            continue
+    out = {}
+    for bone in bent.fit.bones:
         coarse = bent.fit.pelvis.bone_mm(bone, own).reshape(lattice.shape).astype(np.float32)
-        distance = resampled(image_of(lattice, np.clip(coarse, -30.0, 60.0)), grid, 60.0)
-        np.minimum(second, np.maximum(nearest, distance), out=second)
-        np.minimum(nearest, distance, out=nearest)
-        sure[distance < -OWN_MM] = n + 1
-    return nearest, second, sure
+        out[bone] = resampled(image_of(lattice, np.clip(coarse, -30.0, FARTHEST_MM)), grid, FARTHEST_MM)
+    return out
+
+
+def _least(distances: dict[str, Volume], *bones: str) -> Volume:
+    """Distance to the nearest of some bones; far where none of them is in the scan."""
+    have = [distances[bone] for bone in bones if bone in distances]
+    if not have:
+        return np.full(next(iter(distances.values())).shape, FARTHEST_MM, dtype=np.float32, order="F")
+    return np.asarray(have[0] if len(have) == 1 else np.minimum(*have), dtype=np.float32)
 
 
 def flooded(ct: Any, grid: Grid, bent: Deformed) -> Flooded:
@@ -95,19 +94,47 @@ def flooded(ct: Any, grid: Grid, bent: Deformed) -> Flooded:
     bent : Deformed
         The phantom bent onto the scan.
     """
-    distance, second, sure = nearest_bone(bent, grid)
+    distances = bone_distances(bent, grid)
+    spine, legs = _least(distances, "sacrum", "vertebrae_L5"), _least(distances, *SIDED["hip"])
+    legs = np.minimum(legs, _least(distances, *SIDED["femur"]))
+    distance = np.minimum(spine, legs)
     hu = resampled(ct, grid)
     smooth = sitk.SmoothingRecursiveGaussian(image_of(grid, hu), BLUR_MM)
     bone = _bone(smooth, grid, distance)
-    split = np.where(bone, sure, 0).astype(np.uint8)
-    # Outside bone the landscape is higher than anywhere in it: floods of bones reach there last, and are cut off.
     dark, level = _cleft(smooth, grid)
-    dark /= 1.0 + (np.maximum(second, 0.0) / BETWEEN_MM) ** 2
-    cleft = np.where(bone, dark, np.float32(1e6))
-    which = _watershed(image_of(grid, cleft), grid, split)
-    which[~bone] = 0
+    lakes = bone_lakes(bone, dark, grid)
+    which = np.zeros(grid.shape, dtype=np.uint8, order="F")
+
+    def part(within: NDArray[np.bool_], one_mm: Volume, two_mm: Volume) -> NDArray[np.bool_]:
+        return parted(np.where(within, lakes, -1), dark, level, one_mm, two_mm, grid)
+
+    axial = part(bone, spine, legs)
+    sacrum = axial
+    if "vertebrae_L5" in distances:
+        sacrum = part(axial, distances["sacrum"], distances["vertebrae_L5"])
+        which[axial & ~sacrum] = 1 + BONES.index("vertebrae_L5")
+    which[sacrum] = 1
+    lateral = bone & ~axial
+    hip = lateral
+    if any(name in distances for name in SIDED["femur"]):
+        hip = part(lateral, _least(distances, *SIDED["hip"]), _least(distances, *SIDED["femur"]))
+        _by_side(which, lateral & ~hip, distances, SIDED["femur"])
+    _by_side(which, hip, distances, SIDED["hip"])
     which[_gap(which, dark, level, grid)] = 0
     return Flooded(grid, which, hu, distance)
+
+
+SIDED: Final = {kind: (f"{kind}_left", f"{kind}_right") for kind in ("hip", "femur")}
+
+
+def _by_side(
+    which: NDArray[np.uint8], mask: NDArray[np.bool_], distances: dict[str, Volume], names: tuple[str, str]
+) -> None:
+    """Give the voxels of a mask to the nearer of two bones."""
+    left, right = (_least(distances, name) for name in names)
+    nearer = left <= right
+    which[mask & nearer] = 1 + BONES.index(names[0])
+    which[mask & ~nearer] = 1 + BONES.index(names[1])
 
 
 def _gap(which: NDArray[np.uint8], dark: Volume, level: Volume, grid: Grid) -> NDArray[np.bool_]:
@@ -126,12 +153,6 @@ def _gap(which: NDArray[np.uint8], dark: Volume, level: Volume, grid: Grid) -> N
     return near & (dark > GAP_SHARE * (level - SOFT_HU))
 
 
-def present(bent: Deformed, n: int) -> bool:
-    """Whether a bone that may be missing is in the scan."""
-    own = bent.fit.points.bone == n
-    return bool(own.any() and bent.weight[own].mean() > PRESENT)
-
-
 def _bone(smooth: Any, grid: Grid, distance: Volume) -> NDArray[np.bool_]:
     """Dense voxels near the bent phantom, and the marrow that they enclose."""
     calm = np.asarray(values_of(smooth))
@@ -140,7 +161,7 @@ def _bone(smooth: Any, grid: Grid, distance: Volume) -> NDArray[np.bool_]:
     peak = np.asarray(values_of(sitk.GrayscaleDilate(clamped, radius, sitk.sitkBall)))
     dense = (calm > edge_hu(peak)) & (calm > LEAST_HU) & (distance < REACH_MM)
     dense = ndi.binary_propagation(dense & (distance < SHELL_MM), mask=dense)
-    return dense | marrow(dense, distance, grid)
+    return dense | marrow(dense, calm, distance, grid)
 
 
 def edge_hu(peak_hu: Volume) -> Volume:
@@ -158,15 +179,11 @@ def edge_hu(peak_hu: Volume) -> Volume:
     share = np.clip((peak_hu - SOFT_HU) / (CORTEX_HU - SOFT_HU), 0.0, None)
     steps = np.linspace(0.0, 1.0, 201)
     edge = 0.5 * erf(2.0 * erfinv(np.minimum(steps, 0.999)))
+    edge = np.minimum(edge, MOST_SHARE * steps)
     return np.asarray(
         SOFT_HU + (CORTEX_HU - SOFT_HU) * np.where(share < 1.0, np.interp(share, steps, edge), 0.5 * share),
         dtype=np.float32,
     )
-
-
-def _watershed(landscape: Any, grid: Grid, markers: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    found = sitk.MorphologicalWatershedFromMarkers(landscape, image_of(grid, markers), False, False)
-    return np.asarray(values_of(found)).astype(np.uint8)
 
 
 def _cleft(smooth: Any, grid: Grid) -> tuple[Volume, Volume]:

@@ -15,7 +15,7 @@ from sjplan.core.arrays import Array
 from sjplan.core.errors import AnatomyError
 from sjplan.phantom.parameters import MAX_ROTATION_DEG, RANGES, PhantomParameters
 from sjplan.phantom.pelvis import Pelvis, rotation_matrix
-from sjplan.segment.template import BONES, HALF_BOX_MM, Points
+from sjplan.segment.template import BONES, CORE, HALF_BOX_MM, Points
 from sjplan.segment.working import Volume, Working
 
 SEARCH_MM: Final = 8.0
@@ -38,8 +38,6 @@ BONE_HU: Final = (120.0, 420.0)
 FARTHEST_MM: Final = 25.0
 SOFT_MM: Final = 5.0
 """Distances to the nearest edge of bone count up to the first, and less than their square beyond the second."""
-
-CORE: Final = ("sacrum", "hip_left", "hip_right")
 
 
 def boneness(values: Volume) -> Volume:

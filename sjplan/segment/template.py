@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sjplan.core.arrays import Array
 from sjplan.core.grid import Grid
@@ -15,6 +16,9 @@ from sjplan.phantom.sampling import sample_band
 
 BONES: Final = ("sacrum", "hip_left", "hip_right", "vertebrae_L5", "femur_left", "femur_right")
 """Bones that are sought."""
+
+CORE: Final = ("sacrum", "hip_left", "hip_right")
+"""Bones without which there is no pelvis; the others may be missing in a scan."""
 
 POINT_STEP_MM: Final = 5.0
 """Step of the lattice from which points are dropped onto a bone's surface."""
@@ -73,19 +77,21 @@ class Points:
 
     lps_mm: Array
     normal: Array
-    bone: Array
+    bone: NDArray[np.int64]
 
 
-def surface_points(pelvis: Pelvis, step_mm: float = POINT_STEP_MM) -> Points:
-    """Points on every bone's surface, about one for each square of the step."""
+def surface_points(pelvis: Pelvis, bones: tuple[str, ...] = BONES, step_mm: float = POINT_STEP_MM) -> Points:
+    """Points on the surfaces of some of `BONES`, about one for each square of the step."""
     size = pelvis.parameters.size
     centre = pelvis.parameters.offset_lps_mm
     half = np.asarray(HALF_BOX_MM) * size
     low, high = centre - half + np.array([0.0, 0.0, -40.0]) * size, centre + half * np.array([1.0, 1.0, 0.5])
     count = np.ceil((high - low) / step_mm).astype(int) + 1
     grid = Grid((int(count[0]), int(count[1]), int(count[2])), np.full(3, step_mm), low, np.eye(3))
-    places, normals, bones = [], [], []
+    places, normals, owners = [], [], []
     for n, bone in enumerate(BONES):
+        if bone not in bones:
+            continue
         band = sample_band(lambda p, bone=bone: pelvis.bone_mm(bone, p), grid, 0.0)  # type: ignore[misc]
         near = np.argwhere(np.abs(band.distance_mm) < 0.5 * step_mm)
         edge = (near + band.start <= 0).any(axis=1) | (near + band.start >= np.asarray(grid.shape) - 1).any(axis=1)
@@ -100,8 +106,8 @@ def surface_points(pelvis: Pelvis, step_mm: float = POINT_STEP_MM) -> Points:
         good = (np.abs(value) < 0.5) & (length > 0.3)
         places.append(points[good])
         normals.append(slope[good] / length[good, None])
-        bones.append(np.full(int(good.sum()), n))
-    return Points(np.concatenate(places), np.concatenate(normals), np.concatenate(bones))
+        owners.append(np.full(int(good.sum()), n))
+    return Points(np.concatenate(places), np.concatenate(normals), np.concatenate(owners))
 
 
 def gradient(pelvis: Pelvis, bone: str, points_lps_mm: Array, step_mm: float = 0.5) -> Array:
@@ -129,8 +135,8 @@ def moves(parameters: PhantomParameters, points: Points) -> Array:
         if abs(step) < 1e-9:
             continue
         pelvis = Pelvis(changed)
-        for n, bone in enumerate(BONES):
-            own = points.bone == n
+        for n in np.unique(points.bone):
+            bone, own = BONES[n], points.bone == n
             out[own, column] = -pelvis.bone_mm(bone, points.lps_mm[own]) / step
     return out
 

@@ -1,0 +1,109 @@
+"""Render the tables of docs/segmentation.md from docs/results/segmentation.json.
+
+python scripts/tabulate_segmentation.py [--check]
+
+With `--check` nothing is written; exit code 1 says that the page and the results differ.
+"""
+
+from __future__ import annotations
+
+import statistics
+from typing import Any, Final
+
+from tabulate_real_pelves import ROOT, main, rows, table
+
+PAGE: Final = ROOT / "docs" / "segmentation.md"
+CORE: Final = ("sacrum", "hip_left", "hip_right")
+NEEDED: Final = tuple(f"foramen_{level}_{side}" for level in ("S1", "S2", "S3") for side in ("left", "right"))
+
+WANTED_DICE: Final = {"sacrum": 0.93, "hip_left": 0.95, "hip_right": 0.95}
+WANTED_JOINT_MM: Final = 1.0
+WANTED_PLAN_MM: Final = 1.0
+WANTED_OPEN: Final = 0.95
+KINDS: Final = {"phantom": "phantoms", "assumed": "real shapes, assumed densities"}
+
+
+def joints(row: dict[str, Any]) -> list[float]:
+    """Median joint error of each side that has one."""
+    return [side["median"] for side in (row.get("joint_mm") or {}).values() if side]
+
+
+def plans(row: dict[str, Any]) -> list[float]:
+    """How much less margin than the plan from the true labels, on each side where both were found, mm."""
+    return [
+        round(side["true"]["margin_mm"] - side["own"]["margin_mm"], 3)
+        for side in (row.get("plans") or {}).values()
+        if side["true"]["status"] == side["own"]["status"] == "found"
+    ]
+
+
+def open_share(found: list[dict[str, Any]]) -> tuple[int, int]:
+    """How many of the S1 to S3 foramina that are open in the true labels are open in the segmentation too."""
+    true = [(row, name) for row in found for name in NEEDED if name in row.get("true_foramina", ())]
+    return sum(name in row["foramina"] for row, name in true), len(true)
+
+
+def word(holds: bool) -> str:
+    return "holds" if holds else "**misses**"
+
+
+def sums() -> str:
+    """What was wanted and what was reached, for each kind of case."""
+    body: list[list[object]] = []
+    for kind, name in KINDS.items():
+        found = [row for row in rows("segmentation") if row["kind"] == kind]
+        if not found:
+            continue
+        for bone, wanted in WANTED_DICE.items():
+            overlap = [row.get("dice", {}).get(bone, 0.0) for row in found]
+            reached = sum(value >= wanted for value in overlap)
+            cell = f"median {statistics.median(overlap):.3f}, least {min(overlap):.3f}; {reached} of {len(found)}"
+            body.append([name, f"Dice of {bone} >= {wanted}", cell, word(reached == len(found))])
+        error = [value for row in found for value in joints(row)]
+        if error:
+            cell = f"median {statistics.median(error):.2f}, worst {max(error):.2f}; {len(error)} of {2 * len(found)}"
+            reached = len(error) == 2 * len(found) and max(error) <= WANTED_JOINT_MM
+            body.append([name, f"joint faces off by <= {WANTED_JOINT_MM:g} mm (median of each)", cell, word(reached)])
+        good, count = open_share(found)
+        if count:
+            words = f"S1 to S3 foramina open, of those open in the truth >= {WANTED_OPEN:.0%}"
+            body.append([name, words, f"{good} of {count}", word(good >= WANTED_OPEN * count)])
+        lost = [value for row in found for value in plans(row)]
+        if lost:
+            reached = sum(abs(value) <= WANTED_PLAN_MM for value in lost)
+            words = f"margin of the plan within {WANTED_PLAN_MM:g} mm of the plan from true labels"
+            cell = f"{reached} of {len(lost)} sides; median {statistics.median(lost):+.2f} lost, most {max(lost):+.2f}"
+            body.append([name, words, cell, word(reached == len(lost))])
+    return table(["cases", "wanted", "reached", ""], body)
+
+
+def cases() -> str:
+    """One line a case."""
+    head = ["case", "trusted", *(f"Dice {bone}" for bone in CORE), "joints mm", "S1 to S3 open", "margin lost mm"]
+    head += ["confidence sacrum / left / right", "CPU s", "GB"]
+    body: list[list[object]] = []
+    for row in rows("segmentation"):
+        overlap = [row.get("dice", {}).get(bone, "") for bone in CORE]
+        good, count = open_share([row])
+        sure = " / ".join(f"{row['confidence'].get(bone, 0):.2f}" for bone in CORE) if "confidence" in row else ""
+        cells: list[object] = [row["case"], "yes" if row["trusted"] else "no", *overlap]
+        cells += [" / ".join(f"{v:.2f}" for v in joints(row)), f"{good} of {count}" if count else ""]
+        cells += [" / ".join(f"{v:+.2f}" for v in plans(row)), sure, row["cpu_seconds"], row["gigabytes"]]
+        body.append(cells)
+    return table(head, body)
+
+
+def refusals() -> str:
+    """Why cases were refused."""
+    lines = []
+    for row in rows("segmentation"):
+        if not row["trusted"]:
+            lines.append(f"- {row['case']}: " + (row.get("refused") or "; ".join(row.get("refusals", []))))
+    return "\n".join(lines) if lines else "None was refused."
+
+
+TABLES = {"sums": sums, "cases": cases, "refusals": refusals}
+
+
+if __name__ == "__main__":
+    main({PAGE: TABLES}, __doc__.splitlines()[0])
