@@ -12,7 +12,6 @@ from sjplan.core.grid import Grid, require_same_space
 from sjplan.core.labels import LabelMap
 from sjplan.core.volume import CtVolume
 from sjplan.io.dicom_seg import FORMAT, placed_on
-from sjplan.io.dicom_study import shares_frame
 from sjplan.io.payload import is_folder
 from sjplan.io.volumes import load
 
@@ -120,11 +119,11 @@ def read_case(
         return Case(main.volume, None, main.findings, main.identifiers)
     mapped = load(labels, "labels", names=names, untrusted=untrusted)
     assert isinstance(mapped.volume, LabelMap)
-    placed = _on_its_ct(mapped.volume, Path(labels), main.volume, series)
+    placed = _on_its_ct(mapped.volume, main.volume)
     return Case(main.volume, placed, (*main.findings, *mapped.findings), main.identifiers)
 
 
-def _on_its_ct(labels: LabelMap, path: Path, ct: CtVolume, series: str | None) -> LabelMap:
+def _on_its_ct(labels: LabelMap, ct: CtVolume) -> LabelMap:
     """A DICOM segmentation on the grid of its CT, even if it leaves out empty slices; any other label map as it is.
 
     Raises
@@ -132,16 +131,14 @@ def _on_its_ct(labels: LabelMap, path: Path, ct: CtVolume, series: str | None) -
     InputError
         For a segmentation of another examination than the series beside it.
     """
-    if labels.source is None or labels.source.facts.get("format") != FORMAT:
+    own, beside = labels.source, ct.source
+    if own is None or own.facts.get("format") != FORMAT:
         return labels
-    beside = ct.source
-    if (
-        beside is not None
-        and beside.facts.get("format") == "DICOM"
-        and not shares_frame(path, Path(beside.path), series)
-    ):
+    space, other = own.facts.get("space"), beside.facts.get("space") if beside is not None else None
+    if beside is not None and space and other and space != other:
+        # Two examinations on one table may have the very same grid.
         raise InputError(
-            str(path), found=f"a segmentation in another frame of reference than {beside.path}",
+            own.path, found=f"a segmentation in another frame of reference than {beside.path}",
             wanted="one that was made on this series", fix="segment this series, or choose the one that goes with it",
         )  # fmt: skip
     return labels if labels.grid.same_space(ct.grid) else placed_on(labels, ct.grid)

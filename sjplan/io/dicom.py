@@ -95,7 +95,8 @@ def read_series(given: Path, series: str | None, *, keep_identifiers: bool = Fal
     hu = resampled(stack, pixels.hu) if stack.repaired else pixels.hu
     first = stack.slices[0]
     facts = {"format": "DICOM", "slices": str(len(usable)), "slice_thickness_mm": _plain(first.thickness),
-             "kvp": _plain(first.kvp), "patient_position": first.patient_position}  # fmt: skip
+             "kvp": _plain(first.kvp), "patient_position": first.patient_position,
+             "space": first.space}  # fmt: skip
     source = Source(str(given), pixels.sha256, {key: value for key, value in facts.items() if value})
     findings = (*listing.findings, *aside, *scouts, *stack.findings, *_noticed(stack))
     kept = _identifiers(first.path) if keep_identifiers else {}

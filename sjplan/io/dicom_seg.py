@@ -28,7 +28,7 @@ from sjplan.core.grid import Grid
 from sjplan.core.labels import LabelMap
 from sjplan.core.tolerances import SAME_SPACE_TOL_MM
 from sjplan.core.volume import Source
-from sjplan.io.dicom_headers import is_dicom_file
+from sjplan.io.dicom_headers import is_dicom_file, space_of
 from sjplan.io.dicom_segments import ids_for, named_segments
 from sjplan.io.headers import SPACING_RANGE_MM, make_grid
 from sjplan.io.payload import MAX_VOXELS, check_file_size
@@ -48,8 +48,8 @@ FORMAT: Final = "DICOM SEG"
 """What a label map's source calls this format."""
 
 _TAGS: Final = (
-    "SOPClassUID", "SegmentationType", "SegmentSequence", "Rows", "Columns", "NumberOfFrames", "BitsAllocated",
-    "SamplesPerPixel", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
+    "SOPClassUID", "FrameOfReferenceUID", "SegmentationType", "SegmentSequence", "Rows", "Columns", "NumberOfFrames",
+    "BitsAllocated", "SamplesPerPixel", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
 )  # fmt: skip
 _NATIVE: Final = {str(ImplicitVRLittleEndian): 8, str(ExplicitVRLittleEndian): 12}
 """Transfer syntaxes that store pixels plainly, and the bytes of the tag before them (DICOM PS3.5, 7.1)."""
@@ -70,6 +70,7 @@ class _Header:
     segment_of: tuple[int, ...]
     slice_of: tuple[int, ...]
     grid: Grid
+    space: str
 
     @property
     def empty(self) -> int:
@@ -123,7 +124,8 @@ def read_segmentation(path: str | Path, names: str | Path | None = None) -> tupl
         findings += (Finding("seg-frames-omitted", "note", text),)
     with file.open("rb") as stream:
         sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-    source = Source(str(path), sha256, {"format": FORMAT, "stored_as": "bits" if header.binary else "numbers"})
+    facts = {"format": FORMAT, "stored_as": "bits" if header.binary else "numbers", "space": header.space}
+    source = Source(str(path), sha256, {key: value for key, value in facts.items() if value})
     return LabelMap(header.grid, label, {i: name for name, i in ids.items()}, source), findings
 
 
@@ -217,7 +219,7 @@ def _header(path: Path, dataset: Dataset, syntax: str, offset: int) -> _Header:
     segment_of = tuple(groups.segment(f) for f in range(frames)) if binary else (0,) * frames
     if binary and not set(segment_of) <= set(segments):
         raise _refuse(path, "frames of a segment that is not described", "a description of every segment")
-    return _Header(path, binary, syntax, offset, bits, segments, segment_of, slice_of, grid)
+    return _Header(path, binary, syntax, offset, bits, segments, segment_of, slice_of, grid, space_of(dataset))
 
 
 class _Groups:

@@ -124,35 +124,6 @@ def read_study(
     return Study(tuple(instances), created, _identity(headers[0]) if keep_identifiers else None)
 
 
-def shares_frame(path: Path, folder: Path, series: str | None = None) -> bool:
-    """Whether a DICOM file's coordinates mean the same as those of a series; True where one of them does not say.
-
-    Two examinations on one table may have the very same grid: only the frame of reference tells them apart.
-
-    Parameters
-    ----------
-    path : Path
-        The file, such as a segmentation.
-    folder, series
-        As for `dicom.read_series`.
-    """
-    own, other = _frame(path), _frame(series_slices(folder, series)[0].path)
-    return not own or not other or own == other
-
-
-def _frame(path: Path) -> str:
-    """FrameOfReferenceUID of a file, "" where there is none."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            if not _readable(path):
-                return ""
-            read = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["FrameOfReferenceUID"])
-            return str(read.get("FrameOfReferenceUID", "") or "")
-    except Exception:  # pydicom raises whatever a malformed file leads to
-        return ""
-
-
 def _readable(path: Path) -> bool:
     """Whether a file is DICOM, of a size that is read, and can be looked at without unpacking it whole."""
     if not is_dicom_file(path) or path.stat().st_size > MAX_FILE_BYTES:
