@@ -207,6 +207,8 @@ def _plan_file(
     planner: Planner,
     results: tuple[SideResult, ...],
 ) -> PlanFile:
+    from sjplan.anatomy.quality import quality_findings
+    from sjplan.io.cases import require_labels
     from sjplan.io.planfile import new_plan_file, side_entry
     from sjplan.safety.judge import side_conflicts
 
@@ -227,4 +229,5 @@ def _plan_file(
     ]
     by_side = {r.side: r.margins for r in results if r.margins is not None}
     conflicts = side_conflicts(by_side["left"], by_side["right"], limits) if len(by_side) == 2 else ()
-    return new_plan_file(case, entries, seed=request.seed, findings=(*anatomy.findings, *conflicts))
+    findings = (*quality_findings(require_labels(case), anatomy), *anatomy.findings, *conflicts)
+    return new_plan_file(case, entries, seed=request.seed, findings=findings)

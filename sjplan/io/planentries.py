@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
 from sjplan.core.arrays import Array
@@ -203,7 +204,12 @@ def _reason(reason: Reason) -> ReasonEntry:
 
 def finding_entries(findings: Iterable[Finding]) -> list[FindingEntry]:
     """Findings as they stand in a plan file."""
-    return [FindingEntry(code=f.code, severity=f.severity, text=f.text, side=f.side) for f in findings]
+    return [FindingEntry.model_validate(asdict(f) | _consequence(f)) for f in findings]
+
+
+def _consequence(finding: Finding) -> dict[str, str]:
+    """What follows from a finding, where that is known; files of older versions have no such key, and get none."""
+    return {"consequence": finding.consequence} if finding.consequence else {}
 
 
 def _pairs(report: MarginReport | None) -> list[PairEntry]:

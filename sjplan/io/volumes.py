@@ -15,6 +15,7 @@ from sjplan.core.grid import Grid
 from sjplan.core.labels import TOTALSEGMENTATOR_V2, LabelMap
 from sjplan.core.volume import CtVolume, Source
 from sjplan.io.atomic import replacing
+from sjplan.io.ct_quality import quality_findings
 from sjplan.io.dicom import read_series
 from sjplan.io.dicom_headers import is_dicom_file
 from sjplan.io.dicom_seg import is_segmentation, read_segmentation
@@ -162,7 +163,7 @@ def _ct(hu: NDArray[np.int16], grid: Grid, source: Source, padding: int) -> tupl
     """A volume of [k, j, i] Hounsfield units, and what makes them doubtful."""
     facts = {**source.facts, "padding_voxels": str(padding)}
     ct = CtVolume(grid, _from_sitk(hu), Source(source.path, source.sha256, facts))
-    return ct, _ct_findings(hu)
+    return ct, (*_ct_findings(hu), *quality_findings(hu, grid.spacing_mm))
 
 
 def _ct_findings(hu: NDArray[np.int16]) -> tuple[Finding, ...]:

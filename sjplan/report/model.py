@@ -276,6 +276,7 @@ def _finding(entry: Mapping[str, Any], side: str = "") -> Row:
         "tone": {"note": "plain", "warning": "near", "refusal": "bad"}.get(severity, "near"),
         "side": str(entry.get("side") or side),
         "text": str(entry.get("text") or ""),
+        "consequence": str(entry.get("consequence") or ""),
     }
 
 
