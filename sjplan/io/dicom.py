@@ -8,6 +8,7 @@ refused.
 from __future__ import annotations
 
 import math
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -276,9 +277,11 @@ def _noticed(stack: Stack) -> tuple[Finding, ...]:
 
 def _identifiers(path: Path) -> dict[str, str]:
     """The identifiers of one file, under names for people, cut to a sane length."""
-    dataset: Any = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(IDENTIFIERS))
     names = ("patient_name", "patient_id", "study_instance_uid")
-    values = (str(dataset.get(tag, "") or "") for tag in IDENTIFIERS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom warns of what is longer than DICOM allows
+        dataset: Any = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(IDENTIFIERS))
+        values = [str(dataset.get(tag, "") or "") for tag in IDENTIFIERS]
     return {
         name: " ".join("".join(c if c.isprintable() else " " for c in value).split())[:_LONGEST_IDENTIFIER]
         for name, value in zip(names, values, strict=True)

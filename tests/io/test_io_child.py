@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gzip
 import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from io_makers import blocks, ct_on, dicom_series, message, nifti, plain_grid, write
+from pydicom.dataset import Dataset
 
 from sjplan.core.errors import InputError
 from sjplan.io import child
@@ -107,3 +109,20 @@ def test_links_out_of_a_strangers_folder_are_not_followed(tmp_path: Path) -> Non
     with pytest.raises(InputError, match=r"ct\.nii\.gz: found a link that leads outside of its folder"):
         read_case(folder, untrusted=True)
     assert read_case(folder).ct is not None
+
+
+@pytest.mark.parametrize("untrusted", [False, True])
+def test_identifiers_come_along_where_they_are_asked_for(untrusted: bool, tmp_path: Path) -> None:
+    def change(dataset: Dataset, k: int) -> None:
+        dataset.PatientName, dataset.PatientID = "Zwiebel^Ottokar", "4711\n" + "x" * 200
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # an id longer than DICOM allows
+        dicom_series(tmp_path, change=change)
+    assert load(tmp_path, "ct", untrusted=untrusted).identifiers == {}
+    assert read_case(tmp_path, untrusted=untrusted).identifiers == {}
+    kept = read_case(tmp_path, untrusted=untrusted, keep_identifiers=True).identifiers
+    assert kept["patient_name"] == "Zwiebel^Ottokar"
+    assert kept["study_instance_uid"] == "1.2.3"
+    assert kept["patient_id"].startswith("4711 xxx")
+    assert len(kept["patient_id"]) <= 64
