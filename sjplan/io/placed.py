@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sjplan.core.arrays import Array
 from sjplan.core.errors import InputError
 from sjplan.core.volume import CtVolume
+from sjplan.io.bones import BONE
 from sjplan.io.cases import PHANTOM_CT
 from sjplan.io.markups import Line, read_lines
 from sjplan.io.meshes import read_stl
@@ -59,7 +60,8 @@ def read_placed(path: str | Path, *, series: str | None = None, untrusted: bool 
     ----------
     path : path
         A plan.json, a markups file (.mrk.json), an STL, a CT (file or DICOM folder), or a folder of markups or STL
-        files. In a folder that holds both kinds the lines count: a person moves lines, models stay behind.
+        files. In a folder that holds both kinds the lines count: a person moves lines, models stay behind. Bones that
+        `sjplan export` wrote beside the implants are left out.
     series, untrusted
         As for `volumes.read_ct`.
 
@@ -83,12 +85,15 @@ def read_placed(path: str | Path, *, series: str | None = None, untrusted: bool 
 
 def _from_folder(folder: Path, series: str | None, untrusted: bool) -> PlacedFile:
     lines = _listed(folder, ".mrk.json")
-    meshes = _listed(folder, ".stl")
+    listed = _listed(folder, ".stl")
+    meshes = [file for file in listed if not file.name.startswith(BONE)]
     if lines:
         note = (f"{len(meshes)} STL file(s) beside the lines were left out: the lines count",) if meshes else ()
         return PlacedFile(lines=tuple(line for file in lines for line in read_lines(file)), notes=note)
     if meshes:
-        return PlacedFile(meshes=tuple(_mesh(file) for file in meshes))
+        bones = len(listed) - len(meshes)
+        note = (f"{bones} STL file(s) named {BONE}... were left out: they are bones",) if bones else ()
+        return PlacedFile(meshes=tuple(_mesh(file) for file in meshes), notes=note)
     own = folder / PHANTOM_CT
     if not own.is_file() and (folder / "plan.json").is_file():
         return PlacedFile(plan=read_plan(folder / "plan.json"))
