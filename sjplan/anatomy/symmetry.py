@@ -9,6 +9,7 @@ from scipy.spatial import cKDTree
 
 from sjplan.anatomy.bones import BodyFrame, Bones, perpendicular_to, surface_points_mm
 from sjplan.core.arrays import Array, unit
+from sjplan.core.errors import AnatomyError
 
 SAMPLES = 2500
 """Surface points per bone for the mirror plane: the plane moves by less than 0.2 degrees with more."""
@@ -106,6 +107,11 @@ def _long_axis_frame(bones: Bones, plane: MirrorPlane, back: Array) -> BodyFrame
     q = np.argwhere(bones.sacrum)[::7] * bones.spacing_mm
     x = (q - plane.point_mm) @ plane.normal
     middle = q[np.abs(x) < MIDLINE_HALF_WIDTH_MM]
+    if len(middle) < 3:
+        raise AnatomyError(
+            "sacrum", found="hardly any bone about its mid-plane", wanted="a whole sacrum between the hips",
+            fix="check the labels in a viewer",
+        )  # fmt: skip
     in_plane = middle - middle.mean(axis=0)
     in_plane = in_plane - (in_plane @ plane.normal)[:, None] * plane.normal
     _, vectors = np.linalg.eigh(in_plane.T @ in_plane)

@@ -174,5 +174,5 @@ def require_labels(case: Case) -> LabelMap:
     raise InputError(
         what, found="a CT without a label map (or a label map with none of the named ids)",
         wanted="labels of sacrum, hip_left and hip_right",
-        fix="give them with --labels FILE; a label map with other ids needs a names file beside it",
+        fix="make them with sjplan segment, and give them with --labels FILE; other ids need a names file beside it",
     )  # fmt: skip

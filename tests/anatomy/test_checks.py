@@ -6,7 +6,7 @@ import pytest
 from sjplan.anatomy.bones import bones_of, bounding_box, fill_enclosed, largest_pieces
 from sjplan.anatomy.build import anatomy_from_labels
 from sjplan.anatomy.checks import check_labels, check_planning_resolution
-from sjplan.core.errors import InputError
+from sjplan.core.errors import AnatomyError, InputError
 from sjplan.core.grid import Grid
 from sjplan.core.labels import TOTALSEGMENTATOR_V2, LabelMap
 
@@ -71,6 +71,17 @@ def with_s1(phantom, name):
 def test_s1_cut_out_of_the_sacrum_is_refused(phantom):
     with pytest.raises(InputError, match="S1 is cut out of the sacrum"):
         check_labels(with_s1(phantom, "vertebrae_L6"))
+
+
+def test_a_scrap_of_a_sacrum_is_refused(phantom):
+    """A segmentation that went wrong may leave some voxels of it beside the mid-plane, and none on it."""
+    label, sacrum = phantom.labels.label.copy(), phantom.labels.mask("sacrum")
+    (number,) = np.unique(label[sacrum])
+    label[sacrum] = 0
+    corner = np.argwhere(sacrum)[0]
+    label[tuple(slice(c, c + 3) for c in corner)] = number
+    with pytest.raises(AnatomyError, match="hardly any bone about its mid-plane"):
+        anatomy_from_labels(LabelMap(phantom.labels.grid, label, phantom.labels.names))
 
 
 def test_s1_under_its_own_name_is_joined(phantom):

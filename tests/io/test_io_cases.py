@@ -58,7 +58,7 @@ def test_a_full_totalsegmentator_map_is_a_label_map_and_grey_bytes_are_not(tmp_p
 def test_unknown_ids_need_a_names_file(tmp_path: Path) -> None:
     other = (blocks(GRID).label % 24).astype(np.uint8)  # 1, 5, 6
     sitk.WriteImage(sitk.GetImageFromArray(other.transpose(2, 1, 0).copy()), str(tmp_path / "a.nii.gz"))
-    with pytest.raises(InputError, match="needs a names file beside it"):
+    with pytest.raises(InputError, match="need a names file beside it"):
         require_labels(read_case(tmp_path / "a.nii.gz"))
     names = "sacrum = 1\nhip_left = 5\nhip_right = 6\n"
     (tmp_path / "elsewhere.toml").write_text(names)
