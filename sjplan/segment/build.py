@@ -22,10 +22,10 @@ from sjplan.phantom.pelvis import rotation_matrix
 from sjplan.segment.confidence import confidence_of
 from sjplan.segment.deform import Deformed, bent
 from sjplan.segment.fit import Fit, agreement, bones_present, clipped, fitted, start_fit
-from sjplan.segment.flood import Flooded, flooded
 from sjplan.segment.start import edge_distance, refined, starts
 from sjplan.segment.template import BONES, CORE, Points
 from sjplan.segment.types import Confidence, Segmentation
+from sjplan.segment.voxels import BoneVoxels, bone_voxels
 from sjplan.segment.working import SOFT_HU, Working, box_grid, image_of, nearest, resampled, sitk
 
 Tell = Callable[[str, float], None]
@@ -37,10 +37,10 @@ SEARCH_MM: Final = 3.0
 """Voxels in which edges are sought, and in which the pelvis is looked for."""
 
 WORK_MM: Final = (0.75, 1.75)
-"""Finer and coarser voxels than these are resampled for the floods: memory, and narrow gaps (default)."""
+"""Finer and coarser voxels than these are resampled: memory, and narrow gaps (default)."""
 
 MARGIN_MM: Final = 12.0
-"""How far round the bent phantom the floods run."""
+"""How far round the bent phantom bone is sought."""
 
 METAL_HU: Final = 2500.0
 METAL_ML: Final = 0.2
@@ -87,7 +87,7 @@ def segment_ct(ct: CtVolume, progress: Tell | None = None) -> Segmentation:
     tell("bending the phantom", 0.5)
     template, other = bent(fine, fit), bent(fine, posed)
     tell("telling bone from soft tissue", 0.6)
-    result = flooded(image, work_grid(ct.grid, template), template)
+    result = bone_voxels(image, work_grid(ct.grid, template), template)
     tell("measuring how sure that is", 0.85)
     clean = _cleaned(result)
     confidence = confidence_of(clean, result, fine, other)
@@ -166,7 +166,7 @@ def work_grid(grid: Grid, template: Deformed) -> Grid:
     return Grid((int(count[0]), int(count[1]), int(count[2])), spacing, part.origin_lps_mm, part.direction)
 
 
-def _cleaned(result: Flooded) -> NDArray[np.uint8]:
+def _cleaned(result: BoneVoxels) -> NDArray[np.uint8]:
     """Every bone in one piece, hips and femora without hollows; loose voxels become nothing."""
     bone = result.bone.copy()
     for n in range(1, len(BONES) + 1):

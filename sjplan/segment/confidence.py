@@ -10,9 +10,9 @@ from scipy import ndimage as ndi
 
 from sjplan.segment.deform import Deformed
 from sjplan.segment.fit import edges
-from sjplan.segment.flood import Flooded
 from sjplan.segment.template import BONES
 from sjplan.segment.types import Confidence
+from sjplan.segment.voxels import BoneVoxels
 from sjplan.segment.working import Working
 
 ON_EDGE_MM: Final = 2.5
@@ -27,14 +27,14 @@ AGREE_MM: Final = 4.0
 SAMPLES: Final = 4000
 
 
-def confidence_of(bone: NDArray[np.uint8], result: Flooded, fine: Working, other: Deformed) -> dict[str, Confidence]:
+def confidence_of(bone: NDArray[np.uint8], result: BoneVoxels, fine: Working, other: Deformed) -> dict[str, Confidence]:
     """Confidence of every bone that has voxels.
 
     Parameters
     ----------
     bone : (ni, nj, nk) uint8
         1 + index into `BONES`, on the grid of `result`.
-    result : Flooded
+    result : BoneVoxels
         Gives the grid.
     fine : Working
         Clipped and smoothed HU.

@@ -51,7 +51,9 @@ def parted(lakes: Lakes, dark: Volume, level: Volume, one_mm: Volume, two_mm: Vo
     grid : Grid
         Of all of them.
     """
-    kept, own = np.unique(lakes, return_inverse=True)
+    # Where no dark line is seen, bones are parted half-way between those of the bent phantom.
+    halves = np.where(lakes < 0, -1, 2 * lakes + (one_mm < two_mm))
+    kept, own = np.unique(halves, return_inverse=True)
     own = own.reshape(lakes.shape) - int(kept[0] < 0)
     count = int(own.max()) + 1
     if count <= 0:

@@ -21,7 +21,7 @@ LATTICE_MM: Final = 2.5
 """Step at which distances to the bent phantom are worked out; between, they are interpolated."""
 
 SOFT_HU: Final = 50.0
-LEAST_HU: Final = 120.0
+LEAST_HU: Final = 110.0
 """Muscle, and what bone is denser than at the least where it is not marrow (default)."""
 
 PEAK_MM: Final = 2.5
@@ -34,10 +34,15 @@ SHELL_MM: Final = 3.5
 REACH_MM: Final = 11.0
 """Dense voxels so near to the bent phantom are bone, and what hangs together with them up to the second distance."""
 
-CORTEX_HU: Final = 800.0
-"""Density of cortex as thick plates show it: 700 to 1500 HU at 1 mm (CLINICAL.md 4.5); sacrum about 800 (default)."""
+CORTEX_HU: Final = (300.0, 800.0)
+"""Density of cortex as thick plates show it: 700 to 1500 HU at 1 mm (CLINICAL.md 4.5), sacrum about 800. Coarse
+voxels and old bone show less, so the scan's own is taken, between these (default)."""
 
-MOST_SHARE: Final = 0.8
+CORTEX_QUANTILE: Final = 0.6
+AT_SURFACE_MM: Final = 2.0
+"""The scan's own: of the densest places near voxels so near to the bent phantom's surface, so many show less."""
+
+MOST_SHARE: Final = 0.75
 """The edge of a thin plate lies at no more than this share of its densest place: noise would make holes in it."""
 
 CLEFT_MM: Final = 3.0
@@ -52,7 +57,7 @@ FARTHEST_MM: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Flooded:
+class BoneVoxels:
     """Which bone each voxel is: 0 none, 1 + index into `BONES`; on a grid."""
 
     grid: Grid
@@ -82,7 +87,7 @@ def _least(distances: dict[str, Volume], *bones: str) -> Volume:
     return np.asarray(have[0] if len(have) == 1 else np.minimum(*have), dtype=np.float32)
 
 
-def flooded(ct: Any, grid: Grid, bent: Deformed) -> Flooded:
+def bone_voxels(ct: Any, grid: Grid, bent: Deformed) -> BoneVoxels:
     """Tell bones apart on a grid.
 
     Parameters
@@ -100,7 +105,7 @@ def flooded(ct: Any, grid: Grid, bent: Deformed) -> Flooded:
     distance = np.minimum(spine, legs)
     hu = resampled(ct, grid)
     smooth = sitk.SmoothingRecursiveGaussian(image_of(grid, hu), BLUR_MM)
-    bone = _bone(smooth, grid, distance)
+    bone = _bone(smooth, grid, distance, max(ct.GetSpacing()))
     dark, level = _cleft(smooth, grid)
     lakes = bone_lakes(bone, dark, grid)
     which = np.zeros(grid.shape, dtype=np.uint8, order="F")
@@ -121,7 +126,7 @@ def flooded(ct: Any, grid: Grid, bent: Deformed) -> Flooded:
         _by_side(which, lateral & ~hip, distances, SIDED["femur"])
     _by_side(which, hip, distances, SIDED["hip"])
     which[_gap(which, dark, level, grid)] = 0
-    return Flooded(grid, which, hu, distance)
+    return BoneVoxels(grid, which, hu, distance)
 
 
 SIDED: Final = {kind: (f"{kind}_left", f"{kind}_right") for kind in ("hip", "femur")}
@@ -153,19 +158,25 @@ def _gap(which: NDArray[np.uint8], dark: Volume, level: Volume, grid: Grid) -> N
     return near & (dark > GAP_SHARE * (level - SOFT_HU))
 
 
-def _bone(smooth: Any, grid: Grid, distance: Volume) -> NDArray[np.bool_]:
+def _bone(smooth: Any, grid: Grid, distance: Volume, voxel_mm: float) -> NDArray[np.bool_]:
     """Dense voxels near the bent phantom, and the marrow that they enclose."""
     calm = np.asarray(values_of(smooth))
     radius = [max(1, round(PEAK_MM / float(s))) for s in grid.spacing_mm]
-    clamped = sitk.Clamp(smooth, sitk.sitkFloat32, SOFT_HU, CORTEX_HU + 1000.0)
+    clamped = sitk.Clamp(smooth, sitk.sitkFloat32, SOFT_HU, METAL_HU)
     peak = np.asarray(values_of(sitk.GrayscaleDilate(clamped, radius, sitk.sitkBall)))
-    dense = (calm > edge_hu(peak)) & (calm > LEAST_HU) & (distance < REACH_MM)
+    shown = peak[np.abs(distance) < AT_SURFACE_MM]
+    cortex = float(np.clip(np.quantile(shown, CORTEX_QUANTILE), *CORTEX_HU)) if shown.size else CORTEX_HU[1]
+    dense = (calm > edge_hu(peak, cortex)) & (calm > LEAST_HU) & (distance < REACH_MM)
     dense = ndi.binary_propagation(dense & (distance < SHELL_MM), mask=dense)
-    return dense | marrow(dense, calm, distance, grid)
+    return dense | marrow(dense, calm, distance, grid, voxel_mm)
 
 
-def edge_hu(peak_hu: Volume) -> Volume:
-    """HU at the edge of a plate of cortex whose densest place, in the CT, is `peak_hu`.
+METAL_HU: Final = 1800.0
+"""Denser is metal: the edge of bone beside it lies no higher than half of this."""
+
+
+def edge_hu(peak_hu: Volume, cortex_hu: float) -> Volume:
+    """HU at the edge of a plate of cortex of a density `cortex_hu` whose densest place, in the CT, is `peak_hu`.
 
     A blurred plate that is thick shows its full density in the middle, and half of it at its edge. A thin one shows
     less in the middle, and at its edge nearly as much. For a plate of density C and a Gaussian blur the middle is
@@ -173,15 +184,15 @@ def edge_hu(peak_hu: Volume) -> Volume:
 
     Examples
     --------
-    >>> edge_hu(np.array([450.0, 750.0, 1150.0])).round().tolist()
-    [370.0, 425.0, 600.0]
+    >>> edge_hu(np.array([450.0, 750.0, 1150.0]), 800.0).round().tolist()
+    [350.0, 425.0, 600.0]
     """
-    share = np.clip((peak_hu - SOFT_HU) / (CORTEX_HU - SOFT_HU), 0.0, None)
+    share = np.clip((peak_hu - SOFT_HU) / (cortex_hu - SOFT_HU), 0.0, None)
     steps = np.linspace(0.0, 1.0, 201)
     edge = 0.5 * erf(2.0 * erfinv(np.minimum(steps, 0.999)))
     edge = np.minimum(edge, MOST_SHARE * steps)
     return np.asarray(
-        SOFT_HU + (CORTEX_HU - SOFT_HU) * np.where(share < 1.0, np.interp(share, steps, edge), 0.5 * share),
+        SOFT_HU + (cortex_hu - SOFT_HU) * np.where(share < 1.0, np.interp(share, steps, edge), 0.5 * share),
         dtype=np.float32,
     )
 
