@@ -94,7 +94,7 @@ def segment_ct(ct: CtVolume, progress: Tell | None = None) -> Segmentation:
     labels = _on_grid(clean, result.grid, ct.grid)
     tell("looking for foramina and joints", 0.9)
     doubts = _doubts(confidence)
-    whole = not any(doubt.code == MISSING for doubt in doubts)
+    whole = not any(doubt.code == "bone-not-found" for doubt in doubts)
     findings = (*_coverage(ct.grid, template), *_metal(ct), *doubts, *(_anatomy(labels) if whole else ()))
     tell("done", 1.0)
     return Segmentation(labels, confidence, findings)
@@ -227,10 +227,6 @@ def _metal(ct: CtVolume) -> list[Finding]:
     return [Finding("metal-in-scan", "warning", text)]
 
 
-MISSING: Final = "bone-not-found"
-"""Code of the finding that a bone is not there: no anatomy is looked for then."""
-
-
 def _doubts(confidence: dict[str, Confidence]) -> list[Finding]:
     out = []
     for bone in CORE:
@@ -239,7 +235,7 @@ def _doubts(confidence: dict[str, Confidence]) -> list[Finding]:
         if found is None or found.volume_ml < MIN_VOLUME_ML:
             volume = 0.0 if found is None else found.volume_ml
             text = f"{bone} was not found ({volume:.0f} ml where at least {MIN_VOLUME_ML:.0f} are expected)"
-            out.append(Finding(MISSING, "refusal", text, side))
+            out.append(Finding("bone-not-found", "refusal", text, side))
         elif found.value < LOW:
             why = (
                 f"{found.edge:.0%} of its surface lies on edges of the CT, on {found.agreement:.0%} two templates agree"
