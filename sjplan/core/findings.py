@@ -80,6 +80,7 @@ CONSEQUENCES: Final[Mapping[str, str]] = {
     "metal-in-scan": "labels near the metal may be wrong: look at the picture",
     "segmentation-doubtful": "labels are written only with --keep: repair them by hand, or take those of another tool",
     "segmentation-unchecked": "labels are written only with --keep: nobody has looked for foramina and joints in them",
+    "labels-own-error": "look at every implant in the CT's slices; a margin of a voxel or two may not be there",
     "anatomy-not-found": "labels are written only with --keep: they cannot be planned on",
     "side-not-plannable": "labels are written only with --keep: that side cannot be planned",
     # said by the judge on a plan

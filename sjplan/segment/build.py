@@ -95,14 +95,14 @@ def segment_ct(ct: CtVolume, progress: Tell | None = None) -> Segmentation:
     tell("looking for foramina and joints", 0.9)
     doubts = _doubts(confidence)
     whole = not any(doubt.code == "bone-not-found" for doubt in doubts)
-    findings = (*_coverage(ct.grid, template), *_metal(ct), *doubts, *(_anatomy(labels) if whole else ()))
+    findings = (*_coverage(ct.grid, template), *_metal(ct), *doubts, *(_anatomy(labels) if whole else ()), _own_error())
     tell("done", 1.0)
     return Segmentation(labels, confidence, findings)
 
 
 def checked_labels(ct: CtVolume, labels: LabelMap) -> Segmentation:
     """Labels of another tool with the findings that sjplan has on them, and no confidence of its own."""
-    return Segmentation(labels, {}, (*_metal(ct), *_anatomy(labels)))
+    return Segmentation(labels, {}, (*_metal(ct), *_anatomy(labels), _own_error()))
 
 
 def _working(image: Any, grid: Grid) -> tuple[Working, Working]:
@@ -225,6 +225,12 @@ def _metal(ct: CtVolume) -> list[Finding]:
         return []
     text = f"{volume:.1f} ml of metal: bone in its streaks may be labelled wrongly, look at the picture"
     return [Finding("metal-in-scan", "warning", text)]
+
+
+def _own_error() -> Finding:
+    """What is true of every label map that was made by a program."""
+    text = "how far these labels are from the bone is in no lower bound of a plan that is made on them"
+    return Finding("labels-own-error", "warning", text)
 
 
 def _doubts(confidence: dict[str, Confidence]) -> list[Finding]:
