@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import subprocess
 import sys
 from collections import Counter
@@ -51,7 +50,7 @@ def run(suite: str, folder: Path, workers: int, seconds: float | None) -> None:
         try:
             process.wait(seconds)
         except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGINT)
+            process.terminate()
             process.wait()
             return
     if process.returncode not in (0, 1):

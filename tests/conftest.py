@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
 # Two workers, and the programs they start, share two cores: threads that wait for work must not spin on them. Measured
 # on the planner's tests: a sixth less computing. Read once, when the first parallel kernel runs.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+# A shell starts jobs in the background with Ctrl-C ignored, and what they start inherits that: tests of it would wait
+# for ever.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
