@@ -105,17 +105,31 @@ def lateral_view(anatomy: Anatomy, side: Side) -> LateralView:
     """The landmarks of one side."""
     frame = SideFrame(anatomy.frame, side)
     joint = frame.side_from_lps(anatomy.joints[side].iliac_lps_mm)
-    backs = np.arange(joint[:, 1].min() + _ICD_WINDOW_MM, joint[:, 1].max() - _ICD_WINDOW_MM + 1e-9, 1.0)
-    icd = [(y, joint[np.abs(joint[:, 1] - y) <= _ICD_WINDOW_MM, 2].max()) for y in backs]
     levels = (anatomy.foramen(level, side) for level in ("S1", "S2"))
     s1, s2 = (float("nan") if f is None else float(frame.side_from_lps(f.lumen_lps_mm)[:, 2].mean()) for f in levels)
     return LateralView(
-        icd_mm=np.array(icd),
+        icd_mm=upper_outline(joint[:, 1:]),
         promontory_mm=frame.side_from_lps(anatomy.landmarks["promontory"])[1:],
         wall_mm=canal_front(anatomy, _WALL_WINDOW_MM),
         foramina_mm=(s1, s2),
         joint_lateral_mm=float(np.median(joint[:, 0])),
     )
+
+
+def upper_outline(joint_mm: Array) -> Array:
+    """How far up a joint reaches, from its front to its back: (n, 2) of its points (m, 2), posterior and cranial.
+
+    Examples
+    --------
+    A joint is not always of one piece: of a hole from front to back nothing is said.
+
+    >>> upper_outline(np.array([[0.0, 1.0], [2.0, 5.0], [20.0, 3.0], [22.0, 2.0]]))[:, 0]
+    array([ 3.,  4.,  5., 17., 18., 19.])
+    """
+    front, back = joint_mm[:, 0].min() + _ICD_WINDOW_MM, joint_mm[:, 0].max() - _ICD_WINDOW_MM
+    depths = np.arange(front, back + 1e-9, 1.0) if front <= back else np.array([0.5 * (front + back)])
+    columns = ((y, joint_mm[np.abs(joint_mm[:, 0] - y) <= _ICD_WINDOW_MM, 1]) for y in depths)
+    return np.array([(y, heights.max()) for y, heights in columns if heights.size])
 
 
 def entry_points(seen: LateralView) -> Array:

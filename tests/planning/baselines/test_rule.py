@@ -16,6 +16,7 @@ from sjplan.planning.baselines.rule import (
     by_rule,
     entry_points,
     lateral_view,
+    upper_outline,
 )
 from sjplan.planning.finish import Bench
 from sjplan.testing.problems import phantom_anatomy
@@ -56,6 +57,15 @@ def test_points_follow_the_posterior_body_line() -> None:
     steps = np.diff(points[:2, 1:], axis=0)
     assert np.linalg.norm(steps) == pytest.approx(SPACING_MM[1])
     assert steps[0, 0] == pytest.approx(-steps[0, 1])
+
+
+def test_a_joint_in_two_pieces_has_an_outline() -> None:
+    """Between the pieces, wider apart than a window, it runs straight on; a joint narrower than one has a point."""
+    front, back = np.array([(y, 5.0) for y in range(10)]), np.array([(y, -5.0) for y in range(25, 40)])
+    outline = upper_outline(np.concatenate([front, back]))
+    assert np.isfinite(outline).all()
+    assert np.interp(17.0, *outline.T) == pytest.approx(0.0)
+    assert upper_outline(np.array([(0.0, 1.0), (2.0, 7.0)])).tolist() == [[1.0, 7.0]]
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
