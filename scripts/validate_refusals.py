@@ -120,7 +120,7 @@ def shaved(labels: LabelMap, depth_mm: float) -> LabelMap:
     bone = label == sacrum
     rank = np.cumsum(bone, axis=1)
     label[bone & (rank <= round(depth_mm / labels.grid.spacing_mm[1]))] = 0
-    return LabelMap(labels.grid, label, labels.names, labels.source)
+    return replace(labels, label=label)
 
 
 def problem_of(draw: Draw) -> Problem:

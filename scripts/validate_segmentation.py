@@ -47,6 +47,7 @@ from sjplan.phantom.build import build_phantom
 from sjplan.planning.protocol import Budget, Problem
 from sjplan.planning.registry import load
 from sjplan.safety.judge import judge
+from sjplan.safety.types import MarginReport
 from sjplan.segment.build import segment_ct
 from sjplan.segment.types import Segmentation
 from sjplan.xray.density import assumed_ct
@@ -70,6 +71,9 @@ METAL: Final = ("none", "none", "left", "none", "both", "none", "right")
 ASSUMED_NOISE_HU: Final = 20.0
 BEYOND_MM: Final = 60.0
 """Noise of the assumed CTs, and how much body they have above and below the bones."""
+
+NEAR_MM: Final = 10.0
+"""Farther dangers are no matter of a label's error."""
 
 BONES: Final = ("sacrum", "hip_left", "hip_right", "vertebrae_L5", "femur_left", "femur_right")
 
@@ -223,7 +227,28 @@ def planned(own: Anatomy, true: Anatomy, side: str) -> dict[str, Any]:
             "margin_mm": round(report.margin_mm, 3),
             "slack_mm": round(report.slack_mm, 3),
         }
+        if which == "own":
+            answers[which] |= promised(judge(plan, own, read_limits()), report)
     return answers
+
+
+def promised(said: MarginReport, true: MarginReport) -> dict[str, Any]:
+    """How much nearer dangers lie in truth than was said of the plan on the segmentation, and whether its bounds hold.
+
+    `promised_mm` is the most of all dangers that were said to lie within `NEAR_MM`, and `of` the danger.
+    `below_bound_mm` is how far the worst of all lies below its lower bound; 0 where every bound holds.
+    """
+    worst, of, below = -np.inf, "", 0.0
+    for own, other in zip(said.implants, true.implants, strict=True):
+        distances = {c.structure: c.distance_mm for c in other.clearances}
+        for c in own.clearances:
+            if c.distance_mm > NEAR_MM or c.structure not in distances:
+                continue
+            nearer = c.distance_mm - distances[c.structure]
+            below = max(below, c.lower_bound_mm - distances[c.structure])
+            if nearer > worst:
+                worst, of = nearer, c.structure
+    return {"promised_mm": round(worst, 3), "of": of, "below_bound_mm": round(below, 3)}
 
 
 def plan_of(anatomy: Anatomy, side: str) -> Plan | str:

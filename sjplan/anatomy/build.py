@@ -18,6 +18,7 @@ from sjplan.anatomy.pelvis import anatomical_frame, landmarks_lps
 from sjplan.anatomy.sacral import SacralAnatomy, find_sacral_anatomy, foramina_of
 from sjplan.anatomy.symmetry import find_axes
 from sjplan.anatomy.types import Anatomy, Canal, Foramen, Joint
+from sjplan.core.arrays import Array
 from sjplan.core.errors import AnatomyError
 from sjplan.core.findings import Finding
 from sjplan.core.frames import SIDES
@@ -78,10 +79,28 @@ def anatomy_from_labels(labels: LabelMap, *, progress: Callable[[str, float], No
         canal=_canal(sacral),
         landmarks=landmarks_lps(bones, axes, sacral.endplate, sacral.canal_axis, hips, _s2_arc(sacral)),
         s1_endplate_normal=bones.lps_vector(axes.frame.axes.T @ sacral.endplate.normal),
-        findings=(*bones.findings, *sacral.findings, *_joint_findings(surfaces.joints), *_doubts(foramina)),
+        findings=(
+            *bones.findings,
+            *sacral.findings,
+            *_joint_findings(surfaces.joints),
+            *_doubts(foramina),
+            *_own_error(labels),
+        ),
         spacing_mm=bones.spacing_mm,
-        geometry_error_mm=GEOMETRY_ERROR_VOXEL_DIAGONALS * float(np.linalg.norm(bones.spacing_mm)),
+        geometry_error_mm=_geometry_error_mm(labels, bones.spacing_mm),
     )
+
+
+def _geometry_error_mm(labels: LabelMap, spacing_mm: Array) -> float:
+    """How much nearer the real surface may lie than our triangles: what voxels blur, and the labels' own error."""
+    return GEOMETRY_ERROR_VOXEL_DIAGONALS * float(np.linalg.norm(spacing_mm)) + labels.surface_error_mm
+
+
+def _own_error(labels: LabelMap) -> tuple[Finding, ...]:
+    if labels.surface_error_mm == 0.0:
+        return ()
+    text = f"these labels may be off by {labels.surface_error_mm:g} mm more than their voxels tell"
+    return (Finding("labels-own-error", "warning", text),)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -58,6 +58,7 @@ CONSEQUENCES: Final[Mapping[str, str]] = {
     # seen in the label map
     "labels-unnamed": "structures without a name are neither bone nor obstacle",
     "labels-coarse": "planning goes on; lower bounds of all distances fall with the voxels' diagonal",
+    "labels-own-error": "lower bounds of all distances are less by that; look at every implant in the CT's slices",
     "loose-pieces": "small pieces apart from their bone are left out of it",
     "scan-cuts-sacrum": "the cut is an obstacle of its own (scan_edge); levels below it are missing",
     "scan-cuts-hip": "the cut is an obstacle of its own (scan_edge); nothing is known of the bone beyond it",
@@ -80,7 +81,7 @@ CONSEQUENCES: Final[Mapping[str, str]] = {
     "metal-in-scan": "labels near the metal may be wrong: look at the picture",
     "segmentation-doubtful": "labels are written only with --keep: repair them by hand, or take those of another tool",
     "segmentation-unchecked": "labels are written only with --keep: nobody has looked for foramina and joints in them",
-    "labels-own-error": "look at every implant in the CT's slices; a margin of a voxel or two may not be there",
+    "labels-error-unknown": "look at every implant in the CT's slices; a margin of a voxel or two may not be there",
     "anatomy-not-found": "labels are written only with --keep: they cannot be planned on",
     "side-not-plannable": "labels are written only with --keep: that side cannot be planned",
     # said by the judge on a plan

@@ -45,9 +45,16 @@ SJPLAN_OWN: Final[Mapping[int, str]] = {
 """Ids of sjplan's own for what TotalSegmentator's main task does not name; from 200 on, where that task has none."""
 
 
+MAX_SURFACE_ERROR_MM: Final = 3.0
+"""Labels that may be farther off than this are not planned on: an S1 foramen is 10 mm wide."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelMap:
     """A label map: grid, integer labels indexed [i, j, k], and the structure name of each id.
+
+    `surface_error_mm` is how much farther than its voxels tell the labelled surfaces may lie off the real ones, for
+    labels whose maker knows that; lower bounds of all distances are less by it.
 
     Examples
     --------
@@ -61,8 +68,12 @@ class LabelMap:
     label: NDArray[np.uint8]
     names: Mapping[int, str]
     source: Source | None = None
+    surface_error_mm: float = 0.0
 
     def __post_init__(self) -> None:
+        if not 0.0 <= self.surface_error_mm <= MAX_SURFACE_ERROR_MM:
+            wanted = f"0 to {MAX_SURFACE_ERROR_MM:g} mm"
+            raise GeometryError("surface_error_mm", found=f"{self.surface_error_mm}", wanted=wanted)
         if self.label.shape != self.grid.shape:
             raise GeometryError("label", found=f"shape {self.label.shape}", wanted=f"the grid's {self.grid.shape}")
         if self.label.dtype != np.uint8 and self.label.size:

@@ -136,7 +136,8 @@ def _unpack(answer: dict[str, Any], folder: Path) -> Loaded:
     findings = _findings(answer["findings"])
     if answer["names"] is None:
         return Loaded(CtVolume(grid, values, source), findings, answer["identifiers"])
-    return Loaded(LabelMap(grid, values, {int(i): name for i, name in answer["names"].items()}, source), findings)
+    names = {int(i): name for i, name in answer["names"].items()}
+    return Loaded(LabelMap(grid, values, names, source, answer["surface_error_mm"]), findings)
 
 
 def main() -> None:
@@ -189,6 +190,7 @@ def _pack(loaded: Loaded, folder: Path) -> dict[str, Any]:
         "direction": grid.direction.tolist(),
         "source": {"path": source.path, "sha256": source.sha256, "facts": source.facts} if source else None,
         "names": None if isinstance(volume, CtVolume) else {str(i): name for i, name in volume.names.items()},
+        "surface_error_mm": None if isinstance(volume, CtVolume) else volume.surface_error_mm,
         "identifiers": loaded.identifiers,
         "findings": [asdict(finding) for finding in loaded.findings],
     }

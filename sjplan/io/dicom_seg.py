@@ -9,7 +9,7 @@ import hashlib
 import math
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +31,7 @@ from sjplan.core.volume import Source
 from sjplan.io.dicom_headers import is_dicom_file, space_of
 from sjplan.io.dicom_segments import ids_for, named_segments
 from sjplan.io.headers import SPACING_RANGE_MM, make_grid
+from sjplan.io.labels import Names, names_given
 from sjplan.io.payload import MAX_VOXELS, check_file_size
 
 BINARY: Final = "1.2.840.10008.5.1.4.1.1.66.4"
@@ -116,7 +117,8 @@ def read_segmentation(path: str | Path, names: str | Path | None = None) -> tupl
     """
     file = Path(path)
     check_file_size(file)
-    header, called, findings = _checked(file, names)
+    given = names_given(file, names)
+    header, called, findings = _checked(file, given)
     ids = ids_for(called.values())
     label = _voxels(header, {number: ids[name] for number, name in called.items()}, called)
     if header.empty:
@@ -126,7 +128,8 @@ def read_segmentation(path: str | Path, names: str | Path | None = None) -> tupl
         sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
     facts = {"format": FORMAT, "stored_as": "bits" if header.binary else "numbers", "space": header.space}
     source = Source(str(path), sha256, {key: value for key, value in facts.items() if value})
-    return LabelMap(header.grid, label, {i: name for name, i in ids.items()}, source), findings
+    error_mm = given.surface_error_mm if given else 0.0
+    return LabelMap(header.grid, label, {i: name for name, i in ids.items()}, source, error_mm), findings
 
 
 def placed_on(labels: LabelMap, grid: Grid) -> LabelMap:
@@ -151,14 +154,14 @@ def placed_on(labels: LabelMap, grid: Grid) -> LabelMap:
     if np.count_nonzero(label) != np.count_nonzero(labels.label):
         return labels  # something is labelled outside of the grid: it does not belong to it
     label.setflags(write=False)
-    return LabelMap(grid, label, labels.names, labels.source)
+    return replace(labels, grid=grid, label=label)
 
 
 def _refuse(what: Path, found: str, wanted: str, fix: str = "save the segmentation again") -> InputError:
     return InputError(str(what), found=found, wanted=wanted, fix=fix)
 
 
-def _checked(path: Path, names: str | Path | None) -> tuple[_Header, dict[int, str], tuple[Finding, ...]]:
+def _checked(path: Path, names: Names | None) -> tuple[_Header, dict[int, str], tuple[Finding, ...]]:
     """Header of a sound segmentation, the name of each segment that is ours, and what was noticed.
 
     Everything that looks at the header stands in here: values are decoded when they are first looked at.

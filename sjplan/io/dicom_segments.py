@@ -13,7 +13,7 @@ from sjplan.core.errors import InputError
 from sjplan.core.findings import Finding
 from sjplan.core.labels import SJPLAN_OWN, TOTALSEGMENTATOR_V2
 from sjplan.io.dicom_codes import HIP_CODES, SACRUM_CODES, SIDE_CODES
-from sjplan.io.labels import PLANNED_NAMES, names_files, read_names
+from sjplan.io.labels import PLANNED_NAMES, Names
 
 _IDS: Final[Mapping[str, int]] = {name: i for i, name in (*TOTALSEGMENTATOR_V2.items(), *SJPLAN_OWN.items())}
 _KNOWN: Final = {name.lower(): name for name in _IDS}
@@ -23,7 +23,7 @@ _MOST_LISTED: Final = 12
 
 
 def named_segments(
-    path: Path, segments: Mapping[int, Dataset], names: str | Path | None
+    path: Path, segments: Mapping[int, Dataset], given: Names | None
 ) -> tuple[dict[int, str], tuple[Finding, ...]]:
     """Structure name of each segment number that is one of ours, and what was left out.
 
@@ -32,10 +32,8 @@ def named_segments(
     InputError
         Where no segment is ours, or label and code of one name different sides.
     """
-    given = names or next((file for file in names_files(path) if file.is_file()), None)
     if given is not None:
-        read = read_names(given)
-        called = {number: read[number] for number in segments if number in read}
+        called = {number: given.by_id[number] for number in segments if number in given.by_id}
     else:
         found = {number: name_of(str(path), segment) for number, segment in segments.items()}
         called = {number: name for number, name in found.items() if name is not None}

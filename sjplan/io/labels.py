@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sjplan.core.errors import InputError
 from sjplan.core.findings import Finding
-from sjplan.core.labels import TOTALSEGMENTATOR_V2
+from sjplan.core.labels import MAX_SURFACE_ERROR_MM, TOTALSEGMENTATOR_V2, LabelMap
 from sjplan.io.atomic import write_text
 from sjplan.io.headers import image_suffix
 from sjplan.io.payload import read_text
@@ -28,6 +28,26 @@ PLANNED_NAMES: Final = ("sacrum", "hip_left", "hip_right")
 _MAX_NAMES_BYTES = 2**20
 _GREY_VALUES = 128  # TotalSegmentator has 117 classes and background; a picture of bytes has up to 256 greys
 _RESTLESS = 0.5  # share of neighbours that differ: under 0.1 in label maps, above 0.8 in grey pictures
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What a names file says of a label map.
+
+    Parameters
+    ----------
+    by_id : mapping of int to str
+        Structure name of each id.
+    surface_error_mm : float
+        How much farther than its voxels tell the labels may be off (see `LabelMap`).
+    """
+
+    by_id: Mapping[int, str]
+    surface_error_mm: float = 0.0
+
+
+SURFACE_ERROR: Final = "surface_error_mm"
+"""The one key of a names file that is no structure."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -136,7 +156,7 @@ def _unnamed(present: Mapping[int, int], names: Mapping[int, str]) -> tuple[Find
     return (Finding("labels-unnamed", "warning", text),)
 
 
-def names_for(path: str | Path, names: str | Path | None) -> dict[int, str]:
+def names_for(path: str | Path, names: str | Path | None) -> Names:
     """Structure name of each id: from `names`, else from a names file beside `path`, else TotalSegmentator v2.
 
     Raises
@@ -144,12 +164,19 @@ def names_for(path: str | Path, names: str | Path | None) -> dict[int, str]:
     InputError
         For a names file that cannot be used; see `read_names`.
     """
-    if names is not None:
-        return read_names(names)
-    for candidate in names_files(path):
-        if candidate.is_file():
-            return read_names(candidate)
-    return dict(TOTALSEGMENTATOR_V2)
+    return names_given(path, names) or Names(TOTALSEGMENTATOR_V2)
+
+
+def names_given(path: str | Path, names: str | Path | None) -> Names | None:
+    """What `names` says, or else a names file beside `path`; None where there is neither.
+
+    Raises
+    ------
+    InputError
+        For a names file that cannot be used; see `read_names`.
+    """
+    given = names or next((file for file in names_files(path) if file.is_file()), None)
+    return None if given is None else read_names(given)
 
 
 def names_files(path: str | Path) -> tuple[Path, Path]:
@@ -165,13 +192,16 @@ def names_files(path: str | Path) -> tuple[Path, Path]:
     return file.with_name(stem + ".names.toml"), file.with_name(stem + ".names.json")
 
 
-def read_names(path: str | Path) -> dict[int, str]:
+def read_names(path: str | Path) -> Names:
     """Read a names file, which gives every structure its id (or a list of ids), as the name of each id.
+
+    It may also say how far off the labels may be: `surface_error_mm = 0.8`.
 
     Raises
     ------
     InputError
-        For a file that is missing, not TOML or JSON, names one id twice, or not sacrum and both hips.
+        For a file that is missing, not TOML or JSON, names one id twice, or not sacrum and both hips; for an error
+        that is no length from 0 to 3 mm.
     """
     text = read_text(path, _MAX_NAMES_BYTES)
     try:
@@ -183,6 +213,7 @@ def read_names(path: str | Path) -> dict[int, str]:
         ) from error  # fmt: skip
     if not isinstance(table, dict):
         raise InputError(str(path), found="no table", wanted="structure names with their ids")
+    error_mm = _surface_error(path, table.pop(SURFACE_ERROR, 0.0))
     names: dict[int, str] = {}
     for name, value in table.items():
         for i in value if isinstance(value, list) else [value]:
@@ -195,13 +226,25 @@ def read_names(path: str | Path) -> dict[int, str]:
         if name not in table:
             found = ", ".join(table) or "no names"
             raise InputError(str(path), found=found[:120], wanted=f"a line for {name}", fix=f"add: {name} = ID")
-    return names
+    return Names(names, error_mm)
 
 
-def write_names(path: Path, names: Mapping[int, str]) -> Path:
+def _surface_error(path: str | Path, value: object) -> float:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not (number and 0.0 <= float(value) <= MAX_SURFACE_ERROR_MM):  # type: ignore[arg-type]
+        raise InputError(
+            f"{path}: {SURFACE_ERROR}", found=repr(value)[:40], wanted=f"0 to {MAX_SURFACE_ERROR_MM:g} mm",
+            fix="labels that may be farther off are none to plan on",
+        )  # fmt: skip
+    return float(value)  # type: ignore[arg-type]
+
+
+def write_names(path: Path, labels: LabelMap) -> Path:
     """Write the names file beside the label map `path`."""
     table: dict[str, list[int]] = {}
-    for i, name in sorted(names.items()):
+    for i, name in sorted(labels.names.items()):
         table.setdefault(name, []).append(i)
-    plain = {name: ids[0] if len(ids) == 1 else ids for name, ids in table.items()}
+    plain: dict[str, Any] = {name: ids[0] if len(ids) == 1 else ids for name, ids in table.items()}
+    if labels.surface_error_mm:
+        plain[SURFACE_ERROR] = labels.surface_error_mm
     return write_text(names_files(path)[1], json.dumps(plain, indent=1) + "\n")

@@ -50,7 +50,7 @@ def write_phantom(phantom: Phantom, spec: PhantomSpec, folder: Path) -> None:
     """
     volumes.write_ct(phantom.ct, folder / PHANTOM_CT)
     volumes.write_labels(phantom.labels, folder / PHANTOM_LABELS)
-    write_names(folder / PHANTOM_LABELS, phantom.labels.names)
+    write_names(folder / PHANTOM_LABELS, phantom.labels)
     write_text(folder / SPEC, spec.text())
     write_text(folder / TRUTH, truth_text(phantom.truth, spec))
 

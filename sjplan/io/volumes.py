@@ -22,7 +22,7 @@ from sjplan.io.dicom_seg import is_segmentation, read_segmentation
 from sjplan.io.headers import check_image, image_suffix, read_pixels
 from sjplan.io.hounsfield import to_hu
 from sjplan.io.itk import sitk
-from sjplan.io.labels import looks_like_labels, names_for, to_labels, write_names
+from sjplan.io.labels import Names, looks_like_labels, names_for, to_labels, write_names
 from sjplan.io.payload import check_file_size, is_folder
 
 Kind = Literal["ct", "labels", "any"]
@@ -127,10 +127,11 @@ def load(
     image = read_pixels(header)
     stored = sitk.GetArrayViewFromImage(image)  # [k, j, i], shares memory with image
     source = Source(str(path), header.sha256, {"format": header.layout.format, "stored_as": header.pixel_type})
-    known = names_for(path, names) if kind != "ct" else {}
-    if kind == "labels" or (kind == "any" and looks_like_labels(stored, known)):
-        labels = to_labels(str(path), stored, known)
-        return Loaded(LabelMap(header.grid, _from_sitk(labels.values), labels.names, source), labels.findings)
+    known = names_for(path, names) if kind != "ct" else Names({})
+    if kind == "labels" or (kind == "any" and looks_like_labels(stored, known.by_id)):
+        labels = to_labels(str(path), stored, known.by_id)
+        label = _from_sitk(labels.values)
+        return Loaded(LabelMap(header.grid, label, labels.names, source, known.surface_error_mm), labels.findings)
     ct, noticed = _to_ct(stored, header.grid, source)
     return Loaded(ct, noticed)
 
@@ -203,8 +204,8 @@ def write_ct(ct: CtVolume, path: str | Path) -> Path:
 def write_labels(labels: LabelMap, path: str | Path) -> Path:
     """Write a label map as .nii, .nii.gz, .nrrd or .mha, atomically.
 
-    Where its names are not TotalSegmentator v2's, they go into a names file beside it, which `read_labels`
-    finds by itself.
+    Where its names are not TotalSegmentator v2's, or it has an error of its own, that goes into a names file beside
+    it, which `read_labels` finds by itself.
 
     Raises
     ------
@@ -212,8 +213,8 @@ def write_labels(labels: LabelMap, path: str | Path) -> Path:
         For an unknown file ending or a place that cannot be written.
     """
     written = _write(labels.label, labels.grid, path)
-    if any(TOTALSEGMENTATOR_V2.get(i) != name for i, name in labels.names.items()):
-        write_names(written, labels.names)
+    if labels.surface_error_mm or any(TOTALSEGMENTATOR_V2.get(i) != name for i, name in labels.names.items()):
+        write_names(written, labels)
     return written
 
 

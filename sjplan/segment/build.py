@@ -49,6 +49,9 @@ METAL_ML: Final = 0.2
 LOW: Final = 0.5
 """Confidence below which the labels of sacrum or hips are refused (see docs/segmentation.md)."""
 
+SURFACE_ERROR_MM: Final = 1.0
+"""How much farther than their voxels tell our labels may be off near implants (see docs/segmentation.md)."""
+
 MIN_VOLUME_ML: Final = 60.0
 """A sacrum or hip of less is none: small women's have twice as much (default)."""
 
@@ -95,14 +98,14 @@ def segment_ct(ct: CtVolume, progress: Tell | None = None) -> Segmentation:
     tell("looking for foramina and joints", 0.9)
     doubts = _doubts(confidence)
     whole = not any(doubt.code == "bone-not-found" for doubt in doubts)
-    findings = (*_coverage(ct.grid, template), *_metal(ct), *doubts, *(_anatomy(labels) if whole else ()), _own_error())
+    findings = (*_coverage(ct.grid, template), *_metal(ct), *doubts, *(_anatomy(labels) if whole else ()))
     tell("done", 1.0)
     return Segmentation(labels, confidence, findings)
 
 
 def checked_labels(ct: CtVolume, labels: LabelMap) -> Segmentation:
     """Labels of another tool with the findings that sjplan has on them, and no confidence of its own."""
-    return Segmentation(labels, {}, (*_metal(ct), *_anatomy(labels), _own_error()))
+    return Segmentation(labels, {}, (*_metal(ct), *_anatomy(labels), _unknown_error()))
 
 
 def _working(image: Any, grid: Grid) -> tuple[Working, Working]:
@@ -189,7 +192,8 @@ def _on_grid(bone: NDArray[np.uint8], part: Grid, grid: Grid) -> LabelMap:
     table = np.array([0, *(IDS[name] for name in BONES)], dtype=np.uint8)
     image = image_of(part, table[bone])
     label = nearest(image, grid)
-    return LabelMap(grid, label, {IDS[name]: name for name in BONES})
+    names = {IDS[name]: name for name in BONES}
+    return LabelMap(grid, label, names, surface_error_mm=SURFACE_ERROR_MM)
 
 
 def _coverage(grid: Grid, template: Deformed) -> list[Finding]:
@@ -227,10 +231,13 @@ def _metal(ct: CtVolume) -> list[Finding]:
     return [Finding("metal-in-scan", "warning", text)]
 
 
-def _own_error() -> Finding:
-    """What is true of every label map that was made by a program."""
-    text = "how far these labels are from the bone is in no lower bound of a plan that is made on them"
-    return Finding("labels-own-error", "warning", text)
+def _unknown_error() -> Finding:
+    """What is true of every label map of another program."""
+    text = (
+        "how far these labels are from the bone is in no lower bound of a plan that is made on them; "
+        "surface_error_mm in a names file beside them puts it there"
+    )
+    return Finding("labels-error-unknown", "warning", text)
 
 
 def _doubts(confidence: dict[str, Confidence]) -> list[Finding]:

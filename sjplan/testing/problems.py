@@ -139,7 +139,7 @@ class Motion:
             grid.shape, grid.spacing_mm, self.points(grid.origin_lps_mm), self.matrix @ np.asarray(grid.direction)
         )
         names = {i: self._name(name) for i, name in labels.names.items()}
-        return LabelMap(moved, labels.label, names, labels.source)
+        return replace(labels, grid=moved, names=names)
 
     def _name(self, name: str) -> str:
         for side in get_args(Side):

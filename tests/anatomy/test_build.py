@@ -209,6 +209,15 @@ def half_closed():
     return anatomy_from_labels(build_labels(PhantomParameters(closed_foramina=closed), FINER_MM)[0])
 
 
+def test_an_error_of_the_labels_own_is_in_the_bound_and_said(phantom):
+    found = anatomy_from_labels(replace(phantom.labels, surface_error_mm=0.75))
+    assert found.geometry_error_mm == pytest.approx(0.5 * VOXEL_MM * 3**0.5 + 0.75)
+    said = [f for f in found.findings if f.code == "labels-own-error"]
+    assert len(said) == 1
+    assert "0.75 mm" in said[0].text
+    assert said[0].consequence
+
+
 def test_closed_foramina_are_refused_by_name_and_level(half_closed):
     require_plannable(half_closed, "right")
     with pytest.raises(AnatomyError, match=r"foramen_S1_left and foramen_S2_left: found no open S1 foramen") as error:

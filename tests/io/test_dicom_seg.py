@@ -222,10 +222,11 @@ def test_segments_are_known_by_label_or_code(study: Study, tmp_path: Path, chang
 def test_a_names_file_gives_segment_numbers(study: Study, tmp_path: Path) -> None:
     labels = scattered(oblique())
     path = written(study, tmp_path / "seg.dcm", labels, change=named("a", "b", "c", "d"))
-    (tmp_path / "names.toml").write_text("sacrum = [1, 2]\nhip_left = 3\nhip_right = 4\n")
+    (tmp_path / "names.toml").write_text("sacrum = [1, 2]\nhip_left = 3\nhip_right = 4\nsurface_error_mm = 0.5\n")
     back = read_labels(path, names=tmp_path / "names.toml")
     assert np.array_equal(back.mask("sacrum"), labels.mask("sacrum", "vertebrae_S1"))
     assert np.array_equal(back.mask("hip_right"), labels.mask("hip_right"))
+    assert back.surface_error_mm == 0.5
 
 
 def test_sides_that_contradict_each_other_and_segments_of_nothing(study: Study, tmp_path: Path) -> None:

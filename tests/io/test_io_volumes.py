@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +206,11 @@ def test_labels_without_a_known_name_are_a_finding(tmp_path: Path) -> None:
         ("sacrum = true\nhip_left = 2\nhip_right = 3", "sacrum: found True"),
         ("sacrum = 2\nhip_left = 2\nhip_right = 3", "hip_left: found id 2, which is sacrum too"),
         ("sacrum = 2\nhip_l = 4\nhip_right = 3", "found sacrum, hip_l, hip_right; wanted a line for hip_left"),
+        ("surface_error_mm = -0.1", "surface_error_mm: found -0.1; wanted 0 to 3 mm"),
+        ("surface_error_mm = 3.5", "surface_error_mm: found 3.5"),
+        ("surface_error_mm = nan", "surface_error_mm: found nan"),
+        ("surface_error_mm = true", "surface_error_mm: found True"),
+        ("surface_error_mm = [0.5]", "surface_error_mm: found [0.5]"),
     ],
 )
 def test_bad_names_files(text: str, expected: str, tmp_path: Path) -> None:
@@ -223,6 +229,16 @@ def test_names_of_a_written_map_come_back(tmp_path: Path) -> None:
     other = LabelMap(plain.grid, plain.label, {25: "sacrum", 77: "hip_right", 78: "hip_left", 9: "sacrum"})
     back = read_labels(write_labels(other, tmp_path / "other.nii.gz"))
     assert dict(back.names) == dict(other.names)
+
+
+def test_an_error_of_the_labels_own_comes_back(tmp_path: Path) -> None:
+    """In the names file beside the map, which is there for it also where all names are known."""
+    plain = replace(blocks(plain_grid()), surface_error_mm=0.75)
+    path = write_labels(plain, tmp_path / "plain.nii.gz")
+    for untrusted in (False, True):
+        back = read_labels(path, untrusted=untrusted)
+        assert back.surface_error_mm == 0.75
+        assert set(back.names.values()) == set(plain.names.values())
 
 
 def test_writing_to_a_wrong_name_or_place(tmp_path: Path) -> None:
