@@ -1,7 +1,8 @@
 """Segment CTs whose labels are known, and compare: overlap, joints, foramina, and the plans made on both.
 
     python scripts/validate_segmentation.py [--data FOLDER] [--only NAME ...] [--kinds phantom assumed real masked]
-                                            [--phantoms 30] [--spacing 1.0] [--no-plans] [--out FILE] [--fresh]
+                                            [--phantoms 30] [--spacing 1.0] [--no-plans] [--workers N]
+                                            [--out FILE] [--fresh]
 
 Rows go to docs/results/segmentation.json; scripts/tabulate_segmentation.py writes them into docs/segmentation.md.
 
@@ -23,7 +24,7 @@ import os
 import resource
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -297,6 +298,7 @@ def main() -> None:
     parser.add_argument("--phantoms", type=int, default=30)
     parser.add_argument("--spacing", type=float, default=1.0, help="voxels of phantoms and assumed CTs, mm")
     parser.add_argument("--no-plans", action="store_true", help="leave out the plans, which take longest")
+    parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--fresh", action="store_true")
     arguments = parser.parse_args()
     settings = {"spacing_mm": arguments.spacing, "planner": None if arguments.no_plans else PLANNER}
@@ -304,20 +306,20 @@ def main() -> None:
     wanted = cases(arguments)
     if not wanted:
         sys.exit(f"no such case; real data are looked for in {arguments.data}")
-    for name, (kind, make) in wanted.items():
-        if name in rows:
-            continue
-        started = time.perf_counter()
-        ct, truth = make()
-        rows[name] = row_of(name, kind, ct, truth, not arguments.no_plans)
-        write_rows(arguments.out, [rows[k] for k in sorted(rows)], seed=SEED, settings=settings)
-        print(
-            name,
-            rows[name].get("dice"),
-            rows[name].get("refusals"),
-            f"{time.perf_counter() - started:.0f} s",
-            flush=True,
-        )
+    with ProcessPoolExecutor(arguments.workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        for done in as_completed([pool.submit(measured, name, arguments) for name in wanted if name not in rows]):
+            row, seconds = done.result()
+            rows[row["case"]] = row
+            write_rows(arguments.out, [rows[k] for k in sorted(rows)], seed=SEED, settings=settings)
+            print(row["case"], row.get("dice"), row.get("refusals"), f"{seconds:.0f} s", flush=True)
+
+
+def measured(name: str, arguments: argparse.Namespace) -> tuple[dict[str, Any], float]:
+    """The row of one case, and how many seconds it took."""
+    started = time.perf_counter()
+    kind, make = cases(arguments)[name]
+    ct, truth = make()
+    return row_of(name, kind, ct, truth, not arguments.no_plans), time.perf_counter() - started
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from sjplan.segment.start import edge_distance, refined, starts
 from sjplan.segment.template import BONES, CORE, Points
 from sjplan.segment.types import Confidence, Segmentation
 from sjplan.segment.voxels import BoneVoxels, bone_voxels
-from sjplan.segment.working import SOFT_HU, Working, box_grid, image_of, nearest, resampled, sitk
+from sjplan.segment.working import SOFT_HU, Working, box_grid, image_of, most_of, nearest, resampled, sitk
 
 Tell = Callable[[str, float], None]
 
@@ -87,6 +87,7 @@ def segment_ct(ct: CtVolume, progress: Tell | None = None) -> Segmentation:
     posed = start_fit(posed.parameters, bones_present(fine, posed))
     tell("fitting the phantom's shape", 0.25)
     fit = fitted(fine, posed, (12.0, 10.0, 9.0, 8.0, 7.0), shape=True)
+    fit = fitted(fine, fit, (10.0, 8.0, 7.0, 6.0, 5.0), shape=True)
     tell("bending the phantom", 0.5)
     template, other = bent(fine, fit), bent(fine, posed)
     tell("telling bone from soft tissue", 0.6)
@@ -152,7 +153,7 @@ def _moved(base: Fit, parameters: PhantomParameters) -> Points:
     """The points of the phantom in its own place, turned, scaled and shifted."""
     turn = rotation_matrix(parameters.rotation_deg)
     lps = base.points.lps_mm @ turn.T * parameters.size + parameters.offset_lps_mm
-    return Points(lps, base.points.normal @ turn.T, base.points.bone)
+    return Points(lps, base.points.normal @ turn.T, base.points.bone, base.points.gap_mm * parameters.size)
 
 
 def work_grid(grid: Grid, template: Deformed) -> Grid:
@@ -190,8 +191,10 @@ def _cleaned(result: BoneVoxels) -> NDArray[np.uint8]:
 def _on_grid(bone: NDArray[np.uint8], part: Grid, grid: Grid) -> LabelMap:
     """Labels on the CT's grid under the ids of the names."""
     table = np.array([0, *(IDS[name] for name in BONES)], dtype=np.uint8)
-    image = image_of(part, table[bone])
-    label = nearest(image, grid)
+    if np.allclose(part.spacing_mm, grid.spacing_mm):
+        label = nearest(image_of(part, table[bone]), grid)
+    else:
+        label = table[most_of(bone, len(BONES), part, grid)]
     names = {IDS[name]: name for name in BONES}
     return LabelMap(grid, label, names, surface_error_mm=SURFACE_ERROR_MM)
 

@@ -57,6 +57,8 @@ def confidence_of(bone: NDArray[np.uint8], result: BoneVoxels, fine: Working, ot
         normal = -slope @ grid.direction.T
         length = np.linalg.norm(normal, axis=1)
         good = length > 1e-6
+        if not good.any():  # a voxel or two are no bone
+            continue
         lps = grid.lps_from_ijk(at[good] + start)
         normal = normal[good] / length[good, None]
         found = edges(fine, lps, normal, ON_EDGE_MM)

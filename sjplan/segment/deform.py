@@ -15,12 +15,15 @@ from sjplan.segment.fit import Fit, edges
 from sjplan.segment.working import Working, grid_between
 
 FIELD_MM: Final = 5.0
-"""Step of the lattice on which displacements are kept: half of the finest smoothing and less (default)."""
+"""Step of the lattice on which displacements are kept: no coarser than the finest smoothing (default)."""
 
-ROUNDS: Final = ((24.0, 8.0), (18.0, 7.0), (14.0, 6.0), (11.0, 5.0), (9.0, 4.5), (9.0, 4.0))
+ROUNDS: Final = (
+    *((24.0, 8.0), (18.0, 7.0), (14.0, 6.0), (11.0, 5.0), (9.0, 4.5)),
+    *((9.0, 4.0), (7.0, 5.0), (6.0, 5.0), (5.0, 4.0), (5.0, 4.0)),
+)
 """Width (sd, mm) over which neighbours share a displacement, and how far along the normals is looked, by round."""
 
-PULL: Final = 0.12
+PULL: Final = 0.06
 """Weight of "stay" against the edges near a place: where few were found, little moves (default)."""
 
 MARGIN_MM: Final = 25.0
@@ -69,13 +72,13 @@ def bent(ct: Working, fit: Fit) -> Deformed:
     total = np.zeros(len(points.lps_mm))
     place = points.lps_mm.copy()
     for width, reach in ROUNDS:
-        found = edges(ct, place, points.normal, reach)
+        found = edges(ct, place, points.normal, reach, points.gap_mm)
         wanted = place + found.offset_mm[:, None] * points.normal - points.lps_mm
         # Beside what neighbours agree on, an edge far off is one of something else.
         forward = _smoothed(grid, points.lps_mm, wanted, points.normal, found.weight, forward, width)
         place = points.lps_mm + _at(grid, forward, points.lps_mm)
         total = found.weight
-    found = edges(ct, place, points.normal, 4.0)
+    found = edges(ct, place, points.normal, 4.0, points.gap_mm)
     return Deformed(fit, grid, _inverse(grid, forward), place, found.offset_mm, np.minimum(total, found.weight))
 
 

@@ -6,18 +6,23 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from scipy.ndimage import maximum_filter1d
 from scipy.spatial.transform import Rotation
 
 from sjplan.core.arrays import Array
 from sjplan.phantom.parameters import PhantomParameters
-from sjplan.phantom.pelvis import Pelvis, rotation_matrix
+from sjplan.phantom.pelvis import rotation_matrix
+from sjplan.segment.curved import CurvedPelvis
 from sjplan.segment.start import posed
-from sjplan.segment.template import BONES, CORE, SHAPE, Points, bounded, moves, surface_points
+from sjplan.segment.template import BONES, CORE, CURVE, SHAPE, Points, bounded, moves, surface_points
 from sjplan.segment.working import SOFT_HU, Working
 
 CEILING_HU: Final = 400.0
 FLOOR_HU: Final = -40.0
 """Values are clipped to these, so that neither metal nor gas nor a thick cortex outweighs a thin one (default)."""
+
+LINE_CEILING_HU: Final = 1200.0
+"""The same for dark lines, which lie between bright cortices and may be brighter than marrow (default)."""
 
 HALF_EDGE_MM: Final = 1.5
 """An edge is the difference of what lies so far inside and outside of a place."""
@@ -41,23 +46,27 @@ class Edges:
     weight: Array
 
 
-def edges(ct: Working, lps_mm: Array, normal: Array, reach_mm: float) -> Edges:
+def edges(ct: Working, lps_mm: Array, normal: Array, reach_mm: float, gap_mm: Array | None = None) -> Edges:
     """The strongest edge from bone to soft tissue along each normal, near ones preferred.
 
     Parameters
     ----------
     ct : Working
-        Clipped and smoothed HU.
+        Clipped and smoothed HU (see `clipped`).
     lps_mm, normal : (n, 3) float
         Places and outward directions.
     reach_mm : float
         How far inward and outward to look.
+    gap_mm : (n,) float, optional
+        Distance to the nearest other bone. Where it is small the edge is sought at a dark line between bright bone: in
+        a joint the strongest fall may be the one from the other bone's cortex to its marrow. Where it is 0 none is.
     """
     t = np.arange(-reach_mm - HALF_EDGE_MM, reach_mm + HALF_EDGE_MM + STEP_MM / 2, STEP_MM)
     places = lps_mm[:, None, :] + t[:, None] * normal[:, None, :]
     values = ct.at(places.reshape(-1, 3)).reshape(len(lps_mm), -1)
     shift = round(2.0 * HALF_EDGE_MM / STEP_MM)
-    fall = values[:, :-shift] - values[:, shift:]
+    plain = np.minimum(values, CEILING_HU)
+    fall = plain[:, :-shift] - plain[:, shift:]
     offset = t[: fall.shape[1]] + HALF_EDGE_MM
     score = fall - PER_MM_HU * np.abs(offset)
     best = np.argmax(score, axis=1)
@@ -66,12 +75,42 @@ def edges(ct: Working, lps_mm: Array, normal: Array, reach_mm: float) -> Edges:
     weight[~ct.holds(lps_mm)] = 0.0
     # An edge at the end of the search is one that was cut off.
     weight[(best == 0) | (best == fall.shape[1] - 1)] *= 0.2
-    return Edges(offset[best], weight)
+    place = offset[best]
+    if gap_mm is not None:
+        facing = gap_mm < FACING_MM
+        place[facing], weight[facing] = _lines(values[facing], t, gap_mm[facing], reach_mm)
+        weight[facing & ((gap_mm <= 0.0) | ~ct.holds(lps_mm))] = 0.0
+    return Edges(place, weight)
+
+
+FACING_MM: Final = 5.0
+"""Bones so near to each other face each other across a joint (default)."""
+
+BESIDE_MM: Final = 4.5
+"""How far from a dark line the bright bone on either side of it is looked for (default)."""
+
+DEEP_HU: Final = 90.0
+LINE_PER_MM_HU: Final = 30.0
+"""How much darker than both its sides a line is that counts in full, and how much darker it has to be for each mm that
+it lies farther away: the marrow of a thin plate is a dark line too (default)."""
+
+
+def _lines(values: Array, t: Array, gap_mm: Array, reach_mm: float) -> tuple[Array, Array]:
+    """Where along each normal a dark line lies between bright bone: half a gap before it, and its weight."""
+    steps = round(BESIDE_MM / STEP_MM)
+    before = maximum_filter1d(values, steps + 1, axis=1, origin=steps // 2)
+    beyond = maximum_filter1d(values, steps + 1, axis=1, origin=-(steps // 2))
+    depth = np.minimum(before, beyond) - values
+    offset = t - 0.5 * gap_mm[:, None]
+    score = np.where(np.abs(offset) <= reach_mm, depth - LINE_PER_MM_HU * np.abs(offset), -np.inf)
+    best = np.argmax(score, axis=1)
+    rows = np.arange(len(values))
+    return offset[rows, best], np.clip(depth[rows, best] / DEEP_HU, 0.0, 1.0) ** 2
 
 
 def clipped(ct: Working) -> Working:
-    """HU clipped to what tells bone from soft tissue."""
-    return Working(ct.grid, np.clip(ct.values, FLOOR_HU, CEILING_HU), SOFT_HU)
+    """HU clipped to what tells bone from soft tissue, and bone from bone."""
+    return Working(ct.grid, np.clip(ct.values, FLOOR_HU, LINE_CEILING_HU), SOFT_HU)
 
 
 def agreement(ct: Working, points: Points) -> float:
@@ -88,16 +127,20 @@ def agreement(ct: Working, points: Points) -> float:
 class Fit:
     """A phantom that was fitted, with points on its bones."""
 
-    parameters: PhantomParameters
-    pelvis: Pelvis
+    pelvis: CurvedPelvis
     points: Points
     bones: tuple[str, ...] = BONES
 
+    @property
+    def parameters(self) -> PhantomParameters:
+        """Of the phantom."""
+        return self.pelvis.parameters
 
-def start_fit(parameters: PhantomParameters, bones: tuple[str, ...]) -> Fit:
+
+def start_fit(parameters: PhantomParameters, bones: tuple[str, ...], curve_mm: float = 0.0) -> Fit:
     """A phantom before anything is fitted, with points on some of its bones."""
-    pelvis = Pelvis(parameters)
-    return Fit(parameters, pelvis, surface_points(pelvis, bones), bones)
+    pelvis = CurvedPelvis(parameters, curve_mm)
+    return Fit(pelvis, surface_points(pelvis, bones), bones)
 
 
 def bones_present(ct: Working, fit: Fit) -> tuple[str, ...]:
@@ -124,19 +167,20 @@ def fitted(ct: Working, fit: Fit, reaches_mm: tuple[float, ...], shape: bool) ->
     size = parameters.size
     arm = points.lps_mm - parameters.offset_lps_mm
     pose = np.column_stack([np.cross(arm, points.normal), (arm * points.normal).sum(axis=1), points.normal])
-    model = np.hstack([pose, moves(parameters, points)]) if shape else pose
-    prior_sd = np.array([0.3, 0.3, 0.3, 0.15, 200.0, 200.0, 200.0] + ([s.sd for s in SHAPE.values()] if shape else []))
+    model = np.hstack([pose, moves(fit.pelvis, points)]) if shape else pose
+    spreads = [*(s.sd for s in SHAPE.values()), CURVE.sd] if shape else []
+    prior_sd = np.array([0.3, 0.3, 0.3, 0.15, 200.0, 200.0, 200.0, *spreads])
     # Priors are about the whole parameter, not the step: distance so far from the usual pelvis.
     so_far = np.zeros(model.shape[1])
     if shape:
         usual = PhantomParameters()
-        so_far[7:] = [getattr(parameters, n) - getattr(usual, n) for n in SHAPE]
+        so_far[7:] = [*(getattr(parameters, n) - getattr(usual, n) for n in SHAPE), fit.pelvis.curve_mm]
     x = np.zeros(model.shape[1])
     for reach in reaches_mm:
         place = (
             points.lps_mm + pose_shift(arm, x[:7]) + ((model[:, 7:] @ x[7:])[:, None] * points.normal if shape else 0.0)
         )
-        found = edges(ct, place, Rotation.from_rotvec(x[:3]).apply(points.normal), reach)
+        found = edges(ct, place, Rotation.from_rotvec(x[:3]).apply(points.normal), reach, points.gap_mm)
         target = model @ x + found.offset_mm
         for _ in range(3):
             left = target - model @ x
@@ -147,10 +191,11 @@ def fitted(ct: Working, fit: Fit, reaches_mm: tuple[float, ...], shape: bool) ->
             x = np.linalg.solve(normal, right)
     rotation = Rotation.from_rotvec(x[:3]) * Rotation.from_matrix(rotation_matrix(parameters.rotation_deg))
     new = posed(parameters, rotation, size * float(np.exp(x[3])), parameters.offset_lps_mm + x[4:7])
+    curve_mm = fit.pelvis.curve_mm
     if shape:
-        values = {n: getattr(parameters, n) + float(d) for n, d in zip(SHAPE, x[7:], strict=True)}
-        new = bounded(new, values)
-    return start_fit(new, fit.bones)
+        values = {n: getattr(parameters, n) + float(d) for n, d in zip(SHAPE, x[7:-1], strict=True)}
+        new, curve_mm = bounded(new, values), curve_mm + float(x[-1])
+    return start_fit(new, fit.bones, curve_mm)
 
 
 EFFECTIVE: Final = 400.0

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from sjplan.core.arrays import Array
 from sjplan.core.grid import Grid
 from sjplan.phantom.parameters import INCIDENCE_DEG, RANGES, PhantomParameters
-from sjplan.phantom.pelvis import Pelvis
 from sjplan.phantom.sampling import sample_band
+from sjplan.segment.curved import CurvedPelvis
 
 BONES: Final = ("sacrum", "hip_left", "hip_right", "vertebrae_L5", "femur_left", "femur_right")
 """Bones that are sought."""
@@ -60,6 +60,9 @@ SHAPE: Final = {
 }
 """Parameters that are fitted, with the spread of the cohort `adults` (rounded) and steps of a part of it."""
 
+CURVE: Final = Spread(2.0, 8.0)
+"""The same for the sacrum's curve, which no parameter has (default)."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Points:
@@ -73,14 +76,17 @@ class Points:
         Outward unit normals.
     bone : (n,) int
         Index into `BONES`.
+    gap_mm : (n,) float
+        Distance to the nearest other bone; 0 in the hip joint, in whose thin walls lines are not its own.
     """
 
     lps_mm: Array
     normal: Array
     bone: NDArray[np.int64]
+    gap_mm: Array
 
 
-def surface_points(pelvis: Pelvis, bones: tuple[str, ...] = BONES, step_mm: float = POINT_STEP_MM) -> Points:
+def surface_points(pelvis: CurvedPelvis, bones: tuple[str, ...] = BONES, step_mm: float = POINT_STEP_MM) -> Points:
     """Points on the surfaces of some of `BONES`, about one for each square of the step."""
     size = pelvis.parameters.size
     centre = pelvis.parameters.offset_lps_mm
@@ -107,10 +113,30 @@ def surface_points(pelvis: Pelvis, bones: tuple[str, ...] = BONES, step_mm: floa
         places.append(points[good])
         normals.append(slope[good] / length[good, None])
         owners.append(np.full(int(good.sum()), n))
-    return Points(np.concatenate(places), np.concatenate(normals), np.concatenate(owners))
+    lps_mm, owner = np.concatenate(places), np.concatenate(owners)
+    return Points(lps_mm, np.concatenate(normals), owner, _gaps(pelvis, lps_mm, owner, bones))
 
 
-def gradient(pelvis: Pelvis, bone: str, points_lps_mm: Array, step_mm: float = 0.5) -> Array:
+def _gaps(pelvis: CurvedPelvis, lps_mm: Array, owner: NDArray[np.int64], bones: tuple[str, ...]) -> Array:
+    """Distance (n,) of points on bones to the nearest of the other bones; 0 in the hip joint."""
+    gap = np.full(len(lps_mm), np.inf)
+    kind = np.array([bone.split("_")[0] for bone in BONES])[owner]
+    for bone in bones:
+        others = owner != BONES.index(bone)
+        far = pelvis.bone_mm(bone, lps_mm[others])
+        hip_joint = (
+            np.isin(kind[others], ("hip", "femur")) & (kind[others] != bone.split("_")[0]) & (far < HIP_JOINT_MM)
+        )
+        hip_joint &= bone.startswith(("hip", "femur"))
+        gap[others] = np.minimum(gap[others], np.where(hip_joint, 0.0, far))
+    return np.asarray(np.maximum(gap, 0.0))
+
+
+HIP_JOINT_MM: Final = 5.0
+"""Hip and femur so near to each other face each other in the hip joint (default)."""
+
+
+def gradient(pelvis: CurvedPelvis, bone: str, points_lps_mm: Array, step_mm: float = 0.5) -> Array:
     """Gradient (n, 3) of a bone's signed distance, by central differences."""
     out = np.zeros_like(points_lps_mm)
     for axis in range(3):
@@ -121,12 +147,13 @@ def gradient(pelvis: Pelvis, bone: str, points_lps_mm: Array, step_mm: float = 0
     return out
 
 
-def moves(parameters: PhantomParameters, points: Points) -> Array:
-    """How far each point goes outward for one unit of each parameter of `SHAPE`, (n, parameters).
+def moves(pelvis: CurvedPelvis, points: Points) -> Array:
+    """How far each point goes outward for one unit of each parameter of `SHAPE`, and of the curve, (n, parameters + 1).
 
     A point on a surface stays on it by going -d(distance)/d(parameter) along its outward normal.
     """
-    out = np.zeros((len(points.lps_mm), len(SHAPE)))
+    parameters, curve_mm = pelvis.parameters, pelvis.curve_mm
+    out = np.zeros((len(points.lps_mm), len(SHAPE) + 1))
     for column, (name, spread) in enumerate(SHAPE.items()):
         value = getattr(parameters, name)
         step = spread.step if value + spread.step <= RANGES[name].high else -spread.step
@@ -134,10 +161,13 @@ def moves(parameters: PhantomParameters, points: Points) -> Array:
         step = getattr(changed, name) - value
         if abs(step) < 1e-9:
             continue
-        pelvis = Pelvis(changed)
+        moved = CurvedPelvis(changed, curve_mm)
         for n in np.unique(points.bone):
             bone, own = BONES[n], points.bone == n
-            out[own, column] = -pelvis.bone_mm(bone, points.lps_mm[own]) / step
+            out[own, column] = -moved.bone_mm(bone, points.lps_mm[own]) / step
+    own = points.bone == BONES.index("sacrum")
+    curved = CurvedPelvis(parameters, curve_mm + CURVE.step)
+    out[own, -1] = -curved.bone_mm("sacrum", points.lps_mm[own]) / CURVE.step
     return out
 
 

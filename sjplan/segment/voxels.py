@@ -12,13 +12,18 @@ from scipy.special import erf, erfinv
 
 from sjplan.core.grid import Grid
 from sjplan.segment.deform import Deformed
-from sjplan.segment.marrow import marrow
+from sjplan.segment.marrow import FINE_MM, marrow
 from sjplan.segment.parting import bone_lakes, parted
 from sjplan.segment.template import BONES
 from sjplan.segment.working import Volume, grid_between, image_of, resampled, sitk, values_of
 
 LATTICE_MM: Final = 2.5
 """Step at which distances to the bent phantom are worked out; between, they are interpolated."""
+
+OUTWARD_MM: Final = 0.7
+"""How far outside of bone the bent phantom's surface lies, as the steepest fall does in a CT that is smoothed for this:
+0.4 to 0.9 mm on a phantom and a real shape of 1 mm (medians). In voxels coarser than `FINE_MM`, in which little but the
+phantom tells bone, what lies beyond a thin cortex is rather bone than not: there it fades."""
 
 SOFT_HU: Final = 50.0
 LEAST_HU: Final = 110.0
@@ -43,7 +48,9 @@ AT_SURFACE_MM: Final = 2.0
 """The scan's own: of the densest places near voxels so near to the bent phantom's surface, so many show less."""
 
 MOST_SHARE: Final = 0.75
-"""The edge of a thin plate lies at no more than this share of its densest place: noise would make holes in it."""
+MOST_SHARE_COARSE: Final = 0.6
+"""The edge of a thin plate lies at no more than this share of its densest place: noise would make holes in it. The
+second holds in voxels coarser than `FINE_MM`, which show half a cortex as none (default)."""
 
 CLEFT_MM: Final = 3.0
 """Dark lines up to about this width part bone from bone (default)."""
@@ -66,15 +73,19 @@ class BoneVoxels:
     distance_mm: Volume
 
 
-def bone_distances(bent: Deformed, grid: Grid) -> dict[str, Volume]:
-    """Distance of every voxel to each bone of the bent phantom that is in the scan, negative inside."""
+def bone_distances(bent: Deformed, grid: Grid, voxel_mm: float) -> dict[str, Volume]:
+    """Distance of every voxel to each bone of the bent phantom that is in the scan, negative inside.
+
+    `voxel_mm` is the longest voxel edge of the CT itself.
+    """
+    outward_mm = OUTWARD_MM * min(1.0, FINE_MM / voxel_mm) ** 4
     corners = grid.corners_lps_mm()
     lattice = grid_between(corners.min(axis=0) - LATTICE_MM, corners.max(axis=0) + LATTICE_MM, LATTICE_MM)
     ijk = np.stack(np.meshgrid(*(np.arange(n) for n in lattice.shape), indexing="ij"), axis=-1).reshape(-1, 3)
-    own = bent.phantom_of(lattice.lps_from_ijk(ijk))
+    place = lattice.lps_from_ijk(ijk)
     out = {}
     for bone in bent.fit.bones:
-        coarse = bent.fit.pelvis.bone_mm(bone, own).reshape(lattice.shape).astype(np.float32)
+        coarse = (bent.distance_mm(bone, place) + outward_mm).reshape(lattice.shape).astype(np.float32)
         out[bone] = resampled(image_of(lattice, np.clip(coarse, -30.0, FARTHEST_MM)), grid, FARTHEST_MM)
     return out
 
@@ -99,7 +110,7 @@ def bone_voxels(ct: Any, grid: Grid, bent: Deformed) -> BoneVoxels:
     bent : Deformed
         The phantom bent onto the scan.
     """
-    distances = bone_distances(bent, grid)
+    distances = bone_distances(bent, grid, max(ct.GetSpacing()))
     spine, legs = _least(distances, "sacrum", "vertebrae_L5"), _least(distances, *SIDED["hip"])
     legs = np.minimum(legs, _least(distances, *SIDED["femur"]))
     distance = np.minimum(spine, legs)
@@ -166,21 +177,24 @@ def _bone(smooth: Any, grid: Grid, distance: Volume, voxel_mm: float) -> NDArray
     peak = np.asarray(values_of(sitk.GrayscaleDilate(clamped, radius, sitk.sitkBall)))
     shown = peak[np.abs(distance) < AT_SURFACE_MM]
     cortex = float(np.clip(np.quantile(shown, CORTEX_QUANTILE), *CORTEX_HU)) if shown.size else CORTEX_HU[1]
-    dense = (calm > edge_hu(peak, cortex)) & (calm > LEAST_HU) & (distance < REACH_MM)
+    dense = (calm > edge_hu(peak, cortex, voxel_mm)) & (calm > LEAST_HU) & (distance < REACH_MM)
     dense = ndi.binary_propagation(dense & (distance < SHELL_MM), mask=dense)
-    return dense | marrow(dense, calm, distance, grid, voxel_mm)
+    bone = dense | marrow(dense, calm, distance, grid, voxel_mm)
+    # The outermost voxels of bone hold its cortex: those as dark as what lies around bone are none.
+    rim = bone & ~ndi.binary_erosion(bone, border_value=1)
+    return np.asarray(bone & ~(rim & (calm < SOFT_HU)))
 
 
 METAL_HU: Final = 1800.0
 """Denser is metal: the edge of bone beside it lies no higher than half of this."""
 
 
-def edge_hu(peak_hu: Volume, cortex_hu: float) -> Volume:
+def edge_hu(peak_hu: Volume, cortex_hu: float, voxel_mm: float = 1.0) -> Volume:
     """HU at the edge of a plate of cortex of a density `cortex_hu` whose densest place, in the CT, is `peak_hu`.
 
     A blurred plate that is thick shows its full density in the middle, and half of it at its edge. A thin one shows
     less in the middle, and at its edge nearly as much. For a plate of density C and a Gaussian blur the middle is
-    C erf(a) and the edge C erf(2 a) / 2, with a the half-width over the blur.
+    C erf(a) and the edge C erf(2 a) / 2, with a the half-width over the blur. `voxel_mm` is the longest voxel edge.
 
     Examples
     --------
@@ -190,7 +204,8 @@ def edge_hu(peak_hu: Volume, cortex_hu: float) -> Volume:
     share = np.clip((peak_hu - SOFT_HU) / (cortex_hu - SOFT_HU), 0.0, None)
     steps = np.linspace(0.0, 1.0, 201)
     edge = 0.5 * erf(2.0 * erfinv(np.minimum(steps, 0.999)))
-    edge = np.minimum(edge, MOST_SHARE * steps)
+    most = MOST_SHARE if voxel_mm <= FINE_MM else MOST_SHARE_COARSE
+    edge = np.minimum(edge, most * steps)
     return np.asarray(
         SOFT_HU + (cortex_hu - SOFT_HU) * np.where(share < 1.0, np.interp(share, steps, edge), 0.5 * share),
         dtype=np.float32,

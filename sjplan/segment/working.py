@@ -105,3 +105,14 @@ def nearest(image: Any, grid: Grid) -> NDArray[np.uint8]:
     label = values_of(filter_.Execute(image))
     label.setflags(write=False)
     return label
+
+
+def most_of(label: NDArray[np.uint8], count: int, part: Grid, grid: Grid) -> NDArray[np.uint8]:
+    """Labels 1 to `count` on another grid: the one that fills more than half of a voxel, linear between voxels."""
+    most = np.full(grid.shape, 0.5, dtype=np.float32, order="F")
+    found = np.zeros(grid.shape, dtype=np.uint8, order="F")
+    for n in range(1, count + 1):
+        share = resampled(image_of(part, (label == n).astype(np.float32)), grid, 0.0)
+        more = share > most
+        found[more], most[more] = n, share[more]
+    return found

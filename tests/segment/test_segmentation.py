@@ -27,13 +27,13 @@ def test_a_scan_of_one_value_is_no_pelvis(hu: int) -> None:
 @pytest.mark.slow
 @pytest.mark.real
 def test_a_real_ct_of_3_mm_is_labelled_and_called_too_coarse(real_data: Path, tmp_path: Path) -> None:
-    """Its overlap with automatic labels is what docs/segmentation.md tables, below the 0.88 that are wanted."""
+    """Its overlap with automatic labels is what docs/segmentation.md tables, and at least the 0.88 that are wanted."""
     folder = real_data / "totalsegmentator_example"
     ct, truth = read_ct(folder / "ct_3mm_int16.nii.gz"), read_labels(folder / "labels_totalseg_v2.nii.gz")
     found = segment_ct(ct)
-    for name, wanted in (("sacrum", 0.75), ("hip_left", 0.85), ("hip_right", 0.85)):
+    for name in ("sacrum", "hip_left", "hip_right"):
         true = truth.mask("sacrum", "vertebrae_S1") if name == "sacrum" else truth.mask(name)
-        assert dice(found.labels.mask(name), true) >= wanted, name
+        assert dice(found.labels.mask(name), true) >= 0.88, name
     assert "segmentation-unchecked" in {f.code for f in found.refusals}
     assert "metal-in-scan" in {f.code for f in found.findings}
     assert written_again(found, tmp_path / "labels.nii.gz")
