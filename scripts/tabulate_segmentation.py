@@ -76,7 +76,24 @@ def sums() -> str:
             words = f"margin of the plan within {WANTED_PLAN_MM:g} mm of the plan from true labels"
             cell = f"{reached} of {len(lost)} sides; median {statistics.median(lost):+.2f} lost, most {max(lost):+.2f}"
             body.append([name, words, cell, word(reached == len(lost))])
+        body += promises(name, found)
     return table(["cases", "wanted", "reached", ""], body)
+
+
+def promises(name: str, found: list[dict[str, Any]]) -> list[list[object]]:
+    """Whether dangers lie nearer in truth than the plan on the segmentation promised, and what the truth says of it."""
+    own = [side["own"] for row in found for side in (row.get("plans") or {}).values() if "promised_mm" in side["own"]]
+    if not own:
+        return []
+    nearer = [side["promised_mm"] for side in own]
+    held = sum(side["below_bound_mm"] == 0.0 for side in own)
+    accepted = sum(side["accepted"] for side in own)
+    most = f"nearer than said by {statistics.median(nearer):.2f} mm (median), {max(nearer):.2f} mm (most)"
+    cell = f"{held} of {len(own)} sides; {most}"
+    return [
+        [name, "no danger nearer than its lower bound", cell, word(held == len(own))],
+        [name, "plan accepted on the true labels as well", f"{accepted} of {len(own)} sides", ""],
+    ]
 
 
 def cases() -> str:
