@@ -183,7 +183,8 @@ def _own(what: str, plan: object, problem: Problem, planner_id: str) -> Plan:
         try:
             trajectories.append(Trajectory(t.entry_lps_mm, t.tip_lps_mm, t.roll_deg, t.model))
         except Exception as error:  # whatever stands in a planner's answer in place of numbers
-            found = f"{type(error).__name__}: {error}"[:200]
+            said = f"{error.what}: {error.found}" if isinstance(error, SjplanError) else str(error)
+            found = f"{type(error).__name__}: {said}"[:200]
             raise Rejected(f"{what}: implant {slot}", found=found, wanted="finite ends and roll") from error
     own = replace(plan, trajectories=tuple(trajectories))
     wrong = misfits(what, own, problem, planner_id)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from sjplan.bench.runs import CaseRef, PlannerRef, Run, RunBudget
+from sjplan.bench.runs import CAP, CaseRef, PlannerRef, Run, RunBudget
 from sjplan.bench.traits import traits_of
 from sjplan.core.errors import InputError, SjplanError
 from sjplan.core.plan import Parameters
@@ -16,9 +16,6 @@ from sjplan.io.cohorts import Cohort, cohort_sha256, member_name, member_spec, r
 from sjplan.io.headers import image_suffix
 from sjplan.io.labels import names_files
 from sjplan.io.presets import preset_sha256, read_spec
-
-CAP: Final = "slack_cap_mm"
-"""Parameter of planners that stop at a cap: the bench file's is theirs, so that all are asked for the same."""
 
 _LABELS: Final = "labels"
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from sjplan.bench.external import ExternalPlanner
+from sjplan.bench.runs import CAP
 from sjplan.core.errors import InputError
 from sjplan.planning import registry
 from sjplan.planning.protocol import Planner
@@ -44,6 +46,25 @@ def load_planner(name: str = registry.DEFAULT_PLANNER, **parameters: float | int
             sys.path.insert(0, here)
             importlib.invalidate_caches()
     return registry.load(name, **parameters)
+
+
+def load_capped(name: str, cap_mm: float, parameters: Mapping[str, float | int | str | bool]) -> Planner:
+    """`load_planner`, with the bench file's cap for a planner that has one and was given none.
+
+    Raises
+    ------
+    SjplanError
+        As for `load_planner`.
+
+    Examples
+    --------
+    >>> load_capped("certified-v1", 2.5, {}).parameters["slack_cap_mm"]
+    2.5
+    """
+    planner = load_planner(name, **parameters)
+    if CAP in planner.spec.parameters and CAP not in parameters:
+        return load_planner(name, **parameters, **{CAP: cap_mm})
+    return planner
 
 
 def _words(name: str) -> list[str]:

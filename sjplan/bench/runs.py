@@ -12,6 +12,9 @@ from sjplan.core.errors import GeometryError
 from sjplan.core.plan import Parameters, Side, check_side
 
 CaseKind = Literal["preset", "cohort", "labels"]
+CAP: Final = "slack_cap_mm"
+"""Parameter of planners that stop at a cap: the bench file's is theirs, so that all are asked for the same."""
+
 ID_LENGTH: Final = 16
 """Hexadecimal digits of a run's name: 64 bits, so that a million runs share none."""
 

@@ -33,7 +33,7 @@ from sjplan.bench.cases import anatomy_of, problem_of, truth_of
 from sjplan.bench.external import ProgramError, ProgramTimeout
 from sjplan.bench.judging import measures, problem_print, require_unchanged, surfaces_of
 from sjplan.bench.offers import Offers
-from sjplan.bench.planners import load_planner
+from sjplan.bench.planners import load_capped
 from sjplan.bench.rows import Row
 from sjplan.bench.runs import CaseRef, Run, RunBudget
 from sjplan.bench.warm import warmed
@@ -149,7 +149,7 @@ def plan(prepared: Prepared, tell: Callable[[str], None] = lambda phase: None) -
     run, problem = prepared.run, prepared.problem
     row: Row = {"started": datetime.now(UTC).isoformat(timespec="seconds")}
     try:
-        planner = load_planner(run.planner.planner, **run.planner.parameters)
+        planner = load_capped(run.planner.planner, run.cap_mm, run.planner.parameters)
         row["planner_id"] = str(planner.spec.id)
     except BaseException as error:
         known = isinstance(error, SjplanError)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sjplan.bench.external import ExternalPlanner
-from sjplan.bench.planners import load_planner
+from sjplan.bench.planners import load_capped, load_planner
 from sjplan.core.errors import InputError, SjplanError, UnknownNameError
 from sjplan.planning.baselines.rule import RulePlanner
 from sjplan.planning.registry import DEFAULT_PLANNER
@@ -23,6 +23,13 @@ class Mine:
 
     def plan(self, problem, *, rng, budget):
         return Outcome("timeout")
+
+
+class Capped(Mine):
+    spec = PlannerSpec("capped-v1", "times out, up to a cap", parameters={"slack_cap_mm": 3.0})
+
+    def __init__(self, slack_cap_mm=3.0):
+        self.cap = slack_cap_mm
 
 
 class NoSpec:
@@ -52,9 +59,16 @@ def test_a_module_of_the_current_folder(empty_folder: Path) -> None:
     assert planner.effort == 3  # type: ignore[attr-defined]
 
 
+def test_the_bench_files_cap_is_every_planners_that_has_one(empty_folder: Path) -> None:
+    (empty_folder / "brings.py").write_text(BRINGS)
+    assert load_capped("brings:Capped", 2.5, {}).cap == 2.5  # type: ignore[attr-defined]
+    assert load_capped("brings:Capped", 2.5, {"slack_cap_mm": 1.0}).cap == 1.0  # type: ignore[attr-defined]
+    assert load_capped("brings:Mine", 2.5, {"effort": 2}).effort == 2  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize(
     ("name", "match"),
-    [("brings:Mien", r"planner in brings: found 'Mien'; wanted one of Mine.*; fix: did you mean 'Mine'\?"),
+    [("brings:Mien", r"planner in brings: found 'Mien'; wanted one of .*Mine.*; fix: did you mean 'Mine'\?"),
      ("brings:NoSpec", r"planner brings:NoSpec: found a spec that is a str; wanted a PlannerSpec"),
      ("brings:Needy", r"planner brings:Needy: found TypeError: .*missing 1 required positional argument: 'need'"),
      ("nowhere:Mine", r"found ModuleNotFoundError.*fix: call from the folder that holds nowhere"),
