@@ -39,6 +39,7 @@ from sjplan.core.frames import SIDES
 from sjplan.core.labels import LabelMap
 from sjplan.core.plan import Plan, check_side
 from sjplan.core.volume import CtVolume
+from sjplan.geometry.triangle_tree import point_distances, triangle_tree
 from sjplan.io.catalogue import read_implants
 from sjplan.io.cohorts import draw, member_seed, read_cohort
 from sjplan.io.limits import read_limits
@@ -230,7 +231,24 @@ def planned(own: Anatomy, true: Anatomy, side: str) -> dict[str, Any]:
         }
         if which == "own":
             answers[which] |= promised(judge(plan, own, read_limits()), report)
+            answers[which]["surface_mm"] = surface_error(own, true, plan)
     return answers
+
+
+def surface_error(own: Anatomy, true: Anatomy, plan: Plan) -> dict[str, float]:
+    """How far true bone near the implants lies from the segmented, whatever both are called: median, 99 %, most."""
+
+    def corners(anatomy: Anatomy) -> Any:
+        return np.concatenate([anatomy.sacrum.corners_lps_mm(), anatomy.ilium[plan.side].corners_lps_mm()])
+
+    points = np.unique(corners(true).reshape(-1, 3), axis=0)
+    near = np.zeros(len(points), dtype=bool)
+    for t in plan.trajectories:
+        along = np.clip((points - t.entry_lps_mm) @ t.axis, 0.0, t.length_mm)
+        axis = t.entry_lps_mm + along[:, None] * t.axis
+        near |= np.linalg.norm(points - axis, axis=1) < NEAR_MM
+    off = point_distances(triangle_tree(corners(own)), points[near])
+    return {f"p{q:g}": round(float(np.percentile(off, q)), 3) for q in (50, 99, 100)}
 
 
 def promised(said: MarginReport, true: MarginReport) -> dict[str, Any]:
