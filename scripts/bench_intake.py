@@ -24,10 +24,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from hostile_files import save, slice_of
 from pydicom.dataset import Dataset
 from pydicom.uid import EnhancedCTImageStorage, JPEG2000Lossless, JPEGLSLossless, RLELossless
 from scipy.ndimage import gaussian_filter
+from sound_files import save, slice_of
 
 from sjplan.io.results import write_rows
 from sjplan.io.volumes import load

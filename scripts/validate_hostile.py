@@ -27,7 +27,8 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from hostile_files import FOLDER, OUTSIDE, SECRET, SEEDS, Hostile, corpus, index_of, series
+from hostile_files import SEEDS, Hostile, corpus
+from sound_files import FOLDER, OUTSIDE, SECRET, index_of, series
 
 from sjplan.cli.main import run
 from sjplan.core.errors import SjplanError
