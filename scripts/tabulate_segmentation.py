@@ -90,7 +90,13 @@ def promises(name: str, found: list[dict[str, Any]]) -> list[list[object]]:
     accepted = sum(side["accepted"] for side in own)
     most = f"nearer than said by {statistics.median(nearer):.2f} mm (median), {max(nearer):.2f} mm (most)"
     cell = f"{held} of {len(own)} sides; {most}"
+    surface = [side["surface_mm"] for side in own if "surface_mm" in side]
+    told = [f"{statistics.median(s[q] for s in surface):.2f}" for q in ("p50", "p99", "p100")] if surface else []
+    near = [
+        [name, "true bone near implants off by: median, 99 %, most", f"{', '.join(told)} mm (medians of sides)", ""]
+    ]
     return [
+        *(near if surface else []),
         [name, "no danger nearer than its lower bound", cell, word(held == len(own))],
         [name, "plan accepted on the true labels as well", f"{accepted} of {len(own)} sides", ""],
     ]

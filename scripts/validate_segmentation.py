@@ -22,6 +22,7 @@ import argparse
 import multiprocessing
 import os
 import resource
+import signal
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -30,6 +31,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import psutil
 from scipy.spatial import cKDTree
 
 from sjplan.anatomy.build import anatomy_from_labels
@@ -319,6 +321,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--fresh", action="store_true")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, ended)
     settings = {"spacing_mm": arguments.spacing, "planner": None if arguments.no_plans else PLANNER}
     rows = {} if arguments.fresh else read_rows(arguments.out, "case", settings)
     wanted = cases(arguments)
@@ -330,6 +333,13 @@ def main() -> None:
             rows[row["case"]] = row
             write_rows(arguments.out, [rows[k] for k in sorted(rows)], seed=SEED, settings=settings)
             print(row["case"], row.get("dice"), row.get("refusals"), f"{seconds:.0f} s", flush=True)
+
+
+def ended(*_: Any) -> None:
+    """End what was started too: a case takes minutes."""
+    for process in psutil.Process().children(recursive=True):
+        process.kill()
+    os._exit(143)
 
 
 def measured(name: str, arguments: argparse.Namespace) -> tuple[dict[str, Any], float]:
