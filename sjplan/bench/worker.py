@@ -38,7 +38,7 @@ from sjplan.bench.rows import Row
 from sjplan.bench.runs import CaseRef, Run, RunBudget
 from sjplan.bench.warm import warmed
 from sjplan.core.errors import InputError, SjplanError
-from sjplan.io.processes import adopt_orphans
+from sjplan.io.processes import adopt_orphans, end_with_parent
 from sjplan.phantom.truth.clearance import TrueSurfaces
 from sjplan.planning.protocol import Budget, Problem
 
@@ -306,6 +306,7 @@ def _is_disk_trouble(error: BaseException | None) -> bool:
 def main() -> None:
     """Answer requests until there are no more: the child's life."""
     requests, answers = _own_streams()
+    end_with_parent()  # also where a planner lets no thread of ours run
     adopt_orphans()
     inbox: SimpleQueue[tuple[Any, ...]] = SimpleQueue()
     # A thread of its own reads: it sees at once that the supervisor is gone, whatever the planner is doing.

@@ -101,6 +101,11 @@ def sleeps(problem: Problem) -> Any:
     time.sleep(600.0)
 
 
+def sleeps_alone(problem: Problem) -> Any:
+    """No other thread of its process runs meanwhile."""
+    ctypes.PyDLL(None).sleep(600)
+
+
 def eats(problem: Problem) -> Any:
     kept = []
     while True:
@@ -186,7 +191,7 @@ def changes_its_problem(problem: Problem) -> Any:
 
 
 WAYS = {f.__name__: f for f in (
-    prints, raises, exits, exits_at_once, faults, kills_itself, sleeps, eats, asks_for_all, child_eats, children_spin,
-    leaves_a_child, leaves_a_daemon, leaves_a_daemon_and_exits, leaves_a_thread, claims, none, garbage, nan, others,
-    changes_its_problem, goes_elsewhere, changes_arithmetic,
+    prints, raises, exits, exits_at_once, faults, kills_itself, sleeps, sleeps_alone, eats, asks_for_all, child_eats,
+    children_spin, leaves_a_child, leaves_a_daemon, leaves_a_daemon_and_exits, leaves_a_thread, claims, none, garbage,
+    nan, others, changes_its_problem, goes_elsewhere, changes_arithmetic,
 )}  # fmt: skip

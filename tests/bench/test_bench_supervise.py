@@ -42,7 +42,7 @@ ENDS = {
     "leaves_a_thread": ("infeasible", None, None),
     "none": ("rejected", "Rejected", "the answer: found NoneType None; wanted an Outcome"),
     "garbage": ("rejected", "Rejected", "the answer: found dict "),
-    "nan": ("rejected", "Rejected", "the plan: implant 1: found GeometryError: entry_lps_mm: found NaN or infinite"),
+    "nan": ("rejected", "Rejected", "the plan: implant 1: found GeometryError: entry_lps_mm: NaN or infinite"),
     "others": ("rejected", "Rejected", "the answer: found the plan is signed 'certified-v1'"),
     "changes_its_problem": ("rejected", "Rejected", "the planner: found a problem that is another than before"),
 }
@@ -216,13 +216,14 @@ folder, scratch = Path(sys.argv[1]), Path(sys.argv[2])
 worker = Supervisor(Job(folder, "e", "try", Path(sys.argv[3])), "1")
 worker.do(runs(scratch, bench_text(["straight"]))[0])
 print(worker._child._process.pid, flush=True)
-worker.do(runs(scratch, bench_text(["sleeps"]))[0])
+worker.do(runs(scratch, bench_text([sys.argv[4]]))[0])
 """
 
 
 @pytest.mark.slow
-def test_a_child_ends_with_its_supervisor(job: Job, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", WATCHER, str(job.folder), str(tmp_path), str(HERE)]
+@pytest.mark.parametrize("way", ["sleeps", "sleeps_alone"])
+def test_a_child_ends_with_its_supervisor(way: str, job: Job, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", WATCHER, str(job.folder), str(tmp_path), str(HERE), way]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watcher:
         assert watcher.stdout is not None
         child = int(watcher.stdout.readline())
