@@ -35,6 +35,21 @@ def openings(
     return pair // count, pair % count, total
 
 
+def renumbered(lakes: NDArray[np.int32]) -> tuple[Lakes, NDArray[np.int64]]:
+    """Lakes numbered from 0 on without gaps, -1 kept; and the number that each had before.
+
+    Examples
+    --------
+    >>> renumbered(np.array([7, -1, 3, 7], dtype=np.int32))
+    (array([ 1, -1,  0,  1]), array([3, 7]))
+    """
+    before = np.flatnonzero(np.bincount(lakes.ravel(order="K") + 1))
+    table = np.full(int(before[-1]) + 1 if len(before) else 1, -1, dtype=np.int64)
+    kept = before[before > 0]
+    table[kept] = np.arange(len(kept))
+    return table[lakes + 1], kept - 1
+
+
 def sums(lakes: Lakes, values: Volume, count: int) -> Array:
     """Sum of the positive values of each lake."""
     return np.asarray(np.bincount(lakes, np.maximum(values, 0.0), count), dtype=np.float64)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from sjplan.core.arrays import Array
 from sjplan.core.grid import Grid
-from sjplan.segment.lakes import cut, openings, sums
+from sjplan.segment.lakes import cut, openings, renumbered, sums
 from sjplan.segment.working import Volume, image_of, sitk, values_of
 
 WIDEST_MM: Final = 5.0
@@ -73,22 +73,20 @@ def marrow(dense: NDArray[np.bool_], calm: Volume, distance: Volume, grid: Grid,
     """
     room = sitk.SignedMaurerDistanceMap(image_of(grid, dense.astype(np.uint8)), False, False, True)
     depth = sitk.Clamp(room, sitk.sitkFloat32, 0.0, WIDEST_MM) * -1.0
-    lakes = np.asarray(values_of(sitk.MorphologicalWatershed(depth, NARROWER_MM, False, False))).astype(np.int64)
+    found = np.asarray(values_of(sitk.MorphologicalWatershed(depth, NARROWER_MM, False, False))).astype(np.int32)
     # Where the cortex is too pale for a narrow, the bent phantom's surface is where a lake may be cut.
-    lakes = 2 * lakes + (distance < 0)
-    lakes[distance > SURE_MM] = 0
-    lakes[dense] = -1
-    kept, lakes = np.unique(lakes, return_inverse=True)
-    lakes = lakes.reshape(dense.shape) - int(kept[0] < 0)
-    count = int(lakes.max()) + 1
+    found = 2 * found + (distance < 0)
+    found[distance > SURE_MM] = 0
+    found[dense] = -1
+    lakes, kept = renumbered(found)
+    count = len(kept)
     one, two, cost = openings(lakes, _openness(calm, distance) * np.float32(PER_OPENING), count, grid.spacing_mm)
     no_narrow = NO_NARROW * min(1.0, FINE_MM / voxel_mm) ** 4
-    parent = kept[kept >= 0] // 2
+    parent = kept // 2
     cost = np.where(parent[one] == parent[two], no_narrow * cost, cost)
     inside = cut(count, one, two, cost, _weights(lakes, count, calm, distance, grid))
     inside[0] = False
-    found = np.append(inside, False)[lakes]
-    return np.asarray(_enclosed(found | dense, grid) & ~dense)
+    return np.asarray(_enclosed(np.append(inside, False)[lakes] | dense, grid) & ~dense)
 
 
 def _openness(calm: Volume, distance: Volume) -> Volume:

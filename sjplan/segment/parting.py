@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sjplan.core.grid import Grid
-from sjplan.segment.lakes import Lakes, cut, openings, sums
+from sjplan.segment.lakes import Lakes, cut, openings, renumbered, sums
 from sjplan.segment.working import Volume, image_of, sitk, values_of
 
 SHALLOW_HU: Final = 40.0
@@ -52,11 +52,9 @@ def parted(lakes: Lakes, dark: Volume, level: Volume, one_mm: Volume, two_mm: Vo
         Of all of them.
     """
     # Where no dark line is seen, bones are parted half-way between those of the bent phantom.
-    halves = np.where(lakes < 0, -1, 2 * lakes + (one_mm < two_mm))
-    kept, own = np.unique(halves, return_inverse=True)
-    own = own.reshape(lakes.shape) - int(kept[0] < 0)
-    count = int(own.max()) + 1
-    if count <= 0:
+    own, kept = renumbered(np.where(lakes < 0, -1, 2 * lakes + (one_mm < two_mm)).astype(np.int32))
+    count = len(kept)
+    if count == 0:
         return np.zeros(lakes.shape, dtype=bool)
     solid = np.clip(1.0 - dark / (DARK_SHARE * np.maximum(level - SOFT_HU, 50.0)), LEAST_COST, 1.0)
     in_bone = own >= 0
