@@ -27,7 +27,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.uid import EnhancedCTImageStorage, JPEG2000Lossless, JPEGLSLossless, RLELossless
 from scipy.ndimage import gaussian_filter
-from sound_files import save, slice_of
+from sound_files import put_groups, save, slice_of
 
 from sjplan.io.results import write_rows
 from sjplan.io.volumes import load
@@ -65,23 +65,7 @@ def enhanced(folder: Path, count: int) -> Path:
     folder.mkdir()
     dataset = slice_of(0, Rows=ROWS, Columns=COLUMNS, SOPClassUID=EnhancedCTImageStorage, NumberOfFrames=count)
     dataset.file_meta.MediaStorageSOPClassUID = EnhancedCTImageStorage
-    shared = Dataset()
-    groups: dict[str, dict[str, Any]] = {
-        "PixelMeasuresSequence": {"PixelSpacing": [0.8, 0.8], "SliceThickness": 1.0},
-        "PlaneOrientationSequence": {"ImageOrientationPatient": [1, 0, 0, 0, 1, 0]},
-        "PixelValueTransformationSequence": {"RescaleSlope": 1, "RescaleIntercept": 0},
-    }
-    for name, tags in groups.items():
-        item = Dataset()
-        for tag, value in tags.items():
-            setattr(item, tag, value)
-        setattr(shared, name, [item])
-    dataset.SharedFunctionalGroupsSequence, dataset.PerFrameFunctionalGroupsSequence = [shared], []
-    for k in range(count):
-        own, place = Dataset(), Dataset()
-        place.ImagePositionPatient = [-200.0, -200.0, 1.0 * k]
-        own.PlanePositionSequence = [place]
-        dataset.PerFrameFunctionalGroupsSequence.append(own)
+    put_groups(dataset, (0.8, 0.8), 0, [[-200.0, -200.0, 1.0 * k] for k in range(count)])
     dataset.PixelData = b"".join(picture(k).tobytes() for k in range(count))
     save(dataset, folder / "all.dcm")
     return folder

@@ -16,7 +16,7 @@ from pydicom.uid import (
     JPEG2000Lossless,
     RLELossless,
 )
-from sound_files import image_bytes, index_of, save, series, slice_of
+from sound_files import image_bytes, index_of, put_groups, save, series, slice_of
 
 EXTREME: Final = (b"-1", b"0", b"65535", b"4294967296", b"-9223372036854775808", b"nan", b"inf", b"1e308", b"", b"\0",
                   b"\xff\xfe", b"../../x", b"A" * 300, b"%n%s%x")  # fmt: skip
@@ -148,23 +148,7 @@ def _enhanced(folder: Path, rng: np.random.Generator) -> Path:
     """An enhanced CT with bytes of its functional groups changed."""
     dataset = slice_of(0, SOPClassUID=EnhancedCTImageStorage, NumberOfFrames=4)
     dataset.file_meta.MediaStorageSOPClassUID = EnhancedCTImageStorage
-    shared = Dataset()
-    groups: dict[str, dict[str, Any]] = {
-        "PixelMeasuresSequence": {"PixelSpacing": [0.9, 0.8], "SliceThickness": 2.0},
-        "PlaneOrientationSequence": {"ImageOrientationPatient": [1, 0, 0, 0, 1, 0]},
-        "PixelValueTransformationSequence": {"RescaleSlope": 1, "RescaleIntercept": -1024},
-    }
-    for name, tags in groups.items():
-        item = Dataset()
-        for tag, value in tags.items():
-            setattr(item, tag, value)
-        setattr(shared, name, [item])
-    dataset.SharedFunctionalGroupsSequence, dataset.PerFrameFunctionalGroupsSequence = [shared], []
-    for k in range(4):
-        own, place = Dataset(), Dataset()
-        place.ImagePositionPatient = [0, 0, 2.0 * k]
-        own.PlanePositionSequence = [place]
-        dataset.PerFrameFunctionalGroupsSequence.append(own)
+    put_groups(dataset, (0.9, 0.8), -1024, [[0, 0, 2.0 * k] for k in range(4)])
     dataset.PixelData = np.random.default_rng(0).integers(24, 2000, 480).astype("<i2").tobytes()
     path = save(dataset, folder / "all.dcm")
     path.write_bytes(spoilt(path.read_bytes(), rng, 1600))

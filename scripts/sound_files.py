@@ -97,6 +97,27 @@ def slice_of(k: int, **tags: Any) -> Dataset:
     return dataset
 
 
+def put_groups(dataset: Dataset, pixel_mm: tuple[float, float], intercept: int, places: list[list[float]]) -> None:
+    """Make an enhanced CT of a dataset: slices as far apart as they are thick, one at each place."""
+    shared = Dataset()
+    groups: dict[str, dict[str, Any]] = {
+        "PixelMeasuresSequence": {"PixelSpacing": list(pixel_mm), "SliceThickness": places[1][2] - places[0][2]},
+        "PlaneOrientationSequence": {"ImageOrientationPatient": [1, 0, 0, 0, 1, 0]},
+        "PixelValueTransformationSequence": {"RescaleSlope": 1, "RescaleIntercept": intercept},
+    }
+    for name, tags in groups.items():
+        item = Dataset()
+        for tag, value in tags.items():
+            setattr(item, tag, value)
+        setattr(shared, name, [item])
+    dataset.SharedFunctionalGroupsSequence, dataset.PerFrameFunctionalGroupsSequence = [shared], []
+    for at in places:
+        own, place = Dataset(), Dataset()
+        place.ImagePositionPatient = at
+        own.PlanePositionSequence = [place]
+        dataset.PerFrameFunctionalGroupsSequence.append(own)
+
+
 def save(dataset: Dataset, path: Path) -> Path:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

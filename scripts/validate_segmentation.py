@@ -52,7 +52,7 @@ from sjplan.planning.protocol import Budget, Problem
 from sjplan.planning.registry import load
 from sjplan.safety.judge import judge
 from sjplan.safety.types import MarginReport
-from sjplan.segment.build import segment_ct
+from sjplan.segment.build import SURFACE_ERROR_MM, segment_ct
 from sjplan.segment.types import Segmentation
 from sjplan.xray.density import assumed_ct
 
@@ -233,6 +233,7 @@ def planned(own: Anatomy, true: Anatomy, side: str) -> dict[str, Any]:
         }
         if which == "own":
             answers[which] |= promised(judge(plan, own, read_limits()), report)
+            answers[which]["surface_error_mm"] = SURFACE_ERROR_MM
             answers[which]["surface_mm"] = surface_error(own, true, plan)
     return answers
 
