@@ -1,5 +1,6 @@
 """A Dask cluster gives the rows that processes give; what a lost worker had is done by another."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -69,6 +70,12 @@ class Cluster:
 
 def children_of(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
     return psutil.Process(process.pid).children()
+
+
+def command_lines_below(process: subprocess.Popen[bytes]) -> Iterator[str]:
+    for child in children_of(process):
+        with contextlib.suppress(psutil.Error):  # it has ended since
+            yield " ".join(child.cmdline())
 
 
 @pytest.fixture
@@ -141,9 +148,7 @@ def test_a_run_that_no_worker_lives_through_gets_its_row(tmp_path: Path, experim
     out, cluster = experiment(), Cluster(tmp_path, workers=1, allowed_failures=0)
     try:
         with started(written(tmp_path, text), out, "--scheduler", cluster.address) as runner:
-            wait_for(
-                lambda: any("sjplan.bench.worker" in " ".join(c.cmdline()) for c in children_of(cluster.workers[0]))
-            )
+            wait_for(lambda: any("sjplan.bench.worker" in line for line in command_lines_below(cluster.workers[0])))
             cluster.workers[0].kill()
             cluster.add_worker()
             _, said = runner.communicate(timeout=240)
