@@ -14,13 +14,14 @@ import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import CancelledError
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import sjplan
 from sjplan.bench.batches import BATCH_S, RunQueue
 from sjplan.bench.engines import Done, do_batch
 from sjplan.bench.parts import read_parts, write_part
-from sjplan.bench.runs import Run
+from sjplan.bench.runs import CaseRef, Run
 from sjplan.bench.supervise import Job, Supervisor, row_of
 from sjplan.core.errors import InputError
 
@@ -233,13 +234,11 @@ def do_task(job: Job, runs: Sequence[Run], least_s: float) -> Done:
     Raises
     ------
     InputError
-        If this worker has another version of sjplan, or does not see the experiment's folder.
+        If this worker has another version of sjplan, or does not see what the runs need.
     """
     if job.version != sjplan.__version__:
         raise InputError("--scheduler", found=f"a worker with sjplan {sjplan.__version__}", wanted=job.version)
-    if not job.folder.is_dir():
-        raise InputError("--scheduler", found=f"a worker that does not see {job.folder}",
-                         wanted="an --out folder that all machines share")  # fmt: skip
+    _require_shared(job, runs)
     thread = threading.get_ident()
     supervisor = _SUPERVISORS.get(thread)
     if supervisor is None or supervisor.job != job:
@@ -247,6 +246,28 @@ def do_task(job: Job, runs: Sequence[Run], least_s: float) -> Done:
             supervisor.close()
         supervisor = _SUPERVISORS[thread] = Supervisor(job, _worker_name())
     return do_batch(job, supervisor, runs, least_s)
+
+
+def _require_shared(job: Job, runs: Sequence[Run]) -> None:
+    """Refuse to go on where files are missing here that are there for the runner: a row would blame the run for it."""
+    if not job.folder.is_dir():
+        raise InputError("--scheduler", found=f"a worker that does not see {job.folder}",
+                         wanted="an --out folder that all machines share")  # fmt: skip
+    if not job.home.is_dir() and any(":" in run.planner.planner for run in runs):
+        raise InputError("--scheduler", found=f"a worker that does not see {job.home}",
+                         wanted="planners of one's own in a folder that all machines share",
+                         fix="give the command from there")  # fmt: skip
+    files = {name for run in runs for name in (*_files_of(run.case), run.limits, run.catalogue, run.errors) if name}
+    for name in sorted(files):
+        if not Path(name).exists():
+            raise InputError("--scheduler", found=f"a worker that does not see {name}",
+                             wanted="bench files and cases in folders that all machines share")  # fmt: skip
+
+
+def _files_of(case: CaseRef) -> tuple[str, ...]:
+    """Files that a case is read from and that the runner could read; what ships is none."""
+    own = case.kind == "labels" or case.source.endswith(".toml")
+    return (case.source, case.names) if own and case.sha256 else ()
 
 
 def _worker_name() -> str:

@@ -3,10 +3,12 @@
 import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,9 +29,9 @@ from bench_support import (
 from distributed import KilledWorker
 
 from sjplan.bench.batches import RunQueue
-from sjplan.bench.dask_engine import _Flight
+from sjplan.bench.dask_engine import _Flight, do_task
 from sjplan.bench.parts import read_parts, write_part
-from sjplan.bench.runs import Run
+from sjplan.bench.runs import CaseRef, PlannerRef, Run
 from sjplan.bench.supervise import Job, row_of
 from sjplan.core.errors import InputError
 
@@ -169,6 +171,22 @@ class NoCluster:
     def submit(self, do: object, job: Job, batch: tuple[Run, ...], *more: object, **options: object) -> Future[None]:
         self.given.append(tuple(run.id for run in batch))
         return Future()
+
+
+def test_a_worker_that_lacks_a_file_is_one_line_and_no_row(tmp_path: Path) -> None:
+    run, own = runs(tmp_path, bench_text(["straight"]))[0], PlannerRef("mine", "odd_planners:Straight")
+    case, nowhere = CaseRef("a", "labels", str(tmp_path / "a_labels.nii.gz"), "0" * 64), tmp_path / "nowhere"
+    unread = replace(case, sha256="")  # for the runner neither: that is its row
+    lacking = {
+        "nowhere": (Job(nowhere, "e", "try"), run),
+        "planners of one's own": (Job(tmp_path, "e", "try", home=nowhere), replace(run, planner=own)),
+        "a_labels.nii.gz": (Job(tmp_path, "e", "try"), replace(run, case=case)),
+        "limits.toml": (Job(tmp_path, "e", "try"), replace(run, limits=str(tmp_path / "limits.toml"))),
+    }
+    for what, (job, lacks) in lacking.items():
+        with pytest.raises(InputError, match=re.escape(what)):
+            do_task(job, [replace(run, case=unread), lacks], 0.5)
+    assert not read_parts(tmp_path).rows
 
 
 def test_rows_that_a_dead_worker_had_written_stay(tmp_path: Path) -> None:
