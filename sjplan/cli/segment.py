@@ -71,7 +71,7 @@ def segment(
     if json:
         print_json(document)
     else:
-        _print(found, str(out) if written else None)
+        _print(found, str(out) if written else None, data.findings)
     for refusal in found.refusals:
         error_line(refusal.text)
     if not found.trusted and not written:
@@ -86,7 +86,7 @@ def _segmented(ct: CtVolume, tool: Tool, report: Report) -> Segmentation:
     if tool == "phantom":
         return segment_ct(ct, report)
     report("running TotalSegmentator", 0.0)
-    return checked_labels(ct, with_totalsegmentator(ct))
+    return checked_labels(with_totalsegmentator(ct))
 
 
 def _nothing_found(error: AnatomyError, *, as_json: bool) -> int:
@@ -118,13 +118,13 @@ def _numbers(confidence: Confidence) -> dict[str, float]:
     }
 
 
-def _print(found: Segmentation, out: str | None) -> None:
+def _print(found: Segmentation, out: str | None, intake: tuple[Finding, ...]) -> None:
     console = out_console()
     if out is not None:
         console.print(out, markup=False)
     for name, confidence in found.confidence.items():
         console.print(f"  {name:14} {confidence.volume_ml:6.0f} ml   confidence {confidence.value:.2f}", markup=False)
-    for finding in found.findings:
+    for finding in (*intake, *found.findings):
         if finding.severity != "refusal":
             note_line(finding.text)
 

@@ -78,7 +78,6 @@ CONSEQUENCES: Final[Mapping[str, str]] = {
     "bone-not-found": "labels are written only with --keep: there is nothing to plan on",
     "bone-cut-by-scan": "that bone ends where the scan does: nothing is known beyond it",
     "joint-not-in-scan": "labels are written only with --keep: that side cannot be judged; scan the whole joint",
-    "metal-in-scan": "labels near the metal may be wrong: look at the picture",
     "segmentation-doubtful": "labels are written only with --keep: repair them by hand, or take those of another tool",
     "segmentation-unchecked": "labels are written only with --keep: nobody has looked for foramina and joints in them",
     "labels-error-unknown": "look at every implant in the CT's slices; a margin of a voxel or two may not be there",

@@ -42,10 +42,6 @@ WORK_MM: Final = (0.75, 1.75)
 MARGIN_MM: Final = 12.0
 """How far round the bent phantom bone is sought."""
 
-METAL_HU: Final = 2500.0
-METAL_ML: Final = 0.2
-"""Denser than any bone, and the least of it that is noticed."""
-
 LOW: Final = 0.5
 """Confidence below which the labels of sacrum or hips are refused (see docs/segmentation.md)."""
 
@@ -100,14 +96,14 @@ def segment_ct(ct: CtVolume, progress: Tell | None = None) -> Segmentation:
     tell("looking for foramina and joints", 0.9)
     doubts = _doubts(confidence)
     whole = not any(doubt.code == "bone-not-found" for doubt in doubts)
-    findings = (*_coverage(ct.grid, template), *_metal(ct), *doubts, *(_anatomy(labels) if whole else ()))
+    findings = (*_coverage(ct.grid, template), *doubts, *(_anatomy(labels) if whole else ()))
     tell("done", 1.0)
     return Segmentation(labels, confidence, findings)
 
 
-def checked_labels(ct: CtVolume, labels: LabelMap) -> Segmentation:
+def checked_labels(labels: LabelMap) -> Segmentation:
     """Labels of another tool with the findings that sjplan has on them, and no confidence of its own."""
-    return Segmentation(labels, {}, (*_metal(ct), *_anatomy(labels), _unknown_error()))
+    return Segmentation(labels, {}, (*_anatomy(labels), _unknown_error()))
 
 
 def _working(image: Any, grid: Grid) -> tuple[Working, Working]:
@@ -225,14 +221,6 @@ def _coverage(grid: Grid, template: Deformed) -> list[Finding]:
 JOINT_MM: Final = 5.0
 WHOLE_SHARE: Final = 0.97
 """Sacral points so near to the hip are the joint's; and how many have to lie within the scan."""
-
-
-def _metal(ct: CtVolume) -> list[Finding]:
-    volume = float(np.count_nonzero(np.asarray(ct.hu) > METAL_HU)) * ct.grid.voxel_volume_mm3 / 1000.0
-    if volume < METAL_ML:
-        return []
-    text = f"{volume:.1f} ml of metal: bone in its streaks may be labelled wrongly, look at the picture"
-    return [Finding("metal-in-scan", "warning", text)]
 
 
 def _unknown_error() -> Finding:

@@ -97,3 +97,23 @@ def test_labels_are_written_where_trusted_or_kept(
     assert ("confidence 0.31" in done.err) == (not trusted)
     if out.exists():
         assert np.array_equal(read_labels(out).mask("sacrum"), given.mask("sacrum"))
+
+
+def test_what_the_ct_itself_shows_is_said_beside_the_labels(
+    sjplan: Sjplan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hu = np.full((40, 40, 40), 45, np.int16)
+    hu[10:20, 10:20, 10:20] = 3000
+    image = sitk.GetImageFromArray(hu)
+    image.SetSpacing((5.0, 5.0, 5.0))
+    sitk.WriteImage(image, str(tmp_path / "metal.nii.gz"))
+
+    def answer(ct: CtVolume, progress: object = None) -> Segmentation:
+        labels = LabelMap(ct.grid, np.zeros(ct.grid.shape, np.uint8), {25: "sacrum", 77: "hip_left", 78: "hip_right"})
+        return Segmentation(labels, {}, (Finding("segmentation-unchecked", "refusal", "too coarse"),))
+
+    monkeypatch.setattr("sjplan.segment.build.segment_ct", answer)
+    words = ("segment", tmp_path / "metal.nii.gz", "--out", tmp_path / "labels.nii.gz")
+    done, told = sjplan(*words), sjplan(*words, "--json")
+    assert done.err.count("of the CT is metal") == 1
+    assert [f["code"] for f in told.json["findings"]].count("ct-metal") == 1
