@@ -56,8 +56,8 @@ class PlanningPage:
         self.state.update(
             {"pl_title": "", "pl_volume": "", "pl_sides": [], "pl_side": "left", "pl_slots": [], "pl_slot": 1,
              "pl_models": [], "pl_model": "", "pl_lengths": [], "pl_length": 45.0, "pl_about": "joint", "pl_step": 1.0,
-             "pl_angle": 1.0, "pl_rows": [], "pl_verdict": "", "pl_good": False, "pl_faults": [], "pl_judged": True,
-             "pl_seen": 0, "pl_undo": False, "pl_redo": False,
+             "pl_angle": 1.0, "pl_rows": [], "pl_verdict": "", "pl_good": False, "pl_faults": [], "pl_cautions": [],
+             "pl_judged": True, "pl_seen": 0, "pl_undo": False, "pl_redo": False,
              "pl_follow": "along", "pl_zoom": ZOOMS_MM[1], "pl_share": 70,
              "pl_across": "", "pl_view": "ap", "pl_letters": {}, "pl_marks": {}, "pl_edges": {}, "pl_plan": "none",
              "pl_plan_word": "", "pl_ghost": True, "pl_beside": [], "pl_saved": [], "pl_key": "", "pl_name": "",
@@ -308,7 +308,8 @@ class PlanningPage:
         self.state.update(
             {"pl_side": desk.side, "pl_slots": slots, "pl_slot": desk.chosen, "pl_undo": bool(desk.stack.past),
              "pl_redo": bool(desk.stack.future), "pl_follow": desk.follow, "pl_zoom": desk.zoom_mm,
-             "pl_share": round(100 * desk.share), "pl_ghost": desk.shows_plan}
+             "pl_share": round(100 * desk.share), "pl_ghost": desk.shows_plan,
+             "pl_cautions": [{"text": caution.text, "so": caution.consequence} for caution in desk.cautions()]}
         )  # fmt: skip
         if path is not None:
             self.state.update(

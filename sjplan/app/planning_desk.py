@@ -110,6 +110,10 @@ class Desk:
         left, right = (self.judge_of(side).report(drafts[side].paths) for side in ("left", "right"))
         return side_conflicts(left, right, self.theatre.limits)
 
+    def cautions(self) -> tuple[Finding, ...]:
+        """What was noticed of the scan and its labels that speaks against plans of the side that is shown."""
+        return tuple(f for f in self.theatre.findings if f.severity != "note" and f.side in ("", self.side))
+
     @property
     def stack(self) -> Stack:
         """Of the side that is shown."""

@@ -155,6 +155,10 @@ def _margins() -> None:
                 html.Td("{{ r.sign }} {{ r.word }}", classes=("r.state",))
         with html.Ul(classes="faults", v_if="pl_judged && pl_faults.length", id="pl_faults"):
             html.Li("{{ f }}", v_for="f in pl_faults", key="f")
+        with html.Details(v_if="pl_cautions.length", id="pl_cautions", classes="small"):
+            html.Summary("! Of this scan and its labels: {{ pl_cautions.length }} to know")
+            with html.Ul(classes="faults"):
+                html.Li("{{ c.text }}: {{ c.so }}", v_for="c in pl_cautions", key="c.text")
 
 
 def _implants(visit: Visit, page: PlanningPage) -> None:

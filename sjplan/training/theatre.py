@@ -10,9 +10,11 @@ from typing import Final
 import numpy as np
 
 from sjplan.anatomy.build import anatomy_from_labels
+from sjplan.anatomy.quality import quality_findings
 from sjplan.anatomy.types import Anatomy
 from sjplan.core.arrays import Array, unit
 from sjplan.core.errors import InputError, unknown_name
+from sjplan.core.findings import Finding
 from sjplan.core.implant import ImplantModel
 from sjplan.core.labels import LabelMap
 from sjplan.core.limits import Limits
@@ -71,6 +73,8 @@ class Theatre:
         Of the C-arm.
     lie : Lie or None
         How the patient lies on the table; None is as in the scanner.
+    findings : tuple of Finding
+        What reading the files and naming the anatomy have noticed.
     """
 
     name: str
@@ -82,6 +86,7 @@ class Theatre:
     limits: Limits
     maker: FrameMaker
     lie: Lie | None = None
+    findings: tuple[Finding, ...] = ()
     _surfaces: dict[Side, MeasuringSurfaces] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -207,13 +212,15 @@ def open_theatre(
     labels, carms = require_labels(case), read_carms()
     if device not in carms:
         raise unknown_name("device", device, carms)
+    anatomy = anatomy or anatomy_from_labels(labels)
     return Theatre(
         name=name,
         sha256=case.sha256,
         ct=case.ct,
         labels=labels,
-        anatomy=anatomy or anatomy_from_labels(labels),
+        anatomy=anatomy,
         models=models or read_implants(),
         limits=read_limits(),
         maker=FrameMaker(read_physics(), carms[device]),
+        findings=(*case.findings, *quality_findings(labels, anatomy), *anatomy.findings),
     )

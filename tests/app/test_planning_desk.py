@@ -1,6 +1,7 @@
 """The desk that plans are laid on, without a browser: what a hand does, what is cut, and that no number flatters."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from sjplan.app.planning_numbers import NUMBERS, changed_by, numbers_of
 from sjplan.app.planning_rows import glance_rows, margin_rows, mixed_rows, sure_mm, verdict_words
 from sjplan.core.arrays import Array
 from sjplan.core.errors import InputError
+from sjplan.core.findings import Finding
 from sjplan.core.trajectory import Trajectory
 from sjplan.io.cases import Case
 from sjplan.io.planfile import PlanFile, plan_text
@@ -53,6 +55,24 @@ def share(desk: Desk, pane: str, point: Array) -> tuple[float, float]:
 
 def middle(path: Trajectory) -> Array:
     return np.asarray(0.5 * (path.entry_lps_mm + path.tip_lps_mm))
+
+
+def test_what_speaks_against_the_labels_is_said_where_plans_are_laid(theatre: Theatre) -> None:
+    found = [Finding("ct-metal", "warning", "metal"), Finding("no-ct", "note", "no CT")]
+    found += [Finding("foramen-doubtful", "warning", f"S1 {side}", side) for side in ("left", "right")]
+    desk = Desk(replace(theatre, findings=tuple(found)), "left")
+    assert [f.text for f in desk.cautions()] == ["metal", "S1 left"]
+    desk.turn_to("right")
+    assert [f.text for f in desk.cautions()] == ["metal", "S1 right"]
+    assert all(f.consequence for f in desk.cautions())
+
+
+def test_a_theatre_knows_what_reading_and_anatomy_noticed() -> None:
+    own = Finding("ct-metal", "warning", "metal")
+    labels = replace(phantom_labels(), surface_error_mm=2.0)
+    found = open_theatre("error of its own", Case(None, labels, (own,))).findings
+    assert own in found
+    assert "labels-own-error" in {f.code for f in found}
 
 
 @pytest.mark.parametrize("pane", PANES)

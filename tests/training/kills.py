@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from multiprocessing import get_context
 from pathlib import Path
 
+import numpy as np
+
 from sjplan.training.actions import Action
 from sjplan.training.session import Session
 from sjplan.training.theatre import Theatre
@@ -22,13 +24,20 @@ def warmed(theatre: Theatre, moves: Sequence[Action]) -> None:
         warm.step(move)
 
 
-def killed(begin: Callable[[], Step], moves: Sequence[Action], acknowledged: Path, after_s: float) -> int:
-    """Steps that a child had acknowledged when it was killed, so long after its first."""
+def killed(
+    begin: Callable[[], Step], moves: Sequence[Action], acknowledged: Path, rng: np.random.Generator
+) -> int:  # fmt: skip
+    """Steps that a child had acknowledged when it was killed: some random number, and some milliseconds more.
+
+    Steps, not seconds, since how many a second there are is the machine's.
+    """
+    steps, more_s = int(rng.integers(0, 30)), float(rng.uniform(0.0, 0.01))
     child = get_context("fork").Process(target=_play, args=(begin, moves, acknowledged))
     child.start()
-    while not acknowledged.exists():
-        time.sleep(0.001)
-    time.sleep(after_s)
+    while not acknowledged.exists() or acknowledged.stat().st_size < steps:
+        assert child.is_alive(), "it ended by itself"
+        time.sleep(0.0005)
+    time.sleep(more_s)
     assert child.pid is not None
     os.kill(child.pid, signal.SIGKILL)
     child.join()

@@ -211,7 +211,7 @@ def test_killed_at_random_moments_no_acknowledged_event_is_lost(theatre: Theatre
         return History(path).begin("x", Session(theatre, 9, images=False)).step
 
     for n in range(50):
-        done = killed(begin, MOVES, tmp_path / f"{n}.ack", float(rng.uniform(0.0, 0.15)))
+        done = killed(begin, MOVES, tmp_path / f"{n}.ack", rng)
         with History(path) as history:
             assert len(history.entries()) == n + 1
             entry = history.entries()[-1]

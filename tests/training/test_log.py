@@ -97,7 +97,7 @@ def test_killed_at_fifty_random_moments_every_session_resumes(theatre: Theatre, 
         def begin(path: Path = path) -> Step:
             return begun(Session(theatre, 9, images=False), path).step
 
-        done = killed(begin, MOVES, tmp_path / f"{n}.ack", float(rng.uniform(0.0, 0.15)))
+        done = killed(begin, MOVES, tmp_path / f"{n}.ack", rng)
         again = resumed(theatre, path, images=False)
         assert done <= len(again.events) <= done + 1
         again.step(MOVES[0])
