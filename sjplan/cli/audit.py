@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import statistics
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 from rich.text import Text
 
-from sjplan.cli.audit_runs import SCHEME, AuditRequest, document, implant_document, run_audit, run_cases, table_rows
+from sjplan.cli.audit_pictures import now_words, off_words, pictures_in
+from sjplan.cli.audit_runs import AuditRequest, document, implant_document, run_audit, run_cases, table_rows
 from sjplan.cli.options import (
     AsJson,
     CatalogueFile,
@@ -53,7 +55,7 @@ def audit(
     catalogue: CatalogueFile = None,
     series: Series = None,
     untrusted: Untrusted = False,
-    out: Annotated[FilePath | None, Parameter(help="Folder for audit.json and audit.csv.")] = None,
+    out: Annotated[FilePath | None, Parameter(help="Folder for audit.json, audit.csv and pictures.")] = None,
     json: AsJson = False,
 ) -> int:
     """Compare placed implants with their plan: entry, tip, angle, roll, depth, clearance now, breach grade.
@@ -75,9 +77,10 @@ def audit(
     ):
         results: Results
         if placed is None:
-            results = run_cases(plan, common, reporter)
+            results = run_cases(plan, common, reporter, None if folder is None else partial(pictures_in, folder))
         else:
-            results = [(plan.parent.name or plan.name, run_audit(common, reporter))]
+            pictures = None if folder is None else pictures_in(folder)
+            results = [(plan.parent.name or plan.name, run_audit(common, reporter, pictures))]
         answer = _document(results, single=placed is not None)
         if folder is not None:
             _write(folder, answer, results)
@@ -168,17 +171,9 @@ def _headline(side: SideAudit, prefix: str) -> Text:
 def _implant_line(implant: ImplantAudit) -> str:
     """One implant: how far off its plan, how clear now, how graded."""
     d = implant_document(implant)
-    breach = f"{d['breach_mm']:.1f} mm behind {d['breached']}" if d["breached"] else "none"
-    grade = f"breach {breach} ({SCHEME} {d['grades'][SCHEME]})"
-    now = f"now {d['margin_mm']:.1f} mm from its envelope to {d['nearest']}, {grade}"
-    off = d["deviation"]
-    if off is None:
-        return f"  -  {d['found_as']}: not planned; {now}"
-    roll = "" if off["roll_deg"] is None else f", roll {off['roll_deg']:+.0f} deg"
-    return (
-        f"  {d['slot']}  {d['found_as']}: tip {off['tip_mm']:.1f} mm off ({off['depth_mm']:+.1f} along, "
-        f"{off['lateral_mm']:.1f} across), entry {off['entry_mm']:.1f} mm, axis {off['angle_deg']:.1f} deg{roll}; {now}"
-    )
+    if d["deviation"] is None:
+        return f"  -  {d['found_as']}: not planned; {now_words(d)}"
+    return f"  {d['slot']}  {d['found_as']}: {off_words(d['deviation'])}; {now_words(d)}"
 
 
 def _sentences(side: SideAudit) -> list[str]:

@@ -11,17 +11,20 @@ from sjplan.cli.progress import Report, part_of
 from sjplan.core.errors import InputError, SjplanError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from sjplan.anatomy.types import Anatomy
     from sjplan.audit.compare import CaseAudit
     from sjplan.audit.lines import Found
     from sjplan.audit.types import ImplantAudit, PlannedImplant, Registration
     from sjplan.core.implant import ImplantModel
+    from sjplan.core.labels import LabelMap
     from sjplan.core.plan import Side
     from sjplan.io.cases import Case
     from sjplan.io.placed import PlacedFile
     from sjplan.io.planfile import PlanFile
+
+    Pictures = Callable[[CaseAudit, LabelMap, Anatomy], None]
 
 PLAN: Final = "plan.json"
 PLACED: Final = "placed"
@@ -46,8 +49,8 @@ class AuditRequest:
     untrusted: bool = False
 
 
-def run_audit(request: AuditRequest, report: Report) -> CaseAudit:
-    """Read plan, labels and what was placed; compare and judge.
+def run_audit(request: AuditRequest, report: Report, pictures: Pictures | None = None) -> CaseAudit:
+    """Read plan, labels and what was placed; compare and judge, and have it drawn where `pictures` are wanted.
 
     Raises
     ------
@@ -77,9 +80,13 @@ def run_audit(request: AuditRequest, report: Report) -> CaseAudit:
     found, registration, notes = _found(source, planned, anatomy, catalogue)
     notes = (*_case_notes(plan_file, case, source), *source.notes, *notes)
     report("judging what was placed", 0.8)
-    return compare(
+    result = compare(
         planned, found, anatomy, limits, schemes, sides=sides, registration=registration, notes=notes
     )  # fmt: skip
+    if pictures is not None:
+        report("drawing pictures", 0.9)
+        pictures(result, require_labels(case), anatomy)
+    return result
 
 
 def planned_implants(plan_file: PlanFile, catalogue: Mapping[str, ImplantModel], what: str) -> list[PlannedImplant]:
@@ -186,15 +193,17 @@ def cases_of(folder: Path) -> list[tuple[str, AuditRequest]]:
     return found
 
 
-def run_cases(folder: Path, common: AuditRequest, report: Report) -> list[tuple[str, CaseAudit | SjplanError]]:
-    """Audit every case of a folder; what cannot be audited is a result too."""
+def run_cases(
+    folder: Path, common: AuditRequest, report: Report, pictures: Callable[[str], Pictures] | None = None
+) -> list[tuple[str, CaseAudit | SjplanError]]:
+    """Audit every case of a folder; what cannot be audited is a result too. `pictures` are asked for by case."""
     cases = cases_of(folder)
     results: list[tuple[str, CaseAudit | SjplanError]] = []
     for n, (name, own) in enumerate(cases):
         request = replace(common, plan=own.plan, placed=own.placed)
         part = part_of(report, n / len(cases), (n + 1) / len(cases), f"{name}: ")
         try:
-            results.append((name, run_audit(request, part)))
+            results.append((name, run_audit(request, part, None if pictures is None else pictures(name))))
         except SjplanError as error:
             results.append((name, error))
     return results

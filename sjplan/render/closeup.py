@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -15,7 +16,7 @@ from sjplan.core.frames import AnatomicalFrame
 from sjplan.core.labels import LabelMap
 from sjplan.core.trajectory import Trajectory
 from sjplan.core.volume import CtVolume
-from sjplan.render.planes import SlicePlane
+from sjplan.render.planes import SlicePlane, across_plane
 from sjplan.render.slices import (
     DPI,
     INK,
@@ -87,11 +88,9 @@ def binding_planes(trajectory: Trajectory, binding: Clearance, frame: Anatomical
     first = SlicePlane("along the axis", middle + shift * along, along, up, _ALONG_MM, _ALONG_MM, _ALONG_MM / _PANEL_PX)
     station = np.clip((on - trajectory.entry_lps_mm) @ trajectory.axis, _INSIDE_MM, trajectory.length_mm - _INSIDE_MM)
     here = trajectory.entry_lps_mm + station * trajectory.axis
-    right = unit(frame.posterior - (frame.posterior @ along) * along)
-    head = np.cross(along, right)
-    head = head if head @ frame.cranial > 0 else -head
     centre = here + 0.5 * ((at - here) - ((at - here) @ along) * along)
-    return first, SlicePlane("across the axis", centre, right, head, _ACROSS_MM, _ACROSS_MM, _ACROSS_MM / _PANEL_PX)
+    second = across_plane(trajectory, centre, frame, _ACROSS_MM)
+    return first, replace(second, pixel_mm=_ACROSS_MM / _PANEL_PX)
 
 
 def _across(way: Array, along: Array) -> Array | None:

@@ -129,6 +129,18 @@ def implant_planes(
     return planes[0], planes[1]
 
 
+def across_plane(
+    trajectory: Trajectory, centre_lps_mm: ArrayLike, frame: AnatomicalFrame, width_mm: float = DEFAULT_WIDTH_MM
+) -> SlicePlane:
+    """The plane square to an implant's axis through a point: the front on the left, the head on top, as in sagittal."""
+    along = trajectory.axis
+    right = unit(frame.posterior - (frame.posterior @ along) * along)
+    head = np.cross(along, right)
+    head = head if head @ frame.cranial > 0 else -head
+    centre = np.asarray(centre_lps_mm, dtype=np.float64)
+    return SlicePlane("across the axis", centre, right, head, width_mm, width_mm)
+
+
 def sample_ct(ct: CtVolume, plane: SlicePlane) -> NDArray[np.float32]:
     """Hounsfield units in a plane, (rows, columns), between voxels by the trilinear rule; air outside the CT."""
     return _sample(ct.hu, ct.grid.ijk_from_lps(plane.pixels_lps_mm()), 1, AIR_HU)

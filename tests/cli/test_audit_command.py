@@ -74,6 +74,9 @@ def test_errors_come_back_from_every_file(sjplan: Sjplan, plan_folder: Path, pla
     assert done.code in (0, 1)
     check(done.json["sides"][0]["implants"])
     assert json.loads((out / "audit.json").read_text(encoding="utf-8")) == done.json
+    pictures = {path.name: path.read_bytes() for path in out.glob("*.png")}
+    assert sorted(pictures) == ["left-1.png", "left-2.png", "left-3.png"]
+    assert all(picture.startswith(b"\x89PNG") for picture in pictures.values())
     rows = table_of(out / "audit.csv")
     assert [(r["side"], r["slot"], r["status"]) for r in rows] == [("left", str(n), "compared") for n in (1, 2, 3)]
     assert float(rows[0]["angle_deg"]) == pytest.approx(2.0, abs=0.05)
