@@ -1,8 +1,8 @@
-"""Render the tables of docs/benchmark.md from docs/results/benchmark.json.
+"""Render the tables of docs/benchmark.md and docs/benchmark_running.md from docs/results/bench*.json.
 
 python scripts/tabulate_benchmark.py [--check]
 
-With `--check` nothing is written; exit code 1 says that the page and the results differ.
+With `--check` nothing is written; exit code 1 says that the pages and the results differ.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ Row = dict[str, Any]
 
 
 @functools.cache
-def results() -> dict[str, Any]:
-    """The whole results file; empty where no suite was run yet."""
-    path = RESULTS / "benchmark.json"
+def results(name: str = "benchmark") -> dict[str, Any]:
+    """A whole results file; empty where it was not made yet."""
+    path = RESULTS / f"{name}.json"
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {"rows": [], "settings": {}}
 
 
@@ -143,6 +143,50 @@ def machines() -> str:
     return table(["suite", "workers", "machine", "result hash"], body)
 
 
+COSTS = {
+    "overhead_percent": ("beyond planning and judging", "{:g} %", "at most 5 %", lambda v: v <= 5.0),
+    "ratio": ("times as fast", "{:g}", "1.9", lambda v: v >= 1.9),
+    "seconds": ("in all", "{:g} s", "at most 60 s", lambda v: v <= 60.0),
+    "mb": ("at most at any moment", "{:g} MB", "at most 1,500 MB", lambda v: v <= 1500.0),
+}
+"""What was asked for, by the key that a row has."""
+
+
+def costs() -> str:
+    """The machinery beside planners of known length."""
+    found = results("bench_speed")["rows"]
+    if not found:
+        return "Not measured yet: `scripts/bench_bench.py`."
+    body: list[list[object]] = []
+    for row in found:
+        for key, (what, text, wanted, holds) in COSTS.items():
+            if key in row:
+                verdict = "yes" if holds(row[key]) else "**no**"
+                body.append([row["what"], f"{text.format(row[key])} {what}", wanted, verdict])
+    return table(["", "measured", "wanted", "holds"], body)
+
+
+def kills() -> str:
+    """An experiment that was killed again and again, beside the same one that nobody disturbed."""
+    rows = results("bench_kills")["rows"]
+    if not rows:
+        return "Not run yet: `scripts/validate_bench.py`."
+    settings, (*legs, end) = results("bench_kills")["settings"], rows
+    body: list[list[object]] = [
+        [row["after_rows"], row["victim"], "the experiment went on" if row["went_on"] else "the same command again"]
+        for row in legs
+    ]
+    runs = settings["cases"] * len(settings["planners"])
+    verdict = (
+        f"{runs:,} runs ({settings['cases']:,} cases, {len(settings['planners'])} planners): {end['lost']} rows lost, "
+        f"{end['foreign']} that nobody asked for, {end['done_twice']} runs done twice; result hash "
+        f"`{end['result_hash_killed'][:16]}`, undisturbed `{end['result_hash'][:16]}`: "
+        + ("the same." if end["same"] else "**another**.")
+    )
+    return table(["rows by then", "killed", "then"], body) + "\n\n" + verdict
+
+
+RUNNING_TABLES: dict[str, Callable[[], str]] = {"costs": costs, "kills": kills}
 TABLES: dict[str, Callable[[], str]] = {
     "machines": machines,
     **{suite: functools.partial(summary, suite) for suite in SUITES},
@@ -152,4 +196,5 @@ TABLES: dict[str, Callable[[], str]] = {
 
 
 if __name__ == "__main__":
-    main({ROOT / "docs" / "benchmark.md": TABLES}, __doc__.splitlines()[0])
+    docs = ROOT / "docs"
+    main({docs / "benchmark.md": TABLES, docs / "benchmark_running.md": RUNNING_TABLES}, __doc__.splitlines()[0])
