@@ -127,7 +127,14 @@ def hardest() -> str:
             f"{bound[0]:.2f}" if bound else "",
         ]
         body.append([suite, f"{case} {side}", *cells])
-    return table(["suite", "case, side", "planners with a plan", "best slack mm", "bound mm"], body)
+    words = "\n\nA bound ends at the suite's cap, 3 mm; a plan may have more slack than that."
+    return table(["suite", "case, side", "planners with a plan", "best slack mm", "bound mm"], body) + words
+
+
+def kind_of(host: dict[str, Any]) -> str:
+    """A machine by its kind."""
+    system = str(host["system"]).split()[0]
+    return f"{host['processor']} ({host['machine']}), {host['cores']} cores, {host['memory_gb']:g} GB, {system}"
 
 
 def machines() -> str:
@@ -136,7 +143,7 @@ def machines() -> str:
     if not facts:
         return "Not run yet: `scripts/run_benchmarks.py`."
     body: list[list[object]] = [
-        [name, facts[name]["workers"], ", ".join(f"{k} {v}" for k, v in facts[name]["host"].items()),
+        [name, facts[name]["workers"], kind_of(facts[name]["host"]),
          f"`{facts[name]['result_hash'][:16]}`"]
         for name in SUITES if name in facts
     ]  # fmt: skip
