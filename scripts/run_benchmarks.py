@@ -27,8 +27,17 @@ from sjplan.io.results import read_rows, write_rows
 
 SEED = 0
 COLUMNS = (
-    *("suite", "case_key", "side", "planner", "status", "accepted", "false_accept", "slack_mm", "bound_mm"),
-    *("regret_mm", "breach_probability", "true_margin_mm", "true_error_mm", "true_breach", "evaluations", "seconds"),
+    *("suite", "case_key", "side", "planner", "status", "accepted", "false_accept", "slack_mm", "margin_mm"),
+    *(
+        "bound_mm",
+        "regret_mm",
+        "breach_probability",
+        "true_margin_mm",
+        "true_error_mm",
+        "true_breach",
+        "evaluations",
+        "seconds",
+    ),
     *("memory_mb", "error_type"),
 )
 """Of a whole row: what the tables are made of."""

@@ -20,6 +20,9 @@ SUITES = ("smoke", "adults-200", "dysmorphic-100", "osteoporotic-100", "real")
 SHARP_MM = 0.25
 """Regret of no more counts as the optimum: the gap at which a certificate counts as sharp."""
 
+VOXELS_MM = 1.0
+"""What the labels' voxels may hide at 1 mm, and a little more (see `Anatomy.geometry_error_mm`)."""
+
 Row = dict[str, Any]
 
 
@@ -81,7 +84,20 @@ def summary(suite: str) -> str:
             sum(bool(row.get("true_breach")) for row in accepted) if true else "not known",
             spread(of(mine, "seconds"), 1),
         ])  # fmt: skip
-    return table(head, body) + so_far(suite)
+    return table(head, body) + so_far(suite) + names_apart(found)
+
+
+def names_apart(found: list[Row]) -> str:
+    """How often a phantom's own names make the margin less than the judge's by more than voxels can."""
+    both = [row for row in found if row.get("accepted") and "true_margin_mm" in row and "margin_mm" in row]
+    if not both:
+        return ""
+    less = [row["margin_mm"] - row["true_margin_mm"] - row["true_error_mm"] for row in both]
+    count = sum(value > VOXELS_MM for value in less)
+    return (
+        f"\n\nOf {len(both)} accepted plans {count} have a true margin more than {VOXELS_MM:g} mm below the judged one "
+        f"(at most {max(less):.1f} mm): borders between names lie elsewhere there."
+    )
 
 
 def so_far(suite: str) -> str:
