@@ -96,7 +96,7 @@ def names_apart(found: list[Row]) -> str:
     count = sum(value > VOXELS_MM for value in less)
     return (
         f"\n\nOf {len(both)} accepted plans {count} have a true margin more than {VOXELS_MM:g} mm below the judged one "
-        f"(at most {max(less):.1f} mm): borders between names lie elsewhere there."
+        f"(at most {max(less):.1f} mm): see [what is measured](#what-is-measured)."
     )
 
 
