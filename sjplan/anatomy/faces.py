@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import numba as nb
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import dijkstra
+from scipy.spatial import cKDTree
 
 from sjplan.anatomy.bones import Index, Mask, bounding_box, box_start
 from sjplan.anatomy.normals import ball_normals
@@ -176,6 +179,39 @@ def components(faces: Faces, chosen: Mask) -> tuple[int, NDArray[np.int32], Arra
     count, part = _parts(faces.quads, chosen, len(faces.net.vertices_lps_mm))
     own = part[chosen]
     return count, own, np.bincount(own, faces.area_mm2[chosen], count).astype(np.float64)
+
+
+def closed(faces: Faces, chosen: Mask, reach_mm: float) -> Mask:
+    """The chosen faces without notches and gaps narrower than twice the reach, as measured along the surface.
+
+    Closing of mathematical morphology: what lies within reach of a chosen face, less what lies within reach of
+    everything else.
+    """
+    # Nothing is added farther away than the reach, and what decides that lies within twice as much.
+    near = cKDTree(faces.points_mm[chosen]).query(faces.points_mm, distance_upper_bound=2.0 * reach_mm + 2.0)[0]
+    band = np.flatnonzero(np.isfinite(near))
+    graph = _steps(faces, band)
+    wide = _within(graph, chosen[band], reach_mm)
+    out = chosen.copy()
+    out[band] |= ~_within(graph, ~wide, reach_mm)
+    return out
+
+
+def _steps(faces: Faces, rows: Index) -> csr_array:
+    """Distance (rows, rows) between the middles of faces that share a corner."""
+    touching = np.repeat(np.arange(len(rows)), 4), faces.quads[rows].ravel()
+    corners = csr_array((np.ones(4 * len(rows)), touching), shape=(len(rows), len(faces.net.vertices_lps_mm)))
+    pairs = (corners @ corners.T).tocoo()
+    middle = faces.centres_lps_mm(rows)
+    a, b = pairs.coords
+    return csr_array((np.linalg.norm(middle[a] - middle[b], axis=1), (a, b)), shape=pairs.shape)
+
+
+def _within(graph: csr_array, sources: Mask, reach_mm: float) -> Mask:
+    if not sources.any():
+        return sources
+    far = dijkstra(graph, indices=np.flatnonzero(sources), min_only=True, limit=reach_mm)
+    return np.isfinite(far)
 
 
 def absorb_specks(faces: Faces, label: Labels, movable: Mask, smallest_mm2: float, share: float) -> Labels:

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from sjplan.anatomy.bones import BodyFrame, Index, Mask, nearest
-from sjplan.anatomy.faces import Faces, components
+from sjplan.anatomy.faces import Faces, closed, components
 from sjplan.core.arrays import Array, unit
 
 LARGEST_GAP_MM = 14.0
@@ -23,6 +23,9 @@ SMALLEST_JOINT_MM2 = 150.0
 ARTICULAR_EXTRA_MM = 1.2
 ARTICULAR_GAP_MM = (2.5, 4.0)
 """The articular gap ends this much above the ventral half's median, within these bounds (1 to 3 mm in CT)."""
+
+NOTCH_MM = 5.0
+"""Half the width of a notch in a joint face's edge that is bone detail. Default."""
 
 LARGEST_HOLE_MM2 = 400.0
 """A hole in a joint face up to this size is bone detail inside the joint, not a way out of it."""
@@ -100,7 +103,7 @@ def _facing(a: Faces, a_rows: Index, b: Faces, b_rows: Index, outward: Array) ->
 
 
 def _sheet(faces: Faces, rows: Index) -> Mask:
-    """Largest connected sheet of the faces with its small holes filled."""
+    """Largest connected sheet of the faces with its notches closed and its small holes filled."""
     chosen = np.zeros(len(faces), dtype=bool)
     chosen[rows] = True
     if not chosen.any():
@@ -108,6 +111,7 @@ def _sheet(faces: Faces, rows: Index) -> Mask:
     count, part, area = components(faces, chosen)
     if count > 1:
         chosen[np.flatnonzero(chosen)[part != int(np.argmax(area))]] = False
+    chosen = closed(faces, chosen, NOTCH_MM)
     rest = ~chosen
     _, part, area = components(faces, rest)
     chosen[np.flatnonzero(rest)[area[part] < LARGEST_HOLE_MM2]] = True

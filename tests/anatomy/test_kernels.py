@@ -6,7 +6,7 @@ from scipy import ndimage as ndi
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components, dijkstra
 
-from sjplan.anatomy.faces import absorb_specks, components, find_faces, majority
+from sjplan.anatomy.faces import absorb_specks, closed, components, find_faces, majority
 from sjplan.anatomy.mouths import section
 from sjplan.anatomy.normals import ball_normals
 from sjplan.anatomy.paths import cheapest_paths, smoothed, walk_back
@@ -92,6 +92,39 @@ def test_specks_vanish_and_walls_stay():
     out = absorb_specks(faces, label, ~fixed, 20.0, 0.0)
     assert (out[middle[:4]] == 9).all()
     assert (out[middle[200:210]] == 3).all()
+
+
+def closed_slowly(faces, chosen, reach_mm):
+    """Every path over all faces that share a corner, two by two."""
+    middle = faces.centres_lps_mm(np.arange(len(faces)))
+    shared = (faces.quads[:, None, :, None] == faces.quads[None, :, None, :]).any(axis=(2, 3))
+    far = dijkstra(np.where(shared, np.linalg.norm(middle[:, None] - middle[None], axis=2), 0.0))
+    wide = (far[chosen] <= reach_mm).any(axis=0)
+    return chosen | ~(far[~wide] <= reach_mm).any(axis=0)
+
+
+@pytest.mark.parametrize("reach_mm", [1.5, 3.0])
+def test_closing_agrees_with_walking_over_all_faces(reach_mm):
+    faces = find_faces(blobs()[:12, :12, :12], Grid((12, 12, 12), (1, 1.2, 1.5), (3, 4, 5), np.eye(3)))
+    chosen = np.random.default_rng(1).random(len(faces)) < 0.25
+    fast = closed(faces, chosen, reach_mm)
+    assert (fast == closed_slowly(faces, chosen, reach_mm)).all()
+    assert chosen.sum() < fast.sum() < len(faces)
+
+
+def test_closing_fills_a_narrow_notch_and_keeps_to_its_side_of_a_thin_plate():
+    mask = np.zeros((50, 50, 9), dtype=bool)
+    mask[5:45, 5:45, 3:6] = True
+    faces = find_faces(mask, Grid(mask.shape, (1, 1, 1), (0, 0, 0), np.eye(3)))
+    upper = (faces.outside - faces.inside)[:, 2] > 0
+    x, y = faces.points_mm[:, 0], faces.points_mm[:, 1]
+    sheet = upper & (x > 12) & (x < 38) & (y > 12) & (y < 38)
+    narrow, broad = np.abs(x - 25) < 3, np.abs(x - 25) < 8
+    for notch, filled in ((narrow, True), (broad, False)):
+        out = closed(faces, sheet & ~(notch & (y > 20)), 5.0)
+        inner = sheet & notch & (y > 22) & (y < 30) & (np.abs(x - 25) < 2)
+        assert out[inner].all() == filled
+        assert not (out & ~sheet).any()
 
 
 def test_quads_cover_the_surface():
