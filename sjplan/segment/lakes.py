@@ -12,7 +12,8 @@ from scipy.sparse.csgraph import breadth_first_order, maximum_flow
 from sjplan.core.arrays import Array
 from sjplan.segment.working import Volume
 
-Lakes = NDArray[np.int64]
+Lakes = NDArray[np.int32]
+"""Number of each voxel's lake, -1 none: the largest arrays there are, hence of 32 bits."""
 
 
 def openings(
@@ -27,7 +28,7 @@ def openings(
         low[axis], high[axis] = slice(None, -1), slice(1, None)
         a, b = lakes[tuple(low)], lakes[tuple(high)]
         met = (a != b) & (a >= 0) & (b >= 0)
-        one, two = a[met], b[met]
+        one, two = a[met].astype(np.int64), b[met].astype(np.int64)
         pairs.append(np.minimum(one, two) * count + np.maximum(one, two))
         areas.append(np.minimum(cost[tuple(low)][met], cost[tuple(high)][met]) * area)
     pair, place = np.unique(np.concatenate(pairs), return_inverse=True)
@@ -41,10 +42,10 @@ def renumbered(lakes: NDArray[np.int32]) -> tuple[Lakes, NDArray[np.int64]]:
     Examples
     --------
     >>> renumbered(np.array([7, -1, 3, 7], dtype=np.int32))
-    (array([ 1, -1,  0,  1]), array([3, 7]))
+    (array([ 1, -1,  0,  1], dtype=int32), array([3, 7]))
     """
     before = np.flatnonzero(np.bincount(lakes.ravel(order="K") + 1))
-    table = np.full(int(before[-1]) + 1 if len(before) else 1, -1, dtype=np.int64)
+    table = np.full(int(before[-1]) + 1 if len(before) else 1, -1, dtype=np.int32)
     kept = before[before > 0]
     table[kept] = np.arange(len(kept))
     return table[lakes + 1], kept - 1

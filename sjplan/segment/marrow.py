@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from sjplan.core.arrays import Array
 from sjplan.core.grid import Grid
-from sjplan.segment.lakes import cut, openings, renumbered, sums
+from sjplan.segment.lakes import Lakes, cut, openings, renumbered, sums
 from sjplan.segment.working import Volume, image_of, sitk, values_of
 
 WIDEST_MM: Final = 5.0
@@ -28,9 +28,6 @@ NO_NARROW: Final = 9.0
 FINE_MM: Final = 1.25
 """How much more it costs to cut a lake at the bent phantom's surface, where the CT shows no narrow. Voxels coarser
 than the second show ever fewer narrows of a cortex, so that says less, by the fourth power of their size (default)."""
-
-SURE_MM: Final = 10.0
-"""So far outside the bent phantom all is one lake, and outside."""
 
 MOST_MM: Final = 4.0
 """A distance to the bent phantom counts up to this: beyond, it is sure enough (default)."""
@@ -55,7 +52,14 @@ whose price is waived where a cortex is expected: 14 000 against 4800. Marrow of
 with 1600 mm2 of small holes."""
 
 
-def marrow(dense: NDArray[np.bool_], calm: Volume, distance: Volume, grid: Grid, voxel_mm: float) -> NDArray[np.bool_]:
+def marrow(
+    dense: NDArray[np.bool_],
+    calm: Volume,
+    distance: Volume,
+    sought: NDArray[np.bool_],
+    grid: Grid,
+    voxel_mm: float,
+) -> NDArray[np.bool_]:
     """Which voxels that are not dense lie inside bone.
 
     Parameters
@@ -66,6 +70,8 @@ def marrow(dense: NDArray[np.bool_], calm: Volume, distance: Volume, grid: Grid,
         Smoothed HU.
     distance : (ni, nj, nk) float32
         To the nearest bone of the bent phantom, negative inside.
+    sought : (ni, nj, nk) bool
+        Where bone may be; all that is neither that nor dense is one lake, and outside.
     grid : Grid
         Of all of them.
     voxel_mm : float
@@ -76,7 +82,7 @@ def marrow(dense: NDArray[np.bool_], calm: Volume, distance: Volume, grid: Grid,
     found = np.asarray(values_of(sitk.MorphologicalWatershed(depth, NARROWER_MM, False, False))).astype(np.int32)
     # Where the cortex is too pale for a narrow, the bent phantom's surface is where a lake may be cut.
     found = 2 * found + (distance < 0)
-    found[distance > SURE_MM] = 0
+    found[~sought] = 0
     found[dense] = -1
     lakes, kept = renumbered(found)
     count = len(kept)
@@ -96,7 +102,7 @@ def _openness(calm: Volume, distance: Volume) -> Volume:
     return np.asarray(np.where(np.abs(distance) < EXPECTED_MM, EXPECTED_SHARE, 1.0) * soft, dtype=np.float32)
 
 
-def _weights(lakes: NDArray[np.int64], count: int, calm: Volume, distance: Volume, grid: Grid) -> tuple[Array, Array]:
+def _weights(lakes: Lakes, count: int, calm: Volume, distance: Volume, grid: Grid) -> tuple[Array, Array]:
     """What it costs to call each lake outside, and to call it inside."""
     flat = lakes.ravel()
     spongy = np.clip((calm - SPONGY_HU) / SPONGY_HU_PER_MM, 0.0, MOST_SPONGY_MM)

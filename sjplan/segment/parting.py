@@ -32,7 +32,7 @@ def bone_lakes(bone: NDArray[np.bool_], dark: Volume, grid: Grid) -> Lakes:
     # Beyond bone the landscape is higher than anywhere in it, so that no lake reaches another around a joint.
     walled = np.where(bone, dark, np.float32(1e4))
     found = sitk.MorphologicalWatershed(image_of(grid, walled), SHALLOW_HU, False, False)
-    lakes = np.asarray(values_of(found)).astype(np.int64)
+    lakes = np.asarray(values_of(found)).astype(np.int32)
     lakes[~bone] = -1
     return lakes
 

@@ -39,6 +39,10 @@ SHELL_MM: Final = 3.5
 REACH_MM: Final = 11.0
 """Dense voxels so near to the bent phantom are bone, and what hangs together with them up to the second distance."""
 
+HIP_MORE_MM: Final = 7.0
+"""How much farther off a hip bone's may be: crest, spines and the acetabulum's roof of some real hips lie 10 to 17 mm
+from what the phantom can be bent to. Nothing else is near them, while L4 is near L5."""
+
 CORTEX_HU: Final = (300.0, 800.0)
 """Density of cortex as thick plates show it: 700 to 1500 HU at 1 mm (CLINICAL.md 4.5), sacrum about 800. Coarse
 voxels and old bone show less, so the scan's own is taken, between these (default)."""
@@ -114,9 +118,11 @@ def bone_voxels(ct: Any, grid: Grid, bent: Deformed) -> BoneVoxels:
     spine, legs = _least(distances, "sacrum", "vertebrae_L5"), _least(distances, *SIDED["hip"])
     legs = np.minimum(legs, _least(distances, *SIDED["femur"]))
     distance = np.minimum(spine, legs)
+    sought = (distance < REACH_MM) | (_least(distances, *SIDED["hip"]) < REACH_MM + HIP_MORE_MM)
     hu = resampled(ct, grid)
     smooth = sitk.SmoothingRecursiveGaussian(image_of(grid, hu), BLUR_MM)
-    bone = _bone(smooth, grid, distance, max(ct.GetSpacing()))
+    bone = _bone(smooth, grid, distance, sought, max(ct.GetSpacing()))
+    del sought
     dark, level = _cleft(smooth, grid)
     lakes = bone_lakes(bone, dark, grid)
     which = np.zeros(grid.shape, dtype=np.uint8, order="F")
@@ -169,7 +175,7 @@ def _gap(which: NDArray[np.uint8], dark: Volume, level: Volume, grid: Grid) -> N
     return near & (dark > GAP_SHARE * (level - SOFT_HU))
 
 
-def _bone(smooth: Any, grid: Grid, distance: Volume, voxel_mm: float) -> NDArray[np.bool_]:
+def _bone(smooth: Any, grid: Grid, distance: Volume, sought: NDArray[np.bool_], voxel_mm: float) -> NDArray[np.bool_]:
     """Dense voxels near the bent phantom, and the marrow that they enclose."""
     calm = np.asarray(values_of(smooth))
     radius = [max(1, round(PEAK_MM / float(s))) for s in grid.spacing_mm]
@@ -177,9 +183,9 @@ def _bone(smooth: Any, grid: Grid, distance: Volume, voxel_mm: float) -> NDArray
     peak = np.asarray(values_of(sitk.GrayscaleDilate(clamped, radius, sitk.sitkBall)))
     shown = peak[np.abs(distance) < AT_SURFACE_MM]
     cortex = float(np.clip(np.quantile(shown, CORTEX_QUANTILE), *CORTEX_HU)) if shown.size else CORTEX_HU[1]
-    dense = (calm > edge_hu(peak, cortex, voxel_mm)) & (calm > LEAST_HU) & (distance < REACH_MM)
+    dense = (calm > edge_hu(peak, cortex, voxel_mm)) & (calm > LEAST_HU) & sought
     dense = ndi.binary_propagation(dense & (distance < SHELL_MM), mask=dense)
-    bone = dense | marrow(dense, calm, distance, grid, voxel_mm)
+    bone = dense | marrow(dense, calm, distance, sought, grid, voxel_mm)
     # The outermost voxels of bone hold its cortex: those as dark as what lies around bone are none.
     rim = bone & ~ndi.binary_erosion(bone, border_value=1)
     return np.asarray(bone & ~(rim & (calm < SOFT_HU)))

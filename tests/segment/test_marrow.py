@@ -10,6 +10,7 @@ from sjplan.segment.voxels import edge_hu
 SIDE = 60
 GRID = Grid((SIDE, SIDE, SIDE), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), np.eye(3))
 SOFT_HU = 40.0
+SOUGHT_MM = 10.0
 
 
 def box_with_tunnel(tunnel_mm: float, hole_mm: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -35,7 +36,7 @@ def box_with_tunnel(tunnel_mm: float, hole_mm: int) -> tuple[np.ndarray, np.ndar
 def test_marrow_stays_inside_and_the_tunnel_open(hole_mm: int) -> None:
     dense, distance, tunnel = box_with_tunnel(10.0, hole_mm)
     calm = np.where(dense, 700.0, SOFT_HU).astype(np.float32)
-    found = marrow(dense, calm, distance, GRID, 1.0)
+    found = marrow(dense, calm, distance, distance < SOUGHT_MM, GRID, 1.0)
     truly = (distance <= 0) & ~tunnel & ~dense
     deep = truly & (distance < -4.0)
     assert found[deep].mean() > 0.99
@@ -48,7 +49,7 @@ def test_marrow_stays_inside_and_the_tunnel_open(hole_mm: int) -> None:
 def test_what_is_enclosed_is_filled_whatever_the_template_says() -> None:
     dense, distance, tunnel = box_with_tunnel(0.0, 0)
     calm = np.where(dense, 700.0, SOFT_HU).astype(np.float32)
-    found = marrow(dense, calm, distance + 6.0, GRID, 1.0)
+    found = marrow(dense, calm, distance + 6.0, distance + 6.0 < SOUGHT_MM, GRID, 1.0)
     assert not tunnel.any()
     assert (found | dense)[distance < -2.5].all()
 
@@ -56,7 +57,8 @@ def test_what_is_enclosed_is_filled_whatever_the_template_says() -> None:
 def test_nothing_is_inside_where_there_is_no_bone() -> None:
     _, distance, _ = box_with_tunnel(0.0, 0)
     nothing = np.zeros(distance.shape, dtype=bool)
-    assert not marrow(nothing, np.full(distance.shape, SOFT_HU, np.float32), distance, GRID, 1.0).any()
+    soft = np.full(distance.shape, SOFT_HU, np.float32)
+    assert not marrow(nothing, soft, distance, distance < SOUGHT_MM, GRID, 1.0).any()
 
 
 def test_edge_of_a_blurred_plate_is_where_the_plate_ends() -> None:
