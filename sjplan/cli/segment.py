@@ -58,16 +58,16 @@ def segment(
         try:
             found = _segmented(data.ct, tool, part_of(reporter, 0.1, 0.9))
         except AnatomyError as error:
-            return _nothing_found(error, as_json=json)
+            return _nothing_found(error, data.findings, as_json=json)
         document = _document(found, data.findings)
         if picture is not None:
             reporter("drawing the picture", 0.9)
-            _write_picture(picture, data.ct, found)
+        drawn = picture is not None and _write_picture(picture, data.ct, found)
         written = found.trusted or keep
         if written:
             reporter("writing the labels", 0.95)
             write_labels(found.labels, out)
-    document |= {"labels": str(out) if written else None, "picture": None if picture is None else str(picture)}
+    document |= {"labels": str(out) if written else None, "picture": str(picture) if drawn else None}
     if json:
         print_json(document)
     else:
@@ -89,10 +89,10 @@ def _segmented(ct: CtVolume, tool: Tool, report: Report) -> Segmentation:
     return checked_labels(with_totalsegmentator(ct))
 
 
-def _nothing_found(error: AnatomyError, *, as_json: bool) -> int:
+def _nothing_found(error: AnatomyError, intake: tuple[Finding, ...], *, as_json: bool) -> int:
     if as_json:
-        finding = {"code": "no-pelvis", "severity": "refusal", "text": str(error), "side": ""}
-        nothing: dict[str, Any] = {"labels": None, "picture": None, "structures": {}, "findings": [finding]}
+        findings = [*map(_words, intake), {"code": "no-pelvis", "severity": "refusal", "text": str(error), "side": ""}]
+        nothing: dict[str, Any] = {"labels": None, "picture": None, "structures": {}, "findings": findings}
         print_json({"not_for_clinical_use": True, "trusted": False} | nothing)
     error_line(str(error))
     return 1
@@ -103,10 +103,12 @@ def _document(found: Segmentation, intake: tuple[Finding, ...]) -> dict[str, Any
         "not_for_clinical_use": True,
         "trusted": found.trusted,
         "structures": {name: _numbers(c) for name, c in found.confidence.items()},
-        "findings": [
-            {"code": f.code, "severity": f.severity, "text": f.text, "side": f.side} for f in (*intake, *found.findings)
-        ],
+        "findings": [*map(_words, (*intake, *found.findings))],
     }
+
+
+def _words(finding: Finding) -> dict[str, str]:
+    return {"code": finding.code, "severity": finding.severity, "text": finding.text, "side": finding.side}
 
 
 def _numbers(confidence: Confidence) -> dict[str, float]:
@@ -129,12 +131,15 @@ def _print(found: Segmentation, out: str | None, intake: tuple[Finding, ...]) ->
             note_line(finding.text)
 
 
-def _write_picture(picture: FilePath, ct: CtVolume, found: Segmentation) -> None:
+def _write_picture(picture: FilePath, ct: CtVolume, found: Segmentation) -> bool:
+    """Draw the slices through the sacrum; False where there is none."""
     from sjplan.io.atomic import write_bytes
     from sjplan.render.segmentation import segmentation_picture
 
-    if "sacrum" in found.labels.present():
-        write_bytes(picture, segmentation_picture(ct, found.labels, picture_lines(found.labels, found.confidence)))
+    if "sacrum" not in found.labels.present():
+        return False
+    write_bytes(picture, segmentation_picture(ct, found.labels, picture_lines(found.labels, found.confidence)))
+    return True
 
 
 def picture_lines(labels: LabelMap, confidence: Mapping[str, Confidence]) -> list[str]:

@@ -7,6 +7,7 @@ import pytest
 import SimpleITK as sitk
 from cli_support import Sjplan, one_line
 
+from sjplan.core.errors import AnatomyError
 from sjplan.core.findings import Finding
 from sjplan.core.labels import LabelMap
 from sjplan.core.volume import CtVolume
@@ -68,7 +69,7 @@ def test_a_scan_without_bone_is_an_honest_no(sjplan: Sjplan, empty_ct: Path, tmp
     done = sjplan("segment", empty_ct, "--out", out, "--json")
     assert done.code == 1
     assert done.json["trusted"] is False
-    assert done.json["findings"][0]["severity"] == "refusal"
+    assert done.json["findings"][-1]["code"] == "no-pelvis"
     assert "hardly any bone" in done.err
     assert not out.exists()
 
@@ -117,3 +118,14 @@ def test_what_the_ct_itself_shows_is_said_beside_the_labels(
     done, told = sjplan(*words), sjplan(*words, "--json")
     assert done.err.count("of the CT is metal") == 1
     assert [f["code"] for f in told.json["findings"]].count("ct-metal") == 1
+    # a picture shows slices through the sacrum, of which there is none here
+    drawn = sjplan(*words, "--json", "--picture", tmp_path / "picture.png")
+    assert drawn.json["picture"] is None
+    assert not (tmp_path / "picture.png").exists()
+
+    def nothing(ct: CtVolume, progress: object = None) -> Segmentation:
+        raise AnatomyError("CT", found="no pelvis", wanted="sacrum and both hip bones")
+
+    monkeypatch.setattr("sjplan.segment.build.segment_ct", nothing)
+    codes = [f["code"] for f in sjplan(*words, "--json").json["findings"]]
+    assert codes.count("ct-metal") == codes.count("no-pelvis") == 1
