@@ -16,19 +16,22 @@ Row = Mapping[str, Any]
 
 
 def commit() -> str:
-    """Commit of the working tree that this package runs from, with + where it was changed since; "" where unknown."""
-    folder = Path(__file__).resolve().parent
+    """Commit of the working tree that this package runs from, with + where it was changed since; "" where unknown.
+
+    What changes under docs is no change of what was run: results are written there.
+    """
+    git = ["git", "-C", str(Path(__file__).resolve().parent)]
     try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"],
-            capture_output=True,
-            encoding="utf-8",
-            timeout=20,
-            check=True,
+        head, changed = (
+            subprocess.run([*git, *words], capture_output=True, encoding="utf-8", timeout=20, check=True).stdout.strip()
+            for words in (
+                ("rev-parse", "--short=12", "HEAD"),
+                ("status", "--porcelain", "--untracked-files=no", "--", ":/", ":(top,exclude)docs"),
+            )
         )
     except (OSError, subprocess.SubprocessError):
         return ""
-    return done.stdout.strip()
+    return f"{head}+" if changed else head
 
 
 def read_rows(path: str | Path, key: str, same: Mapping[str, Any] | None = None) -> dict[str, dict[str, Any]]:
