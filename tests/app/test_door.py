@@ -1,10 +1,13 @@
 """Who is let in, asked of a trainer that really runs: wrong keys, foreign pages, foreign names, paths, sizes."""
 
 import asyncio
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import aiohttp
 import msgpack
+import psutil
 import pytest
 from app_support import Guest, Trainer, ask, come_in, start
 
@@ -178,6 +181,22 @@ def test_what_is_no_scan_is_refused_in_words(trainer: Trainer, filename: str, co
     assert said in shown["error"]
     assert next(b["title"] for b in shown["beds"]) == "phantom", "nothing was added"
     assert "/tmp" not in shown["error"], "no path of this machine is shown"
+
+
+def test_uploads_are_read_in_a_process_of_their_own(trainer: Trainer) -> None:
+    """Told by the processes that the trainer starts meanwhile: what a file does to its reader, it does to that one."""
+    guest = come_in(trainer)
+    headers, body = _form("scan", "scan.nii.gz", b"no scan at all")
+    headers |= {**guest.headers, "Origin": f"http://{trainer.host}"}
+    with ThreadPoolExecutor(1) as pool:
+        sent = pool.submit(ask, trainer, f"/v/{guest.visit}/upload", "POST", headers, body)
+        seen: set[str] = set()
+        while not sent.done():
+            for child in psutil.Process(trainer.process.pid).children(recursive=True):
+                with contextlib.suppress(psutil.Error):
+                    seen.add(" ".join(child.cmdline()))
+        assert sent.result().status == 303
+    assert any("sjplan.io.child" in line for line in seen), seen
 
 
 @pytest.mark.parametrize(
