@@ -8,7 +8,6 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
-from scipy.sparse.csgraph import dijkstra
 from scipy.spatial import cKDTree
 
 from sjplan.anatomy.bones import Index, Mask, bounding_box, box_start
@@ -16,6 +15,7 @@ from sjplan.anatomy.normals import ball_normals
 from sjplan.core.arrays import Array
 from sjplan.core.grid import Grid
 from sjplan.core.structures import SURFACE_NAMES
+from sjplan.geometry import closing
 from sjplan.geometry.surface_nets import SurfaceNet, surface_net
 
 NORMAL_RADIUS_MM = 3.5
@@ -190,14 +190,12 @@ def closed(faces: Faces, chosen: Mask, reach_mm: float) -> Mask:
     # Nothing is added farther away than the reach, and what decides that lies within twice as much.
     near = cKDTree(faces.points_mm[chosen]).query(faces.points_mm, distance_upper_bound=2.0 * reach_mm + 2.0)[0]
     band = np.flatnonzero(np.isfinite(near))
-    graph = _steps(faces, band)
-    wide = _within(graph, chosen[band], reach_mm)
     out = chosen.copy()
-    out[band] |= ~_within(graph, ~wide, reach_mm)
+    out[band] = closing.closed(_ways(faces, band), chosen[band], reach_mm)
     return out
 
 
-def _steps(faces: Faces, rows: Index) -> csr_array:
+def _ways(faces: Faces, rows: Index) -> csr_array:
     """Distance (rows, rows) between the middles of faces that share a corner."""
     touching = np.repeat(np.arange(len(rows)), 4), faces.quads[rows].ravel()
     corners = csr_array((np.ones(4 * len(rows)), touching), shape=(len(rows), len(faces.net.vertices_lps_mm)))
@@ -205,13 +203,6 @@ def _steps(faces: Faces, rows: Index) -> csr_array:
     middle = faces.centres_lps_mm(rows)
     a, b = pairs.coords
     return csr_array((np.linalg.norm(middle[a] - middle[b], axis=1), (a, b)), shape=pairs.shape)
-
-
-def _within(graph: csr_array, sources: Mask, reach_mm: float) -> Mask:
-    if not sources.any():
-        return sources
-    far = dijkstra(graph, indices=np.flatnonzero(sources), min_only=True, limit=reach_mm)
-    return np.isfinite(far)
 
 
 def absorb_specks(faces: Faces, label: Labels, movable: Mask, smallest_mm2: float, share: float) -> Labels:

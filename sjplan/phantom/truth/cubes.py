@@ -7,18 +7,19 @@ against half of its diagonal, holds no surface.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import coo_array
+from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from sjplan.core.arrays import Array
 from sjplan.core.frames import AnatomicalFrame
+from sjplan.geometry.closing import closed
 
 Rows = NDArray[np.intp]
 Mask = NDArray[np.bool_]
@@ -51,6 +52,14 @@ _PROBE_MM: Final = 1e-3
 _CHORDS: Final = 5
 _OCTANTS: Final = 0.25 * np.array([(a, b, c) for a in (-1, 1) for b in (-1, 1) for c in (-1, 1)], dtype=np.float64)
 _NEIGHBOURS: Final = 27
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """What a name takes of others: half the width of notches in its edge (mm), and the area of holes in it (mm2)."""
+
+    notch_mm: float
+    hole_mm2: float
 
 
 class NamedSurface(Protocol):
@@ -124,20 +133,27 @@ class Cubes:
         return np.asarray(HALF_DIAGONAL * self.edge_mm)
 
 
-def named_cubes(surface: NamedSurface, frame: AnatomicalFrame, low_mm: Array, high_mm: Array) -> Cubes:
+def named_cubes(
+    surface: NamedSurface,
+    frame: AnatomicalFrame,
+    low_mm: Array,
+    high_mm: Array,
+    whole: Mapping[str, Whole] | None = None,
+) -> Cubes:
     """Cubes that may hold a surface, in a box along the axes of a frame, each with its names.
 
-    Small patches of a name go to what surrounds them. A cube of `LEAF_MM` whose neighbours all carry its names carries
-    them as a whole; along the borders it is split into cubes of `BORDER_LEAF_MM`, each named by itself. That is where a
-    border lies, by definition. The lattice is the same on both sides of each axis, so a mirrored surface has mirrored
-    names.
+    Names in `whole` take notches in their edges and holes in their middles. Small patches of a name go to what
+    surrounds them. A cube of `LEAF_MM` whose neighbours all carry its names carries them as a whole; along the borders
+    it is split into cubes of `BORDER_LEAF_MM`, each named by itself. That is where a border lies, by definition. The
+    lattice is the same on both sides of each axis, so a mirrored surface has mirrored names.
     """
     centres, feet = surface_cubes(surface.value_mm, frame, low_mm, high_mm)
-    whole = _by_rule(surface, frame.axes, LEAF_MM, centres, feet)
+    stored = _by_rule(surface, frame.axes, LEAF_MM, centres, feet)
     neighbours = _neighbours(centres, LEAF_MM)
-    outer = _coherent(whole, neighbours)
-    whole = replace(whole, outer=outer)
-    border = _at_border(whole, neighbours)
+    taken = {surface.names.index(name): rule for name, rule in (whole or {}).items()}
+    outer = _coherent(stored, neighbours, taken)
+    stored = replace(stored, outer=outer)
+    border = _at_border(stored, neighbours)
     allowed = np.bitwise_or.reduce(1 << outer[neighbours[border]], axis=1)
     parts = split(centres[border], LEAF_MM, frame.axes)
     owner = np.repeat(np.flatnonzero(border), 8)
@@ -147,7 +163,7 @@ def named_cubes(surface: NamedSurface, frame: AnatomicalFrame, low_mm: Array, hi
     parts, owner, allowed = parts[kept], owner[kept], allowed[kept]
     fine = _by_rule(surface, frame.axes, BORDER_LEAF_MM, parts, _feet(surface.value_mm, parts, value[kept]))
     fine = replace(fine, outer=np.where(allowed >> fine.outer & 1, fine.outer, outer[owner]))
-    coarse = _chosen(whole, ~border)
+    coarse = _chosen(stored, ~border)
     joined = [np.concatenate([getattr(coarse, name), getattr(fine, name)]) for name in Cubes.__slots__[1:]]
     return Cubes(frame.axes, *joined)
 
@@ -198,13 +214,25 @@ def _neighbours(centres: Array, edge_mm: float) -> Rows:
     return np.where(np.isfinite(distance), near, np.arange(len(centres))[:, None])
 
 
-def _coherent(cubes: Cubes, neighbours: Rows) -> Rows:
-    """Outer names with small patches given to the commonest name round them; off the surface the nearest counts."""
+def _coherent(cubes: Cubes, neighbours: Rows, whole: Mapping[int, Whole]) -> Rows:
+    """Outer names with notches and holes filled, then small patches given to the commonest name round them.
+
+    Off the surface the nearest counts.
+    """
     inside = (
         np.abs((cubes.feet_lps_mm - cubes.centres_lps_mm) @ cubes.axes.T).max(axis=1) <= 0.5 * LEAF_MM + ON_SURFACE_MM
     )
     on = inside & (cubes.wall_mm < 0)
     outer = cubes.outer.copy()
+    for name, rule in whole.items():
+        rows = np.flatnonzero(on)
+        outer[rows[closed(_ways(cubes.feet_lps_mm, on, neighbours), outer[rows] == name, rule.notch_mm)]] = name
+        part, size = _patches(on & (outer != name), neighbours)
+        beside = np.zeros(len(size), dtype=bool)
+        beside[part[(part >= 0) & (on[neighbours] & (outer[neighbours] == name)).any(axis=1)]] = True
+        hole = beside & (size * CUBE_MM2 < rule.hole_mm2)
+        rows = np.flatnonzero(part >= 0)
+        outer[rows[hole[part[rows]]]] = name
     for name in np.unique(outer[on]):
         own = on & (outer == name)
         part, size = _patches(own, neighbours)
@@ -222,13 +250,26 @@ def _coherent(cubes: Cubes, neighbours: Rows) -> Rows:
     return outer
 
 
-def _patches(own: Mask, neighbours: Rows) -> tuple[Rows, Rows]:
-    """Connected patch of each cube (-1 where it is none of them), and how many cubes each patch has."""
+def _pairs(own: Mask, neighbours: Rows) -> tuple[Rows, Rows, Rows]:
+    """Rows of the chosen cubes, and pairs of neighbours among these."""
     rows = np.flatnonzero(own)
     number = np.full(len(own), -1, dtype=np.intp)
     number[rows] = np.arange(len(rows))
     a, b = np.repeat(np.arange(len(rows)), neighbours.shape[1]), number[neighbours[rows]].ravel()
-    links = coo_array((np.ones(int((b >= 0).sum())), (a[b >= 0], b[b >= 0])), shape=(len(rows), len(rows)))
+    return rows, a[b >= 0], b[b >= 0]
+
+
+def _ways(feet: Array, own: Mask, neighbours: Rows) -> csr_array:
+    """Distances between the surface's places in neighbouring cubes."""
+    rows, a, b = _pairs(own, neighbours)
+    length = np.linalg.norm(feet[rows[a]] - feet[rows[b]], axis=1)
+    return csr_array((length, (a, b)), shape=(len(rows), len(rows)))
+
+
+def _patches(own: Mask, neighbours: Rows) -> tuple[Rows, Rows]:
+    """Connected patch of each cube (-1 where it is none of them), and how many cubes each patch has."""
+    rows, a, b = _pairs(own, neighbours)
+    links = coo_array((np.ones(len(a)), (a, b)), shape=(len(rows), len(rows)))
     count, part = connected_components(links, directed=False)
     out = np.full(len(own), -1, dtype=np.intp)
     out[rows] = part

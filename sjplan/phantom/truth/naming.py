@@ -2,10 +2,11 @@
 
 The names are those of `sjplan.core.structures`, and the rules those by which the label-based anatomy names its faces:
 the part of the construction that is active (tunnel, canal, outer surface), the bone that faces it, where it lies along
-the canal's axis, and how the surface is turned; small patches go to what surrounds them. Three things differ. Angles
-are read off the function itself, by differences over `PROBE_MM`, not off a ball of voxels; no vote among neighbours
-evens the borders; and a lumen ends where the outer surface begins, not at the last closed ring of voxels. The two
-partitions therefore differ in strips along their borders, a few mm wide on rounded edges.
+the canal's axis, and how the surface is turned; notches in the joint's edge and holes in it go to the joint, and small
+patches to what surrounds them. Three things differ. Angles are read off the function itself, by differences over
+`PROBE_MM`, not off a ball of voxels; no vote among neighbours evens the borders; and a lumen ends where the outer
+surface begins, not at the last closed ring of voxels. The two partitions therefore differ in strips along their
+borders, a few mm wide on rounded edges.
 
 The rim between a tunnel and the outer surface is exact; a border between two names of the outer surface, or of two
 tunnels, runs along the faces of cubes of a millimetre (see `sjplan.phantom.truth.cubes.named_cubes`), which lie still
@@ -26,7 +27,7 @@ from sjplan.core.arrays import Array, unit
 from sjplan.core.frames import SIDE_SIGN, SIDES
 from sjplan.core.structures import LEVELS, foramen_name
 from sjplan.phantom.pelvis import Pelvis
-from sjplan.phantom.truth.cubes import Cubes, Mask, Rows, Value, named_cubes, surface_cubes
+from sjplan.phantom.truth.cubes import Cubes, Mask, Rows, Value, Whole, named_cubes, surface_cubes
 
 JOINT: Final = "joint"
 """Name of both faces of the SI joint here, articular and ligamentous: neither is a danger."""
@@ -41,6 +42,9 @@ FACING_MM: Final = 14.0
 FACING_COSINE: Final = -0.4
 LEAST_LATERAL_MM: Final = 22.0
 """A face belongs to the joint where the other bone lies within so much and is turned towards it (as in the anatomy)."""
+
+JOINT_WHOLE: Final = Whole(notch_mm=5.0, hole_mm2=400.0)
+"""Notches in the joint's edge, and holes in it, that are joint (as in the anatomy)."""
 
 BORDER_WIDTH_MM: Final = 3.0
 ROUNDED_BORDER_MM: Final = 10.0
@@ -176,7 +180,7 @@ class SacralSurface:
     def cubes(self) -> Cubes:
         """Stored cubes of the whole surface."""
         low, high = (np.array(corner) * self.pelvis.parameters.size for corner in SACRAL_BOX_MM)
-        return named_cubes(self, self.pelvis.sacral_frame, low, high)
+        return named_cubes(self, self.pelvis.sacral_frame, low, high, {JOINT: JOINT_WHOLE})
 
     def _lumens(self, points: Array) -> Array:
         """How deep (lumens, n) places lie in each tunnel and in the canal."""
@@ -294,7 +298,7 @@ class IliacSurface:
     @cached_property
     def cubes(self) -> Cubes:
         """Stored cubes of the whole surface."""
-        return named_cubes(self, self.pelvis.pelvic_frame, *self._box)
+        return named_cubes(self, self.pelvis.pelvic_frame, *self._box, {JOINT: JOINT_WHOLE})
 
     @cached_property
     def _feet(self) -> Array:
