@@ -70,7 +70,12 @@ def slice_steps_mm(planes: NDArray[np.int16], spacing_mm: Array) -> Array:
 
 
 def _shifts(profiles: Array) -> Array:
-    """Shift from each profile to the next in samples, where the change is one: least squares on the slope."""
+    """Shift from each profile to the next in samples, where the change is one: least squares on the slope.
+
+    A profile of one sample has no slope, and shows no shift.
+    """
+    if profiles.shape[1] < 2:
+        return np.zeros(len(profiles) - 1)
     smooth = ndimage.gaussian_filter1d(profiles, 3.0, axis=1)
     slope = np.gradient(smooth, axis=1)
     mean = 0.5 * (slope[1:] + slope[:-1])

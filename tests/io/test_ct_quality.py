@@ -70,3 +70,8 @@ def test_real_cts_get_what_they_have(real_data: Path) -> None:
     assert [f.code for f in example.findings] == ["ct-metal"]
     hips = load(real_data / "hipbones_ct_1mm" / "pelvisSegmIntensityLPI.mha", "ct")
     assert [f.code for f in hips.findings] == ["ct-masked-background"]
+
+
+@pytest.mark.parametrize("shape", [(30, 1, 9), (30, 9, 1), (30, 1, 1), (1, 5, 5), (2, 1, 2)])
+def test_a_ct_one_voxel_wide_has_nothing_to_notice(shape: tuple[int, int, int]) -> None:
+    assert codes(np.full(shape, 40, dtype=np.int16)) == []
