@@ -1,4 +1,4 @@
-"""Render the tables of docs/real_pelves.md from docs/results/{anatomy,real_pelves,judge}.json.
+"""Render the tables of docs/real_pelves.md from docs/results/{anatomy,real_pelves,judge,notches}.json.
 
 python scripts/tabulate_real_pelves.py [--check]
 
@@ -137,7 +137,25 @@ def originals() -> str:
     return words + "\n" + table(head, list(body))
 
 
+def notches() -> str:
+    head = ["pelvis, side", "joint cm2, notches open", "closed", "more", "worst slack mm, open", "closed"]
+    head += ["a danger farther by at most mm", "which", "nearer by at most mm"]
+    body = []
+    for r in rows("notches"):
+        area, slack = r["joint_mm2"], r.get("slack_mm", {"open": "", "closed": ""})
+        more = f"{100 * (area['closed'] / area['open'] - 1):.1f} %"
+        cells = [r["case"], f"{area['open'] / 100:.1f}", f"{area['closed'] / 100:.1f}", more, slack["open"]]
+        body.append([*cells, slack["closed"], r.get("farther_mm", ""), r.get("of", ""), r.get("nearer_mm", "")])
+    more_all = sorted(100 * (r["joint_mm2"]["closed"] / r["joint_mm2"]["open"] - 1) for r in rows("notches"))
+    changed = [abs(r["slack_mm"]["closed"] - r["slack_mm"]["open"]) for r in rows("notches") if "slack_mm" in r]
+    words = (
+        f"The joint grows by {more_all[0]:.1f} to {more_all[-1]:.1f} % (median {more_all[len(more_all) // 2]:.1f} %);"
+    )
+    return f"{words} the worst slack of these plans changes by at most {max(changed):.2f} mm.\n\n" + table(head, body)
+
+
 TABLES: Tables = {
+    "notches": notches,
     "plans": plans,
     "anatomy": anatomy,
     "corridors": corridors,
