@@ -15,8 +15,8 @@ import time
 from pathlib import Path
 from typing import get_args
 
+from real_pelves import cases
 from validate_planners import COHORT, SEED, phantom_anatomy
-from validate_planning import cases
 
 from sjplan.anatomy.build import anatomy_from_labels
 from sjplan.anatomy.types import Anatomy

@@ -7,12 +7,10 @@ Writes a row a screw and prints the table of docs/carm.md. Goes on where an inte
 
 from __future__ import annotations
 
-import argparse
-import os
 from pathlib import Path
 from typing import Any
 
-from validate_planning import cases
+from real_pelves import asked
 
 from sjplan.anatomy.build import anatomy_from_labels
 from sjplan.cli.explain import ASKED, sight_document
@@ -90,15 +88,10 @@ def hides(row: dict[str, Any], view: str) -> bool:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("SJPLAN_REAL_DATA", "../shared/data")))
-    parser.add_argument("--out", type=Path, default=Path("docs/results/malpositions.json"))
-    parser.add_argument("--only", nargs="*", default=None, help="names such as vsd-z001 jhu-41")
-    parser.add_argument("--fresh", action="store_true")
-    arguments = parser.parse_args()
+    arguments, wanted = asked(str(__doc__), "docs/results/malpositions.json")
     rows = {} if arguments.fresh else read_rows(arguments.out, "run", SETTINGS)
-    for name, file in cases(arguments.data).items():
-        if (arguments.only and name not in arguments.only) or any(key.startswith(name + " ") for key in rows):
+    for name, file in wanted.items():
+        if any(key.startswith(name + " ") for key in rows):
             continue
         rows |= rows_of(name, file)
         write_rows(arguments.out, [rows[key] for key in sorted(rows)], seed=SEED, settings=SETTINGS)

@@ -9,14 +9,12 @@ interrupted run stopped.
 
 from __future__ import annotations
 
-import argparse
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-from validate_planning import cases, plan_side
+from real_pelves import asked
+from validate_planning import plan_side
 
 from sjplan.anatomy import joint
 from sjplan.anatomy.build import anatomy_from_labels
@@ -75,17 +73,9 @@ def distances(report: MarginReport) -> dict[tuple[int, str], float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("SJPLAN_REAL_DATA", "../shared/data")))
-    parser.add_argument("--out", type=Path, default=Path("docs/results/notches.json"))
-    parser.add_argument("--only", nargs="*", default=None, help="names such as vsd-z001 jhu-41")
-    parser.add_argument("--fresh", action="store_true")
-    arguments = parser.parse_args()
+    arguments, wanted = asked(str(__doc__), "docs/results/notches.json")
     settings = {"planner": "raster-v1", "implant": "tri-7", "notch_mm": CLOSED_MM}
     rows = {} if arguments.fresh else read_rows(arguments.out, "case", settings)
-    wanted = {n: f for n, f in cases(arguments.data).items() if not arguments.only or n in arguments.only}
-    if not wanted:
-        raise SystemExit(f"no label maps in {arguments.data}: name the folder with --data or SJPLAN_REAL_DATA")
     for name, file in wanted.items():
         if all(f"{name} {side}" in rows for side in SIDES):
             continue

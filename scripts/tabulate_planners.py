@@ -67,16 +67,28 @@ def summary(found: list[Row]) -> str:
 
 
 def capped() -> str:
-    return summary(real("3"))
+    found = real("3")
+    return summary(found) + older(found)
 
 
 def uncapped() -> str:
-    return summary(real("none"))
+    found = real("none")
+    return summary(found) + older(found)
+
+
+def older(found: list[Row]) -> str:
+    """How many of the rows were made with another commit than the rest of the file."""
+    made: dict[str, int] = {}
+    for r in found:
+        if "commit" in r:
+            made[r["commit"]] = made.get(r["commit"], 0) + 1
+    words = ", ".join(f"{count} with commit {commit}" for commit, count in made.items())
+    return f"\n\nOf these {len(found)} runs {words}, before the others: not measured anew." if words else ""
 
 
 def phantoms() -> str:
     found = [r for r in rows("planners") if r["run"].startswith(COHORT) and r["cap"] == "3"]
-    return summary(found) if found else "Not run yet: `scripts/validate_planners.py --phantoms N`."
+    return summary(found) + older(found) if found else "Not run yet: `scripts/validate_planners.py --phantoms N`."
 
 
 def certificates() -> str:
@@ -105,7 +117,7 @@ def certificates() -> str:
                 what, cap, len(proved), near, spread, f"{statistics.median(seconds):.1f}, {max(seconds):.1f}",
                 f"{max(beyond):.2f}" if beyond else "not asked",
             ])  # fmt: skip
-    return table(head, body) if body else "Not run yet."
+    return table(head, body) + older(rows("planners")) if body else "Not run yet."
 
 
 def textbook() -> str:

@@ -15,7 +15,7 @@ import statistics
 from pathlib import Path
 
 import numpy as np
-from validate_planning import cases
+from real_pelves import cases
 
 from sjplan.anatomy.build import anatomy_from_labels
 from sjplan.anatomy.types import Anatomy

@@ -8,9 +8,7 @@ file by scripts/tabulate_corridors.py.
 
 from __future__ import annotations
 
-import argparse
 import csv
-import os
 import sys
 import time
 from pathlib import Path
@@ -31,7 +29,7 @@ from sjplan.planning.corridors import Corridor, find_corridors, measure_corridor
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "real_anatomy"))
 import anatomy_reference as reference
-from validate_planning import cases
+from real_pelves import asked
 
 CENTRAL = 0.6
 """Share of an expert's corridor that its own diameters are taken over, as in the atlas's table: the ends are ragged."""
@@ -114,16 +112,8 @@ def row(data: Path, name: str, file: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("SJPLAN_REAL_DATA", "../shared/data")))
-    parser.add_argument("--out", type=Path, default=Path("docs/results/corridors.json"))
-    parser.add_argument("--only", nargs="*", default=None, help="names such as vsd-z001 jhu-41")
-    parser.add_argument("--fresh", action="store_true")
-    arguments = parser.parse_args()
+    arguments, wanted = asked(str(__doc__), "docs/results/corridors.json")
     rows = {} if arguments.fresh else read_rows(arguments.out, "case", SETTINGS)
-    wanted = {n: f for n, f in cases(arguments.data).items() if not arguments.only or n in arguments.only}
-    if not wanted:
-        raise SystemExit(f"no label maps in {arguments.data}: name the folder with --data or SJPLAN_REAL_DATA")
     for name, file in wanted.items():
         if name in rows:
             continue

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
-from validate_planning import cases
+from real_pelves import cases
 
 from sjplan.anatomy.build import anatomy_from_labels
 from sjplan.anatomy.types import Anatomy

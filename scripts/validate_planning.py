@@ -8,13 +8,11 @@ file by scripts/tabulate_real_pelves.py.
 
 from __future__ import annotations
 
-import argparse
-import os
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from real_pelves import asked
 
 from sjplan.anatomy.build import anatomy_from_labels
 from sjplan.anatomy.types import Anatomy
@@ -37,15 +35,6 @@ SLOW: dict[str, float | int | str | bool] = {
     "refinements": 600,
 }
 """The slow, finer search with the same limits, for sides that were refused."""
-
-
-def cases(folder: Path) -> dict[str, Path]:
-    """Name and label map of every pelvis in the data folder."""
-    found = {}
-    for family in ("vsd_pelvis", "jhu_pelvis_atlas"):
-        for file in sorted((folder / family / "labelmaps_1mm").glob("*_labels.nii.gz")):
-            found[f"{family.split('_')[0]}-{file.name.split('_')[0]}"] = file
-    return found
 
 
 def plan_side(anatomy: Anatomy, side: Side, parameters: dict[str, float | int | str | bool]) -> tuple[Outcome, float]:
@@ -87,17 +76,9 @@ def row(name: str, side: Side, anatomy: Anatomy) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("SJPLAN_REAL_DATA", "../shared/data")))
-    parser.add_argument("--out", type=Path, default=Path("docs/results/real_pelves.json"))
-    parser.add_argument("--only", nargs="*", default=None, help="names such as vsd-z001 jhu-41")
-    parser.add_argument("--fresh", action="store_true")
-    arguments = parser.parse_args()
+    arguments, wanted = asked(str(__doc__), "docs/results/real_pelves.json")
     settings = {"planner": "raster-v1", "implant": "tri-7", "slow_search": SLOW}
     rows = {} if arguments.fresh else read_rows(arguments.out, "case", settings)
-    wanted = {n: f for n, f in cases(arguments.data).items() if not arguments.only or n in arguments.only}
-    if not wanted:
-        raise SystemExit(f"no label maps in {arguments.data}: name the folder with --data or SJPLAN_REAL_DATA")
     for name, file in wanted.items():
         sides: tuple[Side, ...] = ("left", "right")
         if all(f"{name} {side}" in rows for side in sides):

@@ -32,6 +32,7 @@ from typing import Any, Final
 
 import numpy as np
 import psutil
+import real_pelves
 from scipy.spatial import cKDTree
 
 from sjplan.anatomy.build import anatomy_from_labels
@@ -287,10 +288,8 @@ def cases(arguments: argparse.Namespace) -> dict[str, tuple[str, Any]]:
     """Kind and maker of every case, by name."""
     data, spacing = arguments.data, arguments.spacing
     found: dict[str, tuple[str, Any]] = {}
-    for family in ("vsd_pelvis", "jhu_pelvis_atlas"):
-        for file in sorted((data / family / "labelmaps_1mm").glob("*_labels.nii.gz")):
-            name = f"{family.split('_')[0]}-{file.name.split('_')[0]}"
-            found[name] = ("assumed", lambda file=file: assumed_case(file, spacing))
+    for name, file in real_pelves.cases(data).items():
+        found[name] = ("assumed", lambda file=file: assumed_case(file, spacing))
     folder = data / "totalsegmentator_example"
     if folder.is_dir():
         found["ct-3mm"] = (

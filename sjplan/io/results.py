@@ -37,6 +37,8 @@ def commit() -> str:
 def read_rows(path: str | Path, key: str, same: Mapping[str, Any] | None = None) -> dict[str, dict[str, Any]]:
     """Rows of a results file by their key; none where the file does not exist or was made with another `same`.
 
+    A row that another commit made says which, under `commit`: a run that goes on may mix them.
+
     Raises
     ------
     InputError
@@ -48,6 +50,8 @@ def read_rows(path: str | Path, key: str, same: Mapping[str, Any] | None = None)
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         rows = {str(row[key]): dict(row) for row in content["rows"]}
+        if content["commit"] != commit():
+            rows = {name: {"commit": content["commit"]} | row for name, row in rows.items()}
         unlike = any(content["settings"].get(name) != value for name, value in (same or {}).items())
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(str(file), found=f"{error}", wanted="a results file", fix="delete it and run again") from error

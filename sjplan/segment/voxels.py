@@ -40,8 +40,9 @@ REACH_MM: Final = 11.0
 """Dense voxels so near to the bent phantom are bone, and what hangs together with them up to the second distance."""
 
 HIP_MORE_MM: Final = 7.0
-"""How much farther off a hip bone's may be: crest, spines and the acetabulum's roof of some real hips lie 10 to 17 mm
-from what the phantom can be bent to. Nothing else is near them, while L4 is near L5."""
+"""How much farther off a hip bone's may be: crest, spines and the acetabulum's roof of some real hips lie beyond
+`REACH_MM` of what the phantom can be bent to. Femora have a template of their own; nothing else lies so near a hip bone
+as L4 does to L5 (default)."""
 
 CORTEX_HU: Final = (300.0, 800.0)
 """Density of cortex as thick plates show it: 700 to 1500 HU at 1 mm (CLINICAL.md 4.5), sacrum about 800. Coarse

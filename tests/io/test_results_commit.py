@@ -31,3 +31,13 @@ def test_only_changes_outside_the_docs_make_a_commit_another(tmp_path: Path, mon
     assert results.commit() == head
     code.write_text("2")
     assert results.commit() == f"{head}+"
+
+
+def test_a_row_of_another_commit_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "rows.json"
+    for now in ("a" * 12, "b" * 12, "c" * 12):
+        monkeypatch.setattr(results, "commit", lambda now=now: now)
+        rows = results.read_rows(file, "case") | {now[0]: {"case": now[0]}}
+        results.write_rows(file, rows.values(), seed=0, settings={})
+    rows = results.read_rows(file, "case")
+    assert {name: row.get("commit") for name, row in rows.items()} == {"a": "a" * 12, "b": "b" * 12, "c": None}
