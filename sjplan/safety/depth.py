@@ -9,6 +9,7 @@ lateral of where the axis enters the ilium's lateral side is not out; nor is wha
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 import numba as nb
 import numpy as np
@@ -25,18 +26,19 @@ Cells = NDArray[np.float64]
 _CELL_MM = 4.0
 """Edge of the first cells."""
 
-_STEEPNESS = 4.0
+STEEPNESS: Final = 4.0
 """How much less a point counts for each mm that a structure is farther than the nearest."""
 
 _GAP_MM = 0.06
 """Cells with a smaller edge lie in the joint's gap, or not, as their centre does."""
 
-_TIE_MM = 0.01
+TIE_MM: Final = 0.01
 """Surfaces equally near within this share a point."""
 
 _OCTANTS = np.array([(a, b, c) for a in (-1, 1) for b in (-1, 1) for c in (-1, 1)], float)
 _LATERAL = SURFACE_ID["lateral"]
-_JOINT = np.array([name.startswith("joint") for name in SURFACE_NAMES])
+IS_JOINT: Final = np.array([name.startswith("joint") for name in SURFACE_NAMES])
+"""Which surface ids are faces of the joint."""
 
 
 def depths_mm(surfaces: MeasuringSurfaces, solid: Solid, cut: Iterable[str]) -> dict[str, float]:
@@ -72,15 +74,24 @@ def sampled_depth_mm(surfaces: MeasuringSurfaces, solid: Solid, structure: str, 
     return max(float(height[behind].max(initial=0.0)), 0.0)
 
 
-def _from_the_ilium_on(surfaces: MeasuringSurfaces, solid: Solid) -> Solid | None:
-    """The solid without what lies lateral of where its axis enters the ilium; None where nothing is left."""
+def entry_along_mm(surfaces: MeasuringSurfaces, solid: Solid) -> float:
+    """Where along a solid's axis it enters the ilium's lateral side: what is before does not count as out.
+
+    0 where the axis meets anything else first, which no implant may; infinite where the entry lies beyond the solid.
+    """
     t, _, triangle = line_hits(surfaces.everything, solid.packed[:3].copy(), solid.packed[3:6].copy())
     ahead = np.flatnonzero(t > 0)
     if not len(ahead) or surfaces.whole.label[triangle[ahead[0]]] != _LATERAL:
-        return solid
-    start, packed = t[ahead[0]], solid.packed.copy()
-    if start >= solid.length_mm:
+        return 0.0
+    return float(t[ahead[0]]) if t[ahead[0]] < solid.length_mm else np.inf
+
+
+def _from_the_ilium_on(surfaces: MeasuringSurfaces, solid: Solid) -> Solid | None:
+    """The solid without what lies lateral of where its axis enters the ilium; None where nothing is left."""
+    start = entry_along_mm(surfaces, solid)
+    if start == np.inf:
         return None
+    packed = solid.packed.copy()
     packed[:3] += start * packed[3:6]
     packed[12] -= start
     return Solid(packed)
@@ -98,17 +109,17 @@ def _deepest(surfaces: MeasuringSurfaces, solid: Solid, own: TriangleTree) -> tu
         cells, points, height, nearest = cells[kept], points[kept], height[kept], nearest[kept]
         farther = point_distances(own, points) - height
         # Beyond the edge where two patches meet both are nearest: the structure has it.
-        in_gap = _JOINT[surfaces.whole.label[nearest]] & (farther > _TIE_MM)
-        depth = np.where((height > 0) & ~in_gap, height - _STEEPNESS * farther, -np.inf)
+        in_gap = IS_JOINT[surfaces.whole.label[nearest]] & (farther > TIE_MM)
+        depth = np.where((height > 0) & ~in_gap, height - STEEPNESS * farther, -np.inf)
         if len(depth) and depth.max() > best:
             best, deepest = float(depth.max()), points[depth.argmax()]
         # Over a cell a height changes by at most its reach, and how much farther a structure is by at most twice that.
-        bound = height + reach - _STEEPNESS * np.maximum(farther - 2 * reach, 0.0)
+        bound = height + reach - STEEPNESS * np.maximum(farther - 2 * reach, 0.0)
         kept = (bound > best + DEPTH_TOL_MM) & (~in_gap | (step > _GAP_MM))
         # A cell lies in the gap as a whole where no point of it can be nearer to anything than to the joint.
         doubtful = np.flatnonzero(kept & in_gap)
         others = point_distances(surfaces.not_joint, points[doubtful]) - height[doubtful]
-        kept[doubtful] = others <= 2 * reach + _TIE_MM
+        kept[doubtful] = others <= 2 * reach + TIE_MM
         cells = (cells[kept, None] + 0.25 * step * _OCTANTS @ axes).reshape(-1, 3)
         step /= 2
         cells = cells[signed_distance(solid, cells) <= 0.5 * np.sqrt(3.0) * step]

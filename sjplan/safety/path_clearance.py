@@ -1,7 +1,8 @@
 """Clearance along a path, millimetre by millimetre, fast enough for a screen: an implant's or a pin's.
 
 `profile` gives the same to the judge's tolerance and takes seconds where a path is out of the bone. Here what is out is
-sampled: so deep as the deepest of some two hundred points of each slab.
+sampled: as deep as the deepest of some hundred points across each millimetre, by the rules of the judge's depth. That a
+path is out is always said; a sliver beside a face of the joint may be up to a millimetre deeper than is said.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from sjplan.core.structures import DANGERS, SURFACE_NAMES
 from sjplan.core.tolerances import JUDGE_TOL_MM
 from sjplan.core.trajectory import Trajectory
 from sjplan.geometry.solids import Solid, envelope_solid
-from sjplan.geometry.triangle_tree import TriangleTree, lowest_solid_distance, nearest_point
+from sjplan.geometry.triangle_tree import TriangleTree, lowest_solid_distance, nearest_point, point_distances
+from sjplan.safety.depth import IS_JOINT, STEEPNESS, TIE_MM, entry_along_mm
 from sjplan.safety.measures import AxisPassage, axis_passage
 from sjplan.safety.surfaces import MeasuringSurfaces
 
@@ -80,7 +82,7 @@ def path_clearance(
     step = whole.length_mm / count
     along = (np.arange(count) + 0.5) * step
     ends = np.linspace(0.0, whole.length_mm, count + 1)
-    depth, behind = _sampled_depth(surfaces, whole, ends, 0.0 if passage.lateral_mm is None else passage.lateral_mm)
+    depth, behind = _sampled_depth(surfaces, whole, ends)
     clearance, structure = np.zeros(count), []
     least = dict.fromkeys(surfaces.dangers, -np.inf)
     for n, middle in enumerate(along):
@@ -114,20 +116,33 @@ def _nearest(surfaces: MeasuringSurfaces, slab: Solid, least: dict[str, float]) 
     return float(best), nearest
 
 
-def _sampled_depth(
-    surfaces: MeasuringSurfaces, whole: Solid, along_mm: Array, lateral_mm: float
-) -> tuple[Array, list[str]]:
+def _sampled_depth(surfaces: MeasuringSurfaces, whole: Solid, along_mm: Array) -> tuple[Array, list[str]]:
     """How deep each section lies outside the bones, 0 for none, and behind which danger."""
     u, v = (np.concatenate([share * wave(_turns(n)) for share, n in RINGS]) for wave in (np.cos, np.sin))
     radius = whole.circumscribed_radius_mm
     a = np.repeat(along_mm, len(u))
     points = whole.point(a, np.tile(radius * u, len(along_mm)), np.tile(radius * v, len(along_mm)))
-    height, triangle = _heights(surfaces.everything, np.ascontiguousarray(points))
+    points = np.ascontiguousarray(points)
+    height, triangle = _heights(surfaces.everything, points)
     label = surfaces.whole.label[triangle]
-    out = np.where((label < len(DANGERS)) & (a >= lateral_mm), height, 0.0).reshape(len(along_mm), -1)
-    deepest = out.argmax(axis=1)
-    names = label.reshape(out.shape)[np.arange(len(out)), deepest]
-    return np.maximum(out.max(axis=1), 0.0), [SURFACE_NAMES[n] for n in names]
+    depth = np.where(a >= entry_along_mm(surfaces, whole), height, 0.0)
+    # What is nearest to the gluteal side counts for the danger beside it, and less; what is nearest to a face of the
+    # joint lies in the gap, unless a danger is as near. As in the judge's depth.
+    other = np.flatnonzero((depth > 0.0) & (label >= len(DANGERS)))
+    farther = point_distances(surfaces.any_danger, points[other]) - depth[other]
+    in_gap = IS_JOINT[label[other]] & (farther > TIE_MM)
+    depth[other] = np.where(in_gap, 0.0, depth[other] - STEEPNESS * farther)
+    deepest = depth.reshape(len(along_mm), -1).argmax(axis=1) + np.arange(len(along_mm)) * len(u)
+    names = [
+        SURFACE_NAMES[label[n]] if label[n] < len(DANGERS) or depth[n] <= 0.0 else _nearest_name(surfaces, points[n])
+        for n in deepest
+    ]
+    return np.maximum(depth[deepest], 0.0), names
+
+
+def _nearest_name(surfaces: MeasuringSurfaces, point: Array) -> str:
+    """The danger that is nearest to a point."""
+    return min(surfaces.dangers, key=lambda name: float(nearest_point(surfaces.dangers[name], point)[0]))
 
 
 def _turns(count: int) -> Array:

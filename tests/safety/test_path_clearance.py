@@ -7,7 +7,7 @@ import pytest
 
 from sjplan.core.limits import Limits
 from sjplan.core.structures import DANGERS
-from sjplan.core.tolerances import JUDGE_TOL_MM
+from sjplan.core.tolerances import DEPTH_TOL_MM, JUDGE_TOL_MM
 from sjplan.core.trajectory import Trajectory
 from sjplan.geometry.triangle_tree import nearest_point
 from sjplan.io.catalogue import read_implants
@@ -18,7 +18,10 @@ from sjplan.safety.surfaces import MeasuringSurfaces, measuring_surfaces
 from sjplan.testing.problems import phantom_anatomy
 
 SAMPLED_MM = 0.5
-"""How much shallower than the judge's depth the deepest sampled point may lie."""
+"""How much shallower than the judge's depth the deepest sampled point may lie, but for few."""
+
+SLIVER_MM = 1.0
+"""And at the most: what is out beside a face of the joint may be a sliver between two points."""
 
 
 @pytest.fixture(scope="module")
@@ -27,25 +30,32 @@ def surfaces() -> MeasuringSurfaces:
 
 
 def through_the_joint(surfaces: MeasuringSurfaces, seed: int, length_mm: float = 45.0) -> Trajectory:
-    """An implant through some point of the joint, some 20 degrees off its normal."""
+    """An implant through some point of the articular joint, some 20 degrees off its normal."""
     rng = np.random.default_rng(seed)
     joint = surfaces.anatomy.joints[surfaces.side]
     axis = joint.mean_normal + 0.2 * rng.standard_normal(3)
     axis /= np.linalg.norm(axis)
-    entry = joint.sacral_lps_mm[int(rng.integers(len(joint.sacral_lps_mm)))] - 25.0 * axis
+    crossed = joint.sacral_lps_mm[joint.articular]
+    entry = crossed[int(rng.integers(len(crossed)))] - 25.0 * axis
     return Trajectory(entry, entry + length_mm * axis, 30.0, read_implants()["tri-7"])
 
 
-@pytest.mark.parametrize("seed", range(10))
-def test_least_clearance_is_the_judges_margin(surfaces: MeasuringSurfaces, limits: Limits, seed: int) -> None:
-    path = through_the_joint(surfaces, seed, 40.0 + 0.37 * seed)
-    margins, along = implant_margins(surfaces, 1, path, limits), path_clearance(surfaces, path)
-    if margins.margin_mm > 0.0:
-        assert along.least_mm == pytest.approx(margins.margin_mm, abs=2 * JUDGE_TOL_MM)
-    else:
-        assert margins.margin_mm - JUDGE_TOL_MM <= along.least_mm <= margins.margin_mm + SAMPLED_MM
-    named = {c.structure: c.envelope_mm for c in margins.clearances}
-    assert named[along.structure[along.worst]] <= along.least_mm + SAMPLED_MM
+def test_least_clearance_is_the_judges_margin(surfaces: MeasuringSurfaces, limits: Limits) -> None:
+    shallower = []
+    for seed in range(60):
+        path = through_the_joint(surfaces, seed, 40.0 + 0.37 * (seed % 10))
+        margins, along = implant_margins(surfaces, 1, path, limits), path_clearance(surfaces, path)
+        if margins.margin_mm > 0.0:
+            assert along.least_mm == pytest.approx(margins.margin_mm, abs=2 * JUDGE_TOL_MM), seed
+            continue
+        shallower.append(along.least_mm - margins.margin_mm)
+        assert along.least_mm < 0.0, seed
+        named = {c.structure: c.envelope_mm for c in margins.clearances}
+        assert named[along.structure[along.worst]] <= along.least_mm + SLIVER_MM, seed
+    assert len(shallower) > 30
+    # Deeper than the judge's by no more than the judge's own tolerance for depths.
+    assert -2 * DEPTH_TOL_MM <= min(shallower) <= max(shallower) <= SLIVER_MM
+    assert np.quantile(shallower, 0.95) <= SAMPLED_MM
 
 
 @pytest.mark.parametrize("seed", range(3))

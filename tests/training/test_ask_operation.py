@@ -9,7 +9,7 @@ import pytest
 from sjplan.core.errors import InputError
 from sjplan.core.exercise import Exercise
 from sjplan.core.plan import Plan, Side
-from sjplan.core.shown import cut
+from sjplan.core.shown import cut, raised
 from sjplan.io.exercises import read_exercises
 from sjplan.safety.measures import implant_margins
 from sjplan.training.exercise import Attempt, answer, begin
@@ -145,7 +145,7 @@ def test_a_revision_begins_with_one_out_and_passes_only_without_it(
     left_in = answer(attempt, 0, session)
     assert not left_in.passed
     assert "The implant that was to be replaced is still in place." in left_in.words
-    assert any("Implant" in word and f"lies {depths[2]:.1f} mm" in word for word in left_in.words), left_in.words
+    assert any("Implant" in word and f"lies {raised(depths[2])} mm" in word for word in left_in.words), left_in.words
     slots = [n for n, path in enumerate(plans["left"].trajectories) if not any(
         np.allclose(path.tip_lps_mm, one.trajectory.tip_lps_mm) for one in given[:2])]  # fmt: skip
     assert len(slots) == 1

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from sjplan.core.plan import Plan
+from sjplan.core.shown import clear_or_out
 from sjplan.safety.judge import judge
 from sjplan.training import actions as act
 from sjplan.training.debrief import Debrief
@@ -82,7 +83,7 @@ def test_at_the_end_the_implant_that_is_out_comes_first(retelling: Retelling) ->
     paths = retelling.paths_at(end)
     assert [p.name for p in paths] == [first.name.capitalize(), last.name.capitalize()]
     assert "out of bone" in paths[0].text
-    assert f"{last.margins.margin_mm:.1f} mm clear" in paths[1].text
+    assert clear_or_out(last.margins.margin_mm) in paths[1].text
     driven = [m.number for m in retelling.told.moments if isinstance(m.action, act.Insert) and not m.refused]
     assert retelling.paths_at(driven[-1])[0].name == last.name.capitalize(), "a step is about its own implant first"
     assert retelling.paths_at(0) == ()
