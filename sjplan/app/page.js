@@ -45,6 +45,26 @@
   });
 })();
 
+// A number that is being typed stays: the page is drawn anew at every answer, and would write the old one over it.
+(() => {
+  if (window.sjplanTyped) return;
+  window.sjplanTyped = true;
+
+  const own = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value");
+  const held = {
+    configurable: true,
+    get() {
+      return own.get.call(this);
+    },
+    set() {},
+  };
+  document.addEventListener("input", ({ target }) => {
+    if (target.matches("input[type=number]")) Object.defineProperty(target, "value", held);
+  });
+  // Said, or left: from now on the page's own number counts again.
+  for (const end of ["change", "blur"]) document.addEventListener(end, ({ target }) => delete target.value, true);
+})();
+
 // A lost connection is said in words, and come back from; what was done stands on the server.
 (() => {
   if (window.sjplanLost) return;

@@ -70,6 +70,12 @@ def test_the_true_lateral_from_the_list_to_its_verdict(page: Page, trainer: Trai
     page.click("#task_close")
     there = true_lateral(trainer)
     assert abs(there["arm_orbital_deg"] - 90.0) > 3.0, "nobody lies as straight as in the scanner"
+    page.locator("#arm_along_mm").press("ControlOrMeta+A")
+    page.keyboard.type("7")
+    before = page.input_value("#arm_orbital_deg")
+    page.evaluate("document.querySelector('#arm_orbital_deg_more').click()")
+    expect(page.locator("#arm_orbital_deg")).not_to_have_value(before)
+    assert page.input_value("#arm_along_mm") == "7", "an answer of the server does not take what is being typed"
     for name, value in there.items():
         page.fill(f"#{name}", str(value))
         page.press(f"#{name}", "Tab")
