@@ -67,7 +67,7 @@ def anatomy_from_labels(labels: LabelMap, *, progress: Callable[[str, float], No
     hips = find_hip_landmarks(bones, axes.pelvis_plane, axes.frame.origin_mm)
     frame = anatomical_frame(bones, axes, sacral.endplate, sacral.canal_axis)
     tell("surfaces of the bones", 0.5)
-    surfaces = _surfaces(sacral, hips)
+    surfaces = _surfaces(sacral, hips, wary=labels.surface_error_mm > 0.0)
     foramina = foramina_of(sacral, frame.origin_lps_mm, frame.left)
     tell("done", 1.0)
     return Anatomy(
@@ -112,7 +112,7 @@ class _Surfaces:
     joints: Mapping[Side, Joint]
 
 
-def _surfaces(sacral: SacralAnatomy, hips: HipLandmarks) -> _Surfaces:
+def _surfaces(sacral: SacralAnatomy, hips: HipLandmarks, *, wary: bool) -> _Surfaces:
     """Surface nets of all bones with a name for every face, and the joint of each side where there is one."""
     bones, body = sacral.bones, sacral.axes.frame
     sacrum = find_faces(bones.sacrum, bones.grid)
@@ -123,13 +123,14 @@ def _surfaces(sacral: SacralAnatomy, hips: HipLandmarks) -> _Surfaces:
         side = bones.side_of(sign)
         hip = find_faces(_hip(bones, sign), bones.grid)
         joint = find_joint(sacrum, hip, body, sign)
-        names = label_hip(hip, body, sign, joint, hips.points["notch", sign], hips.cranial, bones.grid.shape)
+        notch_mm = hips.points["notch", sign]
+        names = label_hip(hip, body, sign, joint, notch_mm, hips.cranial, bones.grid.shape, wary=wary)
         ilium[side] = _surface(hip, names)
         if joint is not None:
             facing[sign] = joint
             joints[side] = _joint(bones, sign, sacrum, hip, joint)
     place = SacralPlace(body, sacral.canal_axis, sacral.endplate)
-    names = label_sacrum(sacrum, place, facing, _lumens(sacral), bones.grid)
+    names = label_sacrum(sacrum, place, facing, _lumens(sacral), bones.grid, wary=wary)
     return _Surfaces(_surface(sacrum, names), ilium, joints)
 
 

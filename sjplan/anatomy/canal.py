@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
 
 from sjplan.anatomy.bones import nearest
 from sjplan.anatomy.pockets import INSIDE
@@ -83,10 +86,10 @@ def find_canal_axis(points: Array, enclosure: Array, spacing_mm: Array) -> Canal
         Voxel edges.
     """
     near = (np.abs(points[:, 0]) < max(MIDLINE_MM, float(spacing_mm.max()))) & (enclosure > INSIDE)
-    y, z = points[near, 1], points[near, 2]
     height = max(1.0, float(spacing_mm.max()))
-    if len(z) * float(np.prod(spacing_mm)) < LEAST_CANAL_MM3:
+    if np.count_nonzero(near) * float(np.prod(spacing_mm)) < LEAST_CANAL_MM3:
         return None
+    y, z = _tallest_part(points[near, 1:], height).T
     layer = np.floor((z - z.min()) / height).astype(int)
     filled = np.flatnonzero(np.bincount(layer) * float(np.prod(spacing_mm)) >= LAYER_MM2 * height)
     if not len(filled):
@@ -97,6 +100,17 @@ def find_canal_axis(points: Array, enclosure: Array, spacing_mm: Array) -> Canal
     heights = (run + 0.5) * height + z.min()
     median = np.array([np.median(y[layer == n]) for n in run])
     return _drawn_out(heights, _robust_cubic(heights, median))
+
+
+def _tallest_part(points: Array, height_mm: float) -> Array:
+    """Those of the points (n, 2) that hang together and reach over most layers: a pocket in the S1 body is no canal."""
+    cells, own = np.unique(np.floor(points / height_mm).astype(int), axis=0, return_inverse=True)
+    reach = max(LARGEST_BREAK_MM / height_mm, 1.5)
+    pairs = cKDTree(cells).query_pairs(reach, output_type="ndarray")
+    touching = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(cells), len(cells)))
+    count, part = connected_components(touching, directed=False)
+    layers = [len(np.unique(cells[part == n, 1])) for n in range(count)]
+    return np.asarray(points[part[own.ravel()] == int(np.argmax(layers))])
 
 
 def _robust_cubic(heights: Array, values: Array) -> Array:

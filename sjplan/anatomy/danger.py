@@ -51,7 +51,13 @@ class SacralPlace:
 
 
 def label_sacrum(
-    faces: Faces, place: SacralPlace, joints: Mapping[int, JointFaces], lumens: Sequence[Lumen], grid: Grid
+    faces: Faces,
+    place: SacralPlace,
+    joints: Mapping[int, JointFaces],
+    lumens: Sequence[Lumen],
+    grid: Grid,
+    *,
+    wary: bool = False,
 ) -> Labels:
     """Name every face of the sacrum.
 
@@ -67,6 +73,8 @@ def label_sacrum(
         Canal and foramina.
     grid : Grid
         Of the bones; faces on its end are cut by the scan.
+    wary : bool
+        Whether surfaces may be off: how wide a notch in the joint's edge is cannot be told then, and it is no joint.
     """
     frame, axis, endplate = place.frame, place.axis, place.endplate
     points, normals = frame.to(faces.points_mm), frame.vectors(faces.normals)
@@ -82,7 +90,7 @@ def label_sacrum(
     put_scan_edge(label, fixed, faces, grid.shape)
     _put_lumens(label, fixed, faces, lumens, grid.spacing_mm)
     for joint in joints.values():
-        put_joint(label, fixed, joint.sacral, joint.articular)
+        put_joint(label, fixed, joint.sacral, joint.articular, joint.sure if wary else np.ones_like(joint.sure))
     cut = _cut_end(faces, caudal, s, x) & ~fixed
     label[cut] = SURFACE_ID["scan_edge"]
     fixed |= cut
@@ -166,8 +174,9 @@ def _put_lumens(label: Labels, fixed: Mask, faces: Faces, lumens: Sequence[Lumen
     fixed |= wall
 
 
-def put_joint(label: Labels, fixed: Mask, rows: Index, articular: Mask) -> None:
-    """Faces of the joint, articular and ligamentous."""
+def put_joint(label: Labels, fixed: Mask, rows: Index, articular: Mask, sure: Mask) -> None:
+    """Those faces of the joint that are sure to be, articular and ligamentous."""
+    rows, articular = rows[sure], articular[sure]
     free = ~fixed[rows]
     name = np.where(articular, SURFACE_ID["joint_articular"], SURFACE_ID["joint_ligamentous"])
     label[rows[free]] = name[free]

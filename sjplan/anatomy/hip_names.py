@@ -24,6 +24,9 @@ NOTCH_ABOVE_MM = 15.0
 NOTCH_ROOF_MM = 6.0
 WING_BELOW_NOTCH_MM = 8.0
 
+APEX_MM = 6.0
+"""How far the apex of a flat notch may lie off, along its arc, where surfaces do by some tenths of a mm. Default."""
+
 
 def label_hip(
     faces: Faces,
@@ -33,6 +36,8 @@ def label_hip(
     notch_mm: Array,
     cranial: Array,
     shape: tuple[int, int, int],
+    *,
+    wary: bool = False,
 ) -> Labels:
     """Name every face of one hip bone.
 
@@ -52,7 +57,11 @@ def label_hip(
         Cranial direction of the pelvis, grid mm.
     shape : tuple of int
         Of the label map.
+    wary : bool
+        Whether surfaces may be off: notch and border then reach as far as they may with another apex, and what lies in
+        a notch of the joint's edge is no joint.
     """
+    more_mm = APEX_MM if wary else 0.0
     inward = -frame.axes[0] * sign if joint is None else unit(faces.normals[joint.iliac_faces].mean(axis=0))
     up = perpendicular_to(cranial, inward)
     back = perpendicular_to(perpendicular_to(frame.axes[1], inward), up)
@@ -69,22 +78,23 @@ def label_hip(
         label[behind] = SURFACE_ID["posterior"]
         label[behind & (plane[:, 1] < np.quantile(joint_plane[:, 1], 0.02))] = SURFACE_ID["inferior"]
     edge = (inset < BORDER_WIDTH_MM) | ((inset < ROUNDED_BORDER_MM) & (np.abs(facing) < EDGE_ON))
-    label[edge & (plane[:, 1] - notch[1] > -WING_BELOW_NOTCH_MM)] = SURFACE_ID["iliac_border"]
-    label[_notch(plane - notch, facing, faces.normals @ up, inset)] = SURFACE_ID["notch"]
+    label[edge & (plane[:, 1] - notch[1] > -WING_BELOW_NOTCH_MM - more_mm)] = SURFACE_ID["iliac_border"]
+    label[_notch(plane - notch, facing, faces.normals @ up, inset, more_mm)] = SURFACE_ID["notch"]
     fixed = np.zeros(len(faces), dtype=bool)
     put_scan_edge(label, fixed, faces, shape)
     if joint is not None:
-        put_joint(label, fixed, joint.iliac_faces, joint.iliac_articular)
+        sure = joint.iliac_sure if wary else np.ones_like(joint.iliac_sure)
+        put_joint(label, fixed, joint.iliac_faces, joint.iliac_articular, sure)
     return coherent(faces, label, fixed)
 
 
-def _notch(relative: Array, facing: Array, upward: Array, inset: Array) -> Mask:
+def _notch(relative: Array, facing: Array, upward: Array, inset: Array, more_mm: float) -> Mask:
     """Rim and roof of the greater sciatic notch; `relative` is (posterior, cranial) of its apex, in the plate."""
     distance = np.linalg.norm(relative, axis=1)
     turned = (upward < -0.5) & (facing > -0.5)
     rim = (inset < BORDER_WIDTH_MM) | ((inset < ROUNDED_BORDER_MM) & turned)
-    rim &= (distance < NOTCH_REACH_MM) & (relative[:, 1] < NOTCH_ABOVE_MM)
-    roof = (distance < NOTCH_ROOF_MM) & (facing > -0.5)
+    rim &= (distance < NOTCH_REACH_MM + more_mm) & (relative[:, 1] < NOTCH_ABOVE_MM + more_mm)
+    roof = (distance < NOTCH_ROOF_MM + more_mm) & (facing > -0.5)
     return np.asarray(rim | roof)
 
 

@@ -49,6 +49,8 @@ class JointFaces:
         All hip faces that look at the sacrum.
     iliac_articular : (m,) bool
         Their articular part.
+    sure, iliac_sure : (n,) and (m,) bool
+        Of `sacral` and `iliac_faces`, all but what lies in a notch of the edge.
     """
 
     sacral: Index
@@ -57,6 +59,8 @@ class JointFaces:
     articular: Mask
     iliac_faces: Index
     iliac_articular: Mask
+    sure: Mask
+    iliac_sure: Mask
 
 
 def find_joint(sacrum: Faces, hip: Faces, frame: BodyFrame, sign: int) -> JointFaces | None:
@@ -71,12 +75,12 @@ def find_joint(sacrum: Faces, hip: Faces, frame: BodyFrame, sign: int) -> JointF
         return None
     outward = frame.axes[0] * sign
     sacral = _facing(sacrum, candidates, hip, near_hip, outward)
-    sacral_mask = _sheet(sacrum, sacral)
+    sacral_mask, sacral_sure = _sheet(sacrum, sacral)
     if sacrum.area_mm2[sacral_mask].sum() < SMALLEST_JOINT_MM2:
         return None
     facing_hip = _facing(hip, near_hip, sacrum, candidates, -outward)
     # only hip faces whose partner survived: what faces a lost island is no joint
-    hip_mask = _sheet(hip, facing_hip)
+    hip_mask, hip_sure = _sheet(hip, facing_hip)
     chosen = np.flatnonzero(sacral_mask)
     partner = np.flatnonzero(hip_mask)
     if not len(partner):
@@ -85,7 +89,8 @@ def find_joint(sacrum: Faces, hip: Faces, frame: BodyFrame, sign: int) -> JointF
     gap, at = nearest(hip_points, sacral_points)
     articular = _articular(sacrum, chosen, gap, frame)
     _, back = nearest(sacral_points, hip_points)
-    return JointFaces(chosen, partner[at], gap, articular, partner, articular[back])
+    sure = sacral_sure[chosen], hip_sure[partner]
+    return JointFaces(chosen, partner[at], gap, articular, partner, articular[back], *sure)
 
 
 def _facing(a: Faces, a_rows: Index, b: Faces, b_rows: Index, outward: Array) -> Index:
@@ -102,20 +107,24 @@ def _facing(a: Faces, a_rows: Index, b: Faces, b_rows: Index, outward: Array) ->
     return np.asarray(rows[facing])
 
 
-def _sheet(faces: Faces, rows: Index) -> Mask:
-    """Largest connected sheet of the faces with its notches closed and its small holes filled."""
+def _sheet(faces: Faces, rows: Index) -> tuple[Mask, Mask]:
+    """Largest connected sheet of the faces with its small holes filled: with its notches closed, and with them open."""
     chosen = np.zeros(len(faces), dtype=bool)
     chosen[rows] = True
     if not chosen.any():
-        return chosen
+        return chosen, chosen
     count, part, area = components(faces, chosen)
     if count > 1:
         chosen[np.flatnonzero(chosen)[part != int(np.argmax(area))]] = False
-    chosen = closed(faces, chosen, NOTCH_MM)
-    rest = ~chosen
-    _, part, area = components(faces, rest)
-    chosen[np.flatnonzero(rest)[area[part] < LARGEST_HOLE_MM2]] = True
-    return chosen
+    return _whole(faces, closed(faces, chosen, NOTCH_MM)), _whole(faces, chosen)
+
+
+def _whole(faces: Faces, chosen: Mask) -> Mask:
+    """The faces with their small holes filled."""
+    out = chosen.copy()
+    _, part, area = components(faces, ~chosen)
+    out[np.flatnonzero(~chosen)[area[part] < LARGEST_HOLE_MM2]] = True
+    return out
 
 
 def _articular(sacrum: Faces, chosen: Index, gap: Array, frame: BodyFrame) -> Mask:

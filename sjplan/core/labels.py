@@ -54,7 +54,7 @@ class LabelMap:
     """A label map: grid, integer labels indexed [i, j, k], and the structure name of each id.
 
     `surface_error_mm` is how much farther than its voxels tell the labelled surfaces may lie off the real ones, for
-    labels whose maker knows that; lower bounds of all distances are less by it.
+    labels whose maker knows that; lower bounds of all distances are less by it, and what may be a danger is named one.
 
     Examples
     --------

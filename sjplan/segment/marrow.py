@@ -37,6 +37,16 @@ SPONGY_HU_PER_MM: Final = 30.0
 MOST_SPONGY_MM: Final = 6.0
 """Denser than the first it is rather spongy bone than soft tissue: every so many HU count as 1 mm inside (default)."""
 
+DEEP_MM: Final = 5.0
+AROUND_MM: Final = 15.0
+"""So deep inside the bent phantom there is marrow, and so far outside it and no farther soft tissue (default)."""
+
+SURE: Final = 0.95
+APART_HU: Final = 30.0
+MOST_DARK_MM: Final = 6.0
+"""Where all but 5 % of this patient's marrow is denser by so much than all but 5 % of the soft tissue round it, what is
+as dark as soft tissue counts as so many mm outside (default)."""
+
 HALF_DENSE_HU: Final = (70.0, 190.0)
 LEAST_OPEN: Final = 0.05
 """From soft tissue to a cortex that partial volume has all but hidden; and what is left to close it (default)."""
@@ -106,12 +116,23 @@ def _weights(lakes: Lakes, count: int, calm: Volume, distance: Volume, grid: Gri
     """What it costs to call each lake outside, and to call it inside."""
     flat = lakes.ravel()
     spongy = np.clip((calm - SPONGY_HU) / SPONGY_HU_PER_MM, 0.0, MOST_SPONGY_MM)
-    near = (np.clip(distance, -MOST_MM, MOST_MM) - spongy).ravel()
+    near = (np.clip(distance, -MOST_MM, MOST_MM) - spongy + _darker_mm(calm, distance)).ravel()
     own = flat >= 0
     inside = sums(flat[own], -near[own], count) * grid.voxel_volume_mm3
     outside = sums(flat[own], near[own], count) * grid.voxel_volume_mm3
     outside[0] = outside.sum() + 1e6
     return inside, outside
+
+
+def _darker_mm(calm: Volume, distance: Volume) -> Volume:
+    """How much a place is soft tissue rather than this patient's marrow, as mm outside; 0 where the two look alike."""
+    deep, around = calm[distance < -DEEP_MM], calm[(distance > DEEP_MM) & (distance < AROUND_MM)]
+    if not len(deep) or not len(around):
+        return np.zeros_like(calm)
+    marrow_hu, soft_hu = float(np.quantile(deep, 1.0 - SURE)), float(np.quantile(around, SURE))
+    if marrow_hu - soft_hu < APART_HU:
+        return np.zeros_like(calm)
+    return np.asarray(MOST_DARK_MM * np.clip((marrow_hu - calm) / (marrow_hu - soft_hu), 0.0, 1.0))
 
 
 def _enclosed(solid: NDArray[np.bool_], grid: Grid) -> NDArray[np.bool_]:

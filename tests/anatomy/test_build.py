@@ -14,7 +14,7 @@ from sjplan.core.errors import AnatomyError, UnknownNameError
 from sjplan.core.frames import SIDES
 from sjplan.core.grid import Grid
 from sjplan.core.labels import LabelMap
-from sjplan.core.structures import FORAMINA, LEVELS, PASSAGES, SURFACE_ID, SURFACE_NAMES
+from sjplan.core.structures import DANGERS, FORAMINA, LEVELS, PASSAGES, SURFACE_ID, SURFACE_NAMES
 from sjplan.phantom.build import build_labels
 from sjplan.phantom.parameters import PhantomParameters
 
@@ -216,6 +216,19 @@ def test_an_error_of_the_labels_own_is_in_the_bound_and_said(phantom):
     assert len(said) == 1
     assert "0.75 mm" in said[0].text
     assert said[0].consequence
+
+
+def test_labels_that_may_be_off_are_named_warily(phantom, anatomy):
+    wary = anatomy_from_labels(replace(phantom.labels, surface_error_mm=0.75))
+
+    def named(found, *names):
+        surfaces = (found.sacrum, found.ilium["left"], found.ilium["right"])
+        return np.concatenate([np.isin(s.label, [SURFACE_ID[name] for name in names]) for s in surfaces])
+
+    assert not (named(anatomy, *DANGERS) & ~named(wary, *DANGERS)).any(), "what was a danger stays one"
+    assert named(anatomy, *DANGERS).sum() < named(wary, *DANGERS).sum()
+    assert not (named(anatomy, "notch") & ~named(wary, "notch")).any()
+    assert named(anatomy, "notch").sum() < named(wary, "notch").sum()
 
 
 def test_closed_foramina_are_refused_by_name_and_level(half_closed):

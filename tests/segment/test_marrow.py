@@ -46,6 +46,20 @@ def test_marrow_stays_inside_and_the_tunnel_open(hole_mm: int) -> None:
     assert not found[core].any()
 
 
+@pytest.mark.parametrize(("marrow_hu", "opened"), [(200.0, True), (SOFT_HU, False)])
+def test_a_hollow_with_narrow_mouths_is_open_where_marrow_is_plainly_denser(marrow_hu: float, opened: bool) -> None:
+    dense, distance, tunnel = box_with_tunnel(7.0, 0)
+    i, _, k = np.indices(dense.shape)
+    axis = np.hypot(i - 18.0, k - 29.5)
+    dense |= tunnel & (distance > -2.0) & (axis > 1.0)
+    hollow = tunnel & ~dense
+    calm = np.where(dense, 700.0, np.where((distance <= 0) & ~hollow, marrow_hu, SOFT_HU)).astype(np.float32)
+    found = marrow(dense, calm, distance, distance < SOUGHT_MM, GRID, 1.0)
+    core = hollow & (axis < 3.0) & (distance < -4.0)
+    assert found[core].mean() == pytest.approx(0.0 if opened else 1.0, abs=0.05)
+    assert found[(distance < -4.0) & ~dense & ~hollow].mean() > 0.99
+
+
 def test_what_is_enclosed_is_filled_whatever_the_template_says() -> None:
     dense, distance, tunnel = box_with_tunnel(0.0, 0)
     calm = np.where(dense, 700.0, SOFT_HU).astype(np.float32)
