@@ -36,6 +36,11 @@ FIT_MM: Final = 2.0
 SEARCH_MM: Final = 3.0
 """Voxels in which edges are sought, and in which the pelvis is looked for."""
 
+FIT_BLUR_MM: Final = 1.2
+BEND_BLUR_MM: Final = 0.7
+"""Smoothing (sd) before edges are sought: calm ones for the phantom's shape; for bending it sharper ones, as a joint's
+dark line is faint where the scan itself is blurred. Less than the second follows noise (default)."""
+
 WORK_MM: Final = (0.75, 1.75)
 """Finer and coarser voxels than these are resampled: memory, and narrow gaps (default)."""
 
@@ -76,7 +81,7 @@ def segment_ct(ct: CtVolume, progress: Tell | None = None) -> Segmentation:
     tell = progress or (lambda _what, _share: None)
     tell("smoothing the CT", 0.0)
     image = image_of(ct.grid, np.asarray(ct.hu, dtype=np.float32))
-    coarse, fine = _working(image, ct.grid)
+    coarse, fine, sharp = _working(image, ct.grid)
     tell("looking for the pelvis", 0.05)
     begin = best_start(coarse, fine)
     tell("fitting the phantom", 0.15)
@@ -86,7 +91,8 @@ def segment_ct(ct: CtVolume, progress: Tell | None = None) -> Segmentation:
     fit = fitted(fine, posed, (12.0, 10.0, 9.0, 8.0, 7.0), shape=True)
     fit = fitted(fine, fit, (10.0, 8.0, 7.0, 6.0, 5.0), shape=True)
     tell("bending the phantom", 0.5)
-    template, other = bent(fine, fit), bent(fine, posed)
+    template, other = bent(sharp, fit), bent(sharp, posed)
+    del sharp
     tell("telling bone from soft tissue", 0.6)
     result = bone_voxels(image, work_grid(ct.grid, template), template)
     tell("measuring how sure that is", 0.85)
@@ -106,12 +112,16 @@ def checked_labels(labels: LabelMap) -> Segmentation:
     return Segmentation(labels, {}, (*_anatomy(labels), _unknown_error()))
 
 
-def _working(image: Any, grid: Grid) -> tuple[Working, Working]:
-    """The CT for finding the pelvis, and for finding edges."""
+def _working(image: Any, grid: Grid) -> tuple[Working, Working, Working]:
+    """The CT for finding the pelvis, for finding edges, and for finding them where they are faint."""
     coarse_grid, fine_grid = box_grid(grid, SEARCH_MM), box_grid(grid, FIT_MM)
     coarse = Working(coarse_grid, resampled(sitk.SmoothingRecursiveGaussian(image, SEARCH_MM / 2.0), coarse_grid))
-    fine = Working(fine_grid, resampled(sitk.SmoothingRecursiveGaussian(image, 1.2), fine_grid, SOFT_HU), SOFT_HU)
-    return coarse, clipped(fine)
+
+    def seen(blur_mm: float) -> Working:
+        calm = sitk.SmoothingRecursiveGaussian(image, blur_mm)
+        return clipped(Working(fine_grid, resampled(calm, fine_grid, SOFT_HU), SOFT_HU))
+
+    return coarse, seen(FIT_BLUR_MM), seen(BEND_BLUR_MM)
 
 
 def best_start(coarse: Working, fine: Working) -> PhantomParameters:
