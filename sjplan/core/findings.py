@@ -58,8 +58,8 @@ CONSEQUENCES: Final[Mapping[str, str]] = {
     # seen in the label map
     "labels-unnamed": "structures without a name are neither bone nor obstacle",
     "labels-coarse": "planning goes on; lower bounds of all distances fall with the voxels' diagonal",
-    "labels-own-error": "lower bounds of all distances are less by that, and what may be a danger is named one; look at every "
-    "implant in the CT's slices",
+    "labels-own-error": "lower bounds of all distances are less by that, and what may be a danger is named one; "
+    "look at every implant in the CT's slices",
     "loose-pieces": "small pieces apart from their bone are left out of it",
     "scan-cuts-sacrum": "the cut is an obstacle of its own (scan_edge); levels below it are missing",
     "scan-cuts-hip": "the cut is an obstacle of its own (scan_edge); nothing is known of the bone beyond it",
