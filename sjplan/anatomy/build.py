@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -124,14 +125,14 @@ def _surfaces(sacral: SacralAnatomy, hips: HipLandmarks, *, wary: bool) -> _Surf
         hip = find_faces(_hip(bones, sign), bones.grid)
         joint = find_joint(sacrum, hip, body, sign)
         notch_mm = hips.points["notch", sign]
-        names = label_hip(hip, body, sign, joint, notch_mm, hips.cranial, bones.grid.shape, wary=wary)
-        ilium[side] = _surface(hip, names)
+        name = partial(label_hip, hip, body, sign, joint, notch_mm, hips.cranial, bones.grid.shape)
+        ilium[side] = _surface(hip, name, wary)
         if joint is not None:
             facing[sign] = joint
             joints[side] = _joint(bones, sign, sacrum, hip, joint)
     place = SacralPlace(body, sacral.canal_axis, sacral.endplate)
-    names = label_sacrum(sacrum, place, facing, _lumens(sacral), bones.grid, wary=wary)
-    return _Surfaces(_surface(sacrum, names), ilium, joints)
+    name = partial(label_sacrum, sacrum, place, facing, _lumens(sacral), bones.grid)
+    return _Surfaces(_surface(sacrum, name, wary), ilium, joints)
 
 
 def require_plannable(anatomy: Anatomy, side: str) -> None:
@@ -178,8 +179,11 @@ def _lumens(sacral: SacralAnatomy) -> list[Lumen]:
     return lumens
 
 
-def _surface(faces: Faces, label: Labels) -> LabelledSurface:
-    return LabelledSurface(faces.net.vertices_lps_mm, faces.net.triangles, np.repeat(label, 2))
+def _surface(faces: Faces, name: Callable[..., Labels], wary: bool) -> LabelledSurface:
+    """A bone's surface with a name for every face; named warily, a face may also be what it is called otherwise."""
+    label, also = name(wary=wary), name(wary=False) if wary else None
+    doubt = None if also is None else np.repeat(also, 2)
+    return LabelledSurface(faces.net.vertices_lps_mm, faces.net.triangles, np.repeat(label, 2), doubt)
 
 
 def _joint(bones: Bones, sign: int, sacrum: Faces, hip: Faces, joint: JointFaces) -> Joint:

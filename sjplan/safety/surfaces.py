@@ -67,13 +67,10 @@ class MeasuringSurfaces:
 
     @cached_property
     def dangers(self) -> Mapping[str, TriangleTree]:
-        """One tree per danger structure that exists."""
-        label, corners = self.whole.label, self.whole.corners_lps_mm()
-        return {
-            name: triangle_tree(corners[label == SURFACE_ID[name]])
-            for name in DANGERS
-            if (label == SURFACE_ID[name]).any()
-        }
+        """One tree per danger structure that exists, of all that may be part of it."""
+        corners = self.whole.corners_lps_mm()
+        parts = {name: self.whole.may_be(name) for name in DANGERS}
+        return {name: triangle_tree(corners[part]) for name, part in parts.items() if part.any()}
 
     @cached_property
     def any_danger(self) -> TriangleTree:

@@ -43,9 +43,10 @@ AROUND_MM: Final = 15.0
 
 SURE: Final = 0.95
 APART_HU: Final = 30.0
-MOST_DARK_MM: Final = 6.0
+APART_HU_PER_MM: Final = 6.0
+MOST_DARK_MM: Final = 12.0
 """Where all but 5 % of this patient's marrow is denser by so much than all but 5 % of the soft tissue round it, what is
-as dark as soft tissue counts as so many mm outside (default)."""
+as dark as soft tissue counts as outside: 1 mm for so many HU that they lie apart (default)."""
 
 HALF_DENSE_HU: Final = (70.0, 190.0)
 LEAST_OPEN: Final = 0.05
@@ -132,7 +133,8 @@ def _darker_mm(calm: Volume, distance: Volume) -> Volume:
     marrow_hu, soft_hu = float(np.quantile(deep, 1.0 - SURE)), float(np.quantile(around, SURE))
     if marrow_hu - soft_hu < APART_HU:
         return np.zeros_like(calm)
-    return np.asarray(MOST_DARK_MM * np.clip((marrow_hu - calm) / (marrow_hu - soft_hu), 0.0, 1.0))
+    most_mm = min((marrow_hu - soft_hu) / APART_HU_PER_MM, MOST_DARK_MM)
+    return np.asarray(most_mm * np.clip((marrow_hu - calm) / (marrow_hu - soft_hu), 0.0, 1.0))
 
 
 def _enclosed(solid: NDArray[np.bool_], grid: Grid) -> NDArray[np.bool_]:

@@ -225,7 +225,14 @@ def test_labels_that_may_be_off_are_named_warily(phantom, anatomy):
         surfaces = (found.sacrum, found.ilium["left"], found.ilium["right"])
         return np.concatenate([np.isin(s.label, [SURFACE_ID[name] for name in names]) for s in surfaces])
 
+    def may_be(found, name):
+        surfaces = (found.sacrum, found.ilium["left"], found.ilium["right"])
+        return np.concatenate([s.may_be(name) for s in surfaces])
+
     assert not (named(anatomy, *DANGERS) & ~named(wary, *DANGERS)).any(), "what was a danger stays one"
+    for name in DANGERS:
+        assert (named(anatomy, name) == may_be(anatomy, name)).all()
+        assert not ((named(anatomy, name) | named(wary, name)) & ~may_be(wary, name)).any(), "under its own name as well"
     assert named(anatomy, *DANGERS).sum() < named(wary, *DANGERS).sum()
     assert not (named(anatomy, "notch") & ~named(wary, "notch")).any()
     assert named(anatomy, "notch").sum() < named(wary, "notch").sum()
