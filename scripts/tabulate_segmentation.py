@@ -33,10 +33,10 @@ def joints(row: dict[str, Any]) -> list[float]:
     return [side["median"] for side in (row.get("joint_mm") or {}).values() if side]
 
 
-def plans(row: dict[str, Any]) -> list[float]:
-    """How much less margin than the plan from the true labels, on each side where both were found, mm."""
+def plans(row: dict[str, Any], measure: str = "margin_mm") -> list[float]:
+    """How much less margin (or slack) than the plan from the true labels, on each side where both were found, mm."""
     return [
-        round(side["true"]["margin_mm"] - side["own"]["margin_mm"], 3)
+        round(side["true"][measure] - side["own"][measure], 3)
         for side in (row.get("plans") or {}).values()
         if side["true"]["status"] == side["own"]["status"] == "found"
     ]
@@ -76,10 +76,23 @@ def sums() -> str:
             body.append([name, words, f"{good} of {count}", word(good >= WANTED_OPEN * count)])
         lost = [value for row in found for value in plans(row)]
         if lost:
+            both = [side for row in found for side in (row.get("plans") or {}).values()]
+            true = [side for side in both if side["true"]["status"] == "found"]
+            reached = sum(side["own"]["status"] == "found" for side in true)
+            body.append([name, "a plan found, of those found on true labels", f"{reached} of {len(true)} sides", ""])
             reached = sum(abs(value) <= WANTED_PLAN_MM for value in lost)
             words = f"margin of the plan within {WANTED_PLAN_MM:g} mm of the plan from true labels"
             cell = f"{reached} of {len(lost)} sides; median {statistics.median(lost):+.2f} lost, most {max(lost):+.2f}"
             body.append([name, words, cell, word(reached == len(lost))])
+            kept = sum(value <= WANTED_PLAN_MM for value in lost)
+            words = f"of these: margin not more than {WANTED_PLAN_MM:g} mm less"
+            body.append([name, words, f"{kept} of {len(lost)} sides", ""])
+            slack = [value for row in found for value in plans(row, "slack_mm")]
+            reached = sum(abs(value) <= WANTED_PLAN_MM for value in slack)
+            words = f"worst slack, which the planner makes large, within {WANTED_PLAN_MM:g} mm"
+            median = statistics.median(slack)
+            cell = f"{reached} of {len(slack)} sides; median {median:+.2f} lost, most {max(slack):+.2f}"
+            body.append([name, words, cell, ""])
         body += promises(name, found)
     return table(["cases", "wanted", "reached", ""], body)
 
