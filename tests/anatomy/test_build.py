@@ -232,7 +232,9 @@ def test_labels_that_may_be_off_are_named_warily(phantom, anatomy):
     assert not (named(anatomy, *DANGERS) & ~named(wary, *DANGERS)).any(), "what was a danger stays one"
     for name in DANGERS:
         assert (named(anatomy, name) == may_be(anatomy, name)).all()
-        assert not ((named(anatomy, name) | named(wary, name)) & ~may_be(wary, name)).any(), "under its own name as well"
+        assert not ((named(anatomy, name) | named(wary, name)) & ~may_be(wary, name)).any(), (
+            "under its own name as well"
+        )
     assert named(anatomy, *DANGERS).sum() < named(wary, *DANGERS).sum()
     assert not (named(anatomy, "notch") & ~named(wary, "notch")).any()
     assert named(anatomy, "notch").sum() < named(wary, "notch").sum()
