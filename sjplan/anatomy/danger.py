@@ -90,7 +90,7 @@ def label_sacrum(
     put_scan_edge(label, fixed, faces, grid.shape)
     _put_lumens(label, fixed, faces, lumens, grid.spacing_mm)
     for joint in joints.values():
-        put_joint(label, fixed, joint.sacral, joint.articular, joint.sure if wary else np.ones_like(joint.sure))
+        put_joint(label, fixed, joint.sacral, joint.articular, joint.sure | (not wary))
     cut = _cut_end(faces, caudal, s, x) & ~fixed
     label[cut] = SURFACE_ID["scan_edge"]
     fixed |= cut

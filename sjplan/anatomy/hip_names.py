@@ -83,8 +83,7 @@ def label_hip(
     fixed = np.zeros(len(faces), dtype=bool)
     put_scan_edge(label, fixed, faces, shape)
     if joint is not None:
-        sure = joint.iliac_sure if wary else np.ones_like(joint.iliac_sure)
-        put_joint(label, fixed, joint.iliac_faces, joint.iliac_articular, sure)
+        put_joint(label, fixed, joint.iliac_faces, joint.iliac_articular, joint.iliac_sure | (not wary))
     return coherent(faces, label, fixed)
 
 

@@ -74,8 +74,9 @@ class MeasuringSurfaces:
 
     @cached_property
     def any_danger(self) -> TriangleTree:
-        """All triangles that belong to a danger structure."""
-        return triangle_tree(self.whole.corners_lps_mm()[self.whole.label < len(DANGERS)])
+        """All triangles that may belong to a danger structure."""
+        either = np.minimum(self.whole.label, np.asarray(self.whole.also))
+        return triangle_tree(self.whole.corners_lps_mm()[either < len(DANGERS)])
 
     @cached_property
     def not_joint(self) -> TriangleTree:

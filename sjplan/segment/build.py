@@ -51,8 +51,8 @@ LOW: Final = 0.5
 """Confidence below which the labels of sacrum or hips are refused (see docs/segmentation.md)."""
 
 SURFACE_ERROR_MM: Final = 2.0
-"""How much farther than their voxels tell our labels may be off: 1.97 mm kept every lower bound of 34 plans on phantoms
-true. Real shapes can be worse (see docs/segmentation.md)."""
+"""How much farther than their voxels tell our labels may be off. Default, from an earlier run on phantoms: it keeps
+nearly all lower bounds true, and not all (see docs/segmentation.md)."""
 
 MIN_VOLUME_ML: Final = 60.0
 """A sacrum or hip of less is none: small women's have twice as much (default)."""
