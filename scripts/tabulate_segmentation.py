@@ -8,6 +8,7 @@ With `--check` nothing is written; exit code 1 says that the page and the result
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from typing import Any, Final
 
 from tabulate_real_pelves import ROOT, main, rows, table
@@ -121,8 +122,15 @@ def promises(name: str, found: list[dict[str, Any]]) -> list[list[object]]:
             cell,
             word(held == len(own)),
         ],
-        [name, "plan accepted on the true labels as well", f"{accepted} of {len(own)} sides", ""],
+        [name, "plan accepted on the true labels as well", f"{accepted} of {len(own)} sides{broken(own)}", ""],
     ]
+
+
+def broken(own: list[dict[str, Any]]) -> str:
+    """The kinds of limits that plans break on the true labels, most often broken first."""
+    kinds = Counter(kind for side in own for kind in {c.split(":")[0] for c in side.get("breaks", ())})
+    told = ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items(), key=lambda k: (-k[1], k[0])))
+    return f"; the others break {told}" if told else ""
 
 
 def cases() -> str:

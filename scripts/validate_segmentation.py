@@ -231,6 +231,7 @@ def planned(own: Anatomy, true: Anatomy, side: str) -> dict[str, Any]:
             "accepted": report.accepted,
             "margin_mm": round(report.margin_mm, 3),
             "slack_mm": round(report.slack_mm, 3),
+            "breaks": sorted({v.constraint for v in report.violations}),
         }
         if which == "own":
             answers[which] |= promised(judge(plan, own, read_limits()), report)

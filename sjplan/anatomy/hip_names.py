@@ -24,6 +24,9 @@ NOTCH_ABOVE_MM = 15.0
 NOTCH_ROOF_MM = 6.0
 WING_BELOW_NOTCH_MM = 8.0
 
+OUTLINE_MM = 1.0
+"""How far the plate's outline may lie off where surfaces do: the border is so much wider then. Default."""
+
 APEX_MM = 6.0
 """How far the apex of a flat notch may lie off, along its arc, where surfaces do by some tenths of a mm. Default."""
 
@@ -58,17 +61,17 @@ def label_hip(
     shape : tuple of int
         Of the label map.
     wary : bool
-        Whether surfaces may be off: notch and border then reach as far as they may with another apex, and what lies in
-        a notch of the joint's edge is no joint.
+        Whether surfaces may be off: notch and border then reach as far as they may with another apex and outline, and
+        what lies in a notch of the joint's edge is no joint.
     """
-    more_mm = APEX_MM if wary else 0.0
+    more_mm, wider_mm = (APEX_MM, OUTLINE_MM) if wary else (0.0, 0.0)
     inward = -frame.axes[0] * sign if joint is None else unit(faces.normals[joint.iliac_faces].mean(axis=0))
     up = perpendicular_to(cranial, inward)
     back = perpendicular_to(perpendicular_to(frame.axes[1], inward), up)
     facing = faces.normals @ inward
     plane = np.column_stack([faces.points_mm @ back, faces.points_mm @ up])
     notch = np.array([notch_mm @ back, notch_mm @ up])
-    inset = outline_inset_mm(plane)
+    inset = outline_inset_mm(plane) - wider_mm
     label = np.full(len(faces), SURFACE_ID["lateral"], np.uint8)
     inner = facing > 0
     label[inner] = SURFACE_ID["iliac_inner"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sjplan.core.errors import GeometryError, unknown_name
 from sjplan.core.structures import LIMIT_KINDS, limit_kind
@@ -84,3 +84,16 @@ class Limits:
     def clearance_of(self, structure: str) -> float:
         """Least envelope distance to one danger structure."""
         return float(self.clearance_mm[limit_kind(structure)])
+
+    def asking_mm(self, least_mm: float) -> Limits:
+        """The same limits, with at least so much clearance wherever a lower bound has to be above zero.
+
+        Examples
+        --------
+        >>> from sjplan.io.limits import read_limits
+        >>> asked = read_limits().asking_mm(1.5)
+        >>> asked.clearance_of("anterior"), asked.clearance_of("canal"), asked.clearance_of("posterior")
+        (1.5, 2.0, 0.0)
+        """
+        asked = {kind: max(self.clearance_mm[kind], least_mm) for kind in self.lower_bound_kinds}
+        return replace(self, clearance_mm={**self.clearance_mm, **asked})

@@ -15,6 +15,7 @@ import numpy as np
 
 from sjplan.core.arrays import Array
 from sjplan.core.error_model import ErrorModel
+from sjplan.core.limits import Limits
 from sjplan.core.plan import Certificate, Outcome, Plan, Reason, other_side
 from sjplan.core.trajectory import Trajectory
 from sjplan.planning.ascend import ascended
@@ -82,6 +83,7 @@ class _CertifiedSearch(RasterSearch):
         judged = self.tried(BURIED_MM)
         if not self.cut and self._worst(judged) < self._cap - EQUAL_MM:
             judged += self._evolved()
+        judged += self.bounded(judged)
         accepted = [j for j in judged if j[1].accepted]
         if not accepted:
             return self._none_accepted(min(judged, key=lambda j: missing_mm(j[1]), default=None))
@@ -112,10 +114,15 @@ class _CertifiedSearch(RasterSearch):
         if placed is None or self.budget.out_of_time:
             return placed, measured
         if self.points is None:
-            self.points = danger_points(self.problem.anatomy, self.problem.side, self.problem.limits)
+            self.points = danger_points(self.problem.anatomy, self.problem.side, self.bench.problem.limits)
         steps, most = int(self.parameters["ascents"]), self.left - measured
         placed, more = ascended(self.bench, self.points, placed, steps, cap_mm, most)
         return placed, measured + more
+
+    def ask(self, limits: Limits) -> None:
+        """As any workshop; points of danger carry what they ask for."""
+        RasterSearch.ask(self, limits)
+        self.points = None
 
     @property
     def _cap(self) -> float:

@@ -19,6 +19,7 @@ from sjplan.planning.pool import BEYOND_LIMIT_DEG, scanned_pool
 from sjplan.planning.protocol import Planner, PlannerSpec
 from sjplan.planning.triples import PairRules, below, best_sets
 from sjplan.planning.workshop import Judged, Workshop, WorkshopPlanner, missing_mm
+from sjplan.safety.types import MarginReport
 
 DEFAULTS: dict[str, float | int] = {
     "crossing_step_mm": 2.0,
@@ -44,6 +45,9 @@ BURIED_MM = 8.0
 SPACING_WISH_MM = 22.0
 """Wished for between crossings: clearly stiffer than 13 mm on the bench (FREEMAN)."""
 
+_GIVEN_TO_ROLL = (0.4, 0.2, 0.0)
+"""What the envelope is let off for a lower bound, as shares of what corners reach beyond faces. Default."""
+
 _DEEPENED = 8
 """So many of the polished sets, the best, are asked for more purchase."""
 
@@ -53,19 +57,39 @@ class RasterSearch(Workshop):
     """One run of the planner."""
 
     def solve(self) -> Outcome:
-        """Search, polish, finish, judge."""
-        best: Judged | None = None
-        for buried_mm, self.stretch in ((BURIED_MM, (0.0, 0.6)), (np.inf, (0.4, 0.5))):
-            for plan, report in self.tried(buried_mm):
-                if report.accepted:
-                    return Outcome("best_effort" if self.cut else "found", plan=plan)
-                if best is None or missing_mm(report) < missing_mm(best[1]):
-                    best = (plan, report)
-            if self.cut:
+        """Search, polish, finish, judge; where lower bounds alone fail, search again with clearance for them."""
+        judged: list[Judged] = []
+        for buried_mm, self.stretch in ((BURIED_MM, (0.0, 0.5)), (np.inf, (0.35, 0.4))):
+            judged += self.tried(buried_mm)
+            if self.cut or any(report.accepted for _, report in judged):
                 break
+        judged += self.bounded(judged)
+        for plan, report in judged:
+            if report.accepted:
+                return Outcome("best_effort" if self.cut else "found", plan=plan)
+        best = min(judged, key=lambda j: missing_mm(j[1]), default=None)
         if self.cut:
             return self.timed_out(best)
         return self.refused(best, self.two_implants() if self.problem.count == 3 else None)
+
+    def bounded(self, judged: list[Judged]) -> list[Judged]:
+        """Further plans, where those found fail by nothing but a lower bound: they keep clear of more than is asked.
+
+        How far a solid lies from a danger hangs on its roll, which is not known yet: the envelope is asked for less
+        first, and for all of the error in the end. Nothing where a plan is accepted, or fails by something else.
+        """
+        if self.cut or any(report.accepted for _, report in judged) or not any(_by_bounds(r) for _, r in judged):
+            return []
+        own, further, error_mm = (self.bench, self.field), list[Judged](), self.problem.anatomy.geometry_error_mm
+        corners_mm = max(m.circumscribed_radius_mm - m.inscribed_radius_mm for m in self.problem.models)
+        for n, given_mm in enumerate(sorted({share * corners_mm for share in _GIVEN_TO_ROLL}, reverse=True)):
+            self.ask(self.problem.limits.asking_mm(error_mm + RESERVE - given_mm))
+            self.stretch = 0.75 + 0.015 * n, 0.015
+            further += self.tried(np.inf)
+            if self.cut or any(report.accepted for _, report in further):
+                break
+        self.bench, self.field = own
+        return further
 
     def tried(self, buried_mm: float, beyond_limit_deg: float = BEYOND_LIMIT_DEG) -> list[Judged]:
         """Judged plans of one pass; see `SlotRules` and `scanned_pool` for what it is told."""
@@ -171,6 +195,11 @@ class RasterSearch(Workshop):
         axes, value, score = (np.concatenate(part) for part in zip(*climbed, strict=True))
         order = np.lexsort((-score, -np.round(np.minimum(value, cap) / EQUAL_MM)))
         return np.asarray(axes[order]), np.asarray(value[order])
+
+
+def _by_bounds(report: MarginReport) -> bool:
+    """Whether nothing but lower bounds keeps a plan from being accepted."""
+    return all(v.constraint.startswith("lower_bound:") for v in report.violations)
 
 
 class RasterPlanner(WorkshopPlanner):

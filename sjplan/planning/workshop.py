@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from sjplan.core.arrays import Array
 from sjplan.core.errors import GeometryError
+from sjplan.core.limits import Limits
 from sjplan.core.plan import Outcome, Plan, Reason
 from sjplan.geometry.solids import envelope_solid, signed_distance
 from sjplan.planning.candidates import NOTHING
@@ -149,6 +150,12 @@ class Workshop:
         """Progress of one pass, as the stretch of the whole that this pass is."""
         start, length = self.stretch
         self.budget.report(what, start + length * fraction)
+
+    def ask(self, limits: Limits) -> None:
+        """Search under these limits on distance from now on; answers are judged by the problem's own."""
+        problem = replace(self.problem, limits=limits)
+        self.bench = make_bench(problem, self.bench.surfaces, self.bench.frame, self.bench.rules, self.bench.pairs)
+        self.field = without(planning_field(problem.anatomy, problem.side, limits), self.bench.frame, problem)
 
     def judged(self, placed: Sequence[Placed]) -> Judged:
         """A plan of placed implants, turned for the widest gap, and the judge's measure of it."""

@@ -88,6 +88,22 @@ def test_a_plan_at_the_cap_is_certified_by_the_cap() -> None:
 
 
 @pytest.mark.slow
+def test_a_plan_that_keeps_lower_bounds_is_found_where_clearances_do_not_cover_them() -> None:
+    """Its certificate is about the limits that were given, not about those that were asked on the way."""
+    problem = phantom_problem()
+    unsure = replace(problem, anatomy=replace(problem.anatomy, geometry_error_mm=4.5))
+    bare = planned(replace(unsure, limits=replace(problem.limits, lower_bound_kinds=())), slack_cap_mm=0.2)
+    assert bare.plan is not None
+    assert not judge(bare.plan, unsure.anatomy, problem.limits).accepted
+    outcome = planned(unsure, slack_cap_mm=0.2)
+    assert outcome.plan is not None
+    report = judge(outcome.plan, unsure.anatomy, problem.limits)
+    assert report.accepted
+    assert outcome.certificate is not None
+    assert outcome.certificate.slack_mm == pytest.approx(min(report.slack_mm, 0.2), abs=1e-9)
+
+
+@pytest.mark.slow
 def test_without_a_cap_the_bound_holds_for_other_plans_too() -> None:
     """A bound above this plan's slack; other seeds, other effort and a cap never find more than it allows."""
     problem = phantom_problem()

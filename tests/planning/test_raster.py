@@ -7,7 +7,9 @@ import pytest
 
 from sjplan.anatomy.build import anatomy_from_labels
 from sjplan.core.errors import GeometryError
-from sjplan.core.plan import Side
+from sjplan.core.limits import Limits
+from sjplan.core.plan import Plan, Side
+from sjplan.core.structures import limit_kind
 from sjplan.io.catalogue import read_implants
 from sjplan.io.limits import read_limits
 from sjplan.io.presets import read_preset
@@ -18,7 +20,7 @@ from sjplan.planning.protocol import Budget, Problem
 from sjplan.planning.raster import DEFAULTS, RasterPlanner
 from sjplan.planning.rules import pair_rules, slot_rules
 from sjplan.safety.judge import judge
-from sjplan.testing.problems import dishonesty, phantom_problem
+from sjplan.testing.problems import dishonesty, impossible_problem, phantom_problem
 
 
 def test_unknown_parameter_names_the_known_ones() -> None:
@@ -134,3 +136,38 @@ def test_time_that_ends_in_the_middle_is_no_error(problem: Problem) -> None:
         outcome = RasterPlanner(refinements=20).plan(problem, rng=np.random.default_rng(0), budget=budget)
         assert dishonesty(problem, outcome, "raster-v1") == []
         assert outcome.status in ("found", "best_effort", "timeout")
+
+
+@pytest.mark.slow
+def test_a_lower_bound_is_planned_for_where_clearances_do_not_cover_it(problem: Problem) -> None:
+    """A danger may lie 4.5 mm nearer than it seems, and 0.2 mm beyond 1 and 2 mm of clearance is all that is wished."""
+    unsure = replace(problem, anatomy=replace(problem.anatomy, geometry_error_mm=4.5))
+    planner = RasterPlanner(
+        slack_cap_mm=0.2, crossing_step_mm=3.0, direction_step_deg=6.0, starts=6, climb_steps=600, refinements=30
+    )
+
+    def planned(limits: Limits) -> Plan:
+        outcome = planner.plan(replace(unsure, limits=limits), rng=np.random.default_rng(0), budget=Budget())
+        assert outcome.status == "found"
+        assert outcome.plan is not None
+        return outcome.plan
+
+    no_bounds = planned(replace(problem.limits, lower_bound_kinds=()))
+    broken = {v.constraint for v in judge(no_bounds, unsure.anatomy, problem.limits).violations}
+    assert "lower_bound:anterior" in broken
+    assert all(name.startswith("lower_bound:") for name in broken)
+    report = judge(planned(problem.limits), unsure.anatomy, problem.limits)
+    assert report.accepted
+    clear = [c for implant in report.implants for c in implant.clearances]
+    assert min(c.lower_bound_mm for c in clear if limit_kind(c.structure) in problem.limits.lower_bound_kinds) > 0.0
+
+
+@pytest.mark.slow
+def test_where_clearances_cover_the_bound_nothing_is_searched_again(
+    problem: Problem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plan is accepted, or fails by more than a bound: the limits asked for stay the problem's own."""
+    monkeypatch.setattr("sjplan.planning.raster.RasterSearch.ask", pytest.fail)
+    planner = RasterPlanner(crossing_step_mm=3.0, direction_step_deg=6.0, starts=6, climb_steps=600, refinements=30)
+    assert planner.plan(problem, rng=np.random.default_rng(0), budget=Budget()).status == "found"
+    assert planner.plan(impossible_problem(), rng=np.random.default_rng(0), budget=Budget()).status == "infeasible"
