@@ -25,7 +25,7 @@ NOTCH_ROOF_MM = 6.0
 WING_BELOW_NOTCH_MM = 8.0
 
 OUTLINE_MM = 1.0
-"""How far the plate's outline may lie off where surfaces do: the border is so much wider then. Default."""
+"""How far the plate's outline may lie off where surfaces do: strips along it are so much wider then. Default."""
 
 APEX_MM = 6.0
 """How far the apex of a flat notch may lie off, along its arc, where surfaces do by some tenths of a mm. Default."""

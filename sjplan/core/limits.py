@@ -54,6 +54,9 @@ class Limits:
         for kind in self.clearance_mm:
             if kind not in LIMIT_KINDS:
                 raise unknown_name("limits.clearance_mm", kind, LIMIT_KINDS)
+        for kind in self.lower_bound_kinds:
+            if kind not in LIMIT_KINDS:
+                raise unknown_name("limits.lower_bound_kinds", kind, LIMIT_KINDS)
         missing = [kind for kind in LIMIT_KINDS if kind not in self.clearance_mm]
         if missing:
             raise GeometryError("limits.clearance_mm", found=f"no {', '.join(missing)}", wanted="every kind")

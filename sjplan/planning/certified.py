@@ -27,7 +27,7 @@ from sjplan.planning.protocol import Planner, PlannerSpec
 from sjplan.planning.raster import BURIED_MM, DEFAULTS, RasterPlanner, RasterSearch
 from sjplan.planning.robust import plan_z_score, steadied
 from sjplan.planning.upper_bound import Bound, UpperBound
-from sjplan.planning.workshop import Judged, missing_mm
+from sjplan.planning.workshop import Judged, by_bounds, missing_mm
 
 CERTIFIED_DEFAULTS: dict[str, float | int] = {
     **DEFAULTS,
@@ -75,15 +75,16 @@ _PARETO_SHARES = (0.75, 0.5, 0.25, 0.0)
 class _CertifiedSearch(RasterSearch):
     """One run of the planner. A box that the proof looks at counts as an evaluation."""
 
-    points: Array | None = None
+    points: tuple[Limits, Array] | None = None
 
     def solve(self) -> Outcome:
         """Search until the cap is reached or all passes are done; prove; lay out what slack could be traded for."""
-        self.stretch = 0.0, 0.5
+        self.stretch = 0.0, 0.4
         judged = self.tried(BURIED_MM)
-        if not self.cut and self._worst(judged) < self._cap - EQUAL_MM:
+        bounded = self.bounded(judged, 0.3, 0.08)
+        judged += bounded
+        if not self.cut and self._worst(bounded) < 0.0 and self._worst(judged) < self._cap - EQUAL_MM:
             judged += self._evolved()
-        judged += self.bounded(judged)
         accepted = [j for j in judged if j[1].accepted]
         if not accepted:
             return self._none_accepted(min(judged, key=lambda j: missing_mm(j[1]), default=None))
@@ -113,16 +114,12 @@ class _CertifiedSearch(RasterSearch):
         placed, measured = RasterSearch.improved(self, axes, trials, cap_mm)
         if placed is None or self.budget.out_of_time:
             return placed, measured
-        if self.points is None:
-            self.points = danger_points(self.problem.anatomy, self.problem.side, self.bench.problem.limits)
+        limits = self.bench.problem.limits
+        if self.points is None or self.points[0] is not limits:
+            self.points = limits, danger_points(self.problem.anatomy, self.problem.side, limits)
         steps, most = int(self.parameters["ascents"]), self.left - measured
-        placed, more = ascended(self.bench, self.points, placed, steps, cap_mm, most)
+        placed, more = ascended(self.bench, self.points[1], placed, steps, cap_mm, most)
         return placed, measured + more
-
-    def ask(self, limits: Limits) -> None:
-        """As any workshop; points of danger carry what they ask for."""
-        RasterSearch.ask(self, limits)
-        self.points = None
 
     @property
     def _cap(self) -> float:
@@ -174,7 +171,7 @@ class _CertifiedSearch(RasterSearch):
         """The accepted plan with the largest worst z-score, after each has been moved for it; nothing is certified."""
         best, best_z = accepted[0], -math.inf
         for n, (plan, report) in enumerate(accepted):
-            self.budget.report("steadying against errors", 0.7 + 0.25 * n / len(accepted))
+            self.budget.report("steadying against errors", 0.8 + 0.15 * n / len(accepted))
             trials = min(int(self.parameters["steadying"]), self.left)
             axes = [self._axis(trajectory) for trajectory in plan.trajectories]
             moved = steadied(self.bench, model, axes, self.rng, trials) if trials > 0 else None
@@ -223,7 +220,8 @@ class _CertifiedSearch(RasterSearch):
         """A refusal with reasons; the last one says where it is proved that no plan can have a slack of 0 or more."""
         if self.cut:
             return self.timed_out(best)
-        bound = self._bound(0.0, 0.0)
+        by_bounds_alone = best is not None and by_bounds(best[1])  # it keeps all that the proof knows of
+        bound = None if by_bounds_alone else self._bound(0.0, 0.0)
         refusal = self.refused(best, self.two_implants() if self.problem.count == 3 else None)
         if bound is not None and not bound.cut:
             text = "proved: no plan of this kind keeps all limits on distance"

@@ -6,11 +6,13 @@ surfaces themselves, and is called `found` only when the judge's measures hold.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sjplan.core.limits import Limits
 from sjplan.core.plan import Outcome, Plan
 from sjplan.planning.candidates import SlotRules
 from sjplan.planning.climb import Wishes, climb_all
@@ -18,8 +20,7 @@ from sjplan.planning.finish import EQUAL_MM, RESERVE
 from sjplan.planning.pool import BEYOND_LIMIT_DEG, scanned_pool
 from sjplan.planning.protocol import Planner, PlannerSpec
 from sjplan.planning.triples import PairRules, below, best_sets
-from sjplan.planning.workshop import Judged, Workshop, WorkshopPlanner, missing_mm
-from sjplan.safety.types import MarginReport
+from sjplan.planning.workshop import Judged, Workshop, WorkshopPlanner, by_bounds, missing_mm
 
 DEFAULTS: dict[str, float | int] = {
     "crossing_step_mm": 2.0,
@@ -63,7 +64,7 @@ class RasterSearch(Workshop):
             judged += self.tried(buried_mm)
             if self.cut or any(report.accepted for _, report in judged):
                 break
-        judged += self.bounded(judged)
+        judged += self.bounded(judged, 0.75, 0.05)
         for plan, report in judged:
             if report.accepted:
                 return Outcome("best_effort" if self.cut else "found", plan=plan)
@@ -72,24 +73,36 @@ class RasterSearch(Workshop):
             return self.timed_out(best)
         return self.refused(best, self.two_implants() if self.problem.count == 3 else None)
 
-    def bounded(self, judged: list[Judged]) -> list[Judged]:
+    def bounded(self, judged: list[Judged], begin: float, length: float) -> list[Judged]:
         """Further plans, where those found fail by nothing but a lower bound: they keep clear of more than is asked.
 
         How far a solid lies from a danger hangs on its roll, which is not known yet: the envelope is asked for less
-        first, and for all of the error in the end. Nothing where a plan is accepted, or fails by something else.
+        first, and for all of the error in the end. Nothing where a plan is accepted, or all fail by something else.
+        What was asked stays asked where it brought a plan. Progress is told from `begin` on.
         """
-        if self.cut or any(report.accepted for _, report in judged) or not any(_by_bounds(r) for _, r in judged):
+        if any(report.accepted for _, report in judged) or not any(by_bounds(report) for _, report in judged):
             return []
-        own, further, error_mm = (self.bench, self.field), list[Judged](), self.problem.anatomy.geometry_error_mm
-        corners_mm = max(m.circumscribed_radius_mm - m.inscribed_radius_mm for m in self.problem.models)
-        for n, given_mm in enumerate(sorted({share * corners_mm for share in _GIVEN_TO_ROLL}, reverse=True)):
-            self.ask(self.problem.limits.asking_mm(error_mm + RESERVE - given_mm))
-            self.stretch = 0.75 + 0.015 * n, 0.015
-            further += self.tried(np.inf)
-            if self.cut or any(report.accepted for _, report in further):
+        own, further, askings = (self.bench, self.field), list[Judged](), self._askings()
+        for n, (limits, buried_mm) in enumerate(itertools.product(askings, (BURIED_MM, np.inf))):
+            self.cut |= self.budget.spent(self.evaluations)
+            if self.cut:
                 break
+            if limits is not self.bench.problem.limits:
+                self.ask(limits)
+            part = length / (2 * len(askings))
+            self.stretch = begin + n * part, part
+            further += self.finished(self.swept(buried_mm, BEYOND_LIMIT_DEG))
+            if any(report.accepted for _, report in further):
+                return further
         self.bench, self.field = own
         return further
+
+    def _askings(self) -> list[Limits]:
+        """Limits with more and more clearance where lower bounds are wanted."""
+        own, error_mm = self.problem.limits, self.problem.anatomy.geometry_error_mm + RESERVE
+        corners_mm = max(m.circumscribed_radius_mm - m.inscribed_radius_mm for m in self.problem.models)
+        least_mm = sorted({error_mm - share * corners_mm for share in _GIVEN_TO_ROLL})
+        return [asked for asked in map(own.asking_mm, least_mm) if asked != own]
 
     def tried(self, buried_mm: float, beyond_limit_deg: float = BEYOND_LIMIT_DEG) -> list[Judged]:
         """Judged plans of one pass; see `SlotRules` and `scanned_pool` for what it is told."""
@@ -195,11 +208,6 @@ class RasterSearch(Workshop):
         axes, value, score = (np.concatenate(part) for part in zip(*climbed, strict=True))
         order = np.lexsort((-score, -np.round(np.minimum(value, cap) / EQUAL_MM)))
         return np.asarray(axes[order]), np.asarray(value[order])
-
-
-def _by_bounds(report: MarginReport) -> bool:
-    """Whether nothing but lower bounds keeps a plan from being accepted."""
-    return all(v.constraint.startswith("lower_bound:") for v in report.violations)
 
 
 class RasterPlanner(WorkshopPlanner):

@@ -152,10 +152,14 @@ class Workshop:
         self.budget.report(what, start + length * fraction)
 
     def ask(self, limits: Limits) -> None:
-        """Search under these limits on distance from now on; answers are judged by the problem's own."""
+        """Search under these limits on distance from now on; answers are judged by the problem's own.
+
+        What the listener was shown so far was worth nothing, or less, if other limits have to be asked.
+        """
         problem = replace(self.problem, limits=limits)
         self.bench = make_bench(problem, self.bench.surfaces, self.bench.frame, self.bench.rules, self.bench.pairs)
         self.field = without(planning_field(problem.anatomy, problem.side, limits), self.bench.frame, problem)
+        self.shown_mm = min(self.shown_mm, 0.0)
 
     def judged(self, placed: Sequence[Placed]) -> Judged:
         """A plan of placed implants, turned for the widest gap, and the judge's measure of it."""
@@ -201,14 +205,15 @@ class Workshop:
     def refused(self, best: Judged | None, fallback: Plan | None = None, *, binding: bool = True) -> Outcome:
         """The answer where nothing was cut short and nothing is accepted: what binds, what the nearest plan breaks.
 
-        What binds takes a search of its own, which planners that search little are spared.
+        What binds takes a search of its own, which planners that search little are spared. It is asked of clearances,
+        and so of no plan that keeps them all.
         """
         if best is None:
             text = "no axis passes ilium, joint and sacrum within the limits on angle and length"
             reasons: tuple[Reason, ...] = (Reason("passage", float("inf"), "mm", text),)
         else:
             ordered = sorted(best[1].violations, key=lambda v: -_in_mm(v))
-            first = self._binding(best) if binding else ()
+            first = self._binding(best) if binding and not by_bounds(best[1]) else ()
             reasons = (*first, *(Reason(v.constraint, v.missing, v.unit, v.text) for v in ordered))
         return Outcome("infeasible", reasons=reasons, nearest=None if best is None else best[0], fallback=fallback)
 
@@ -273,6 +278,11 @@ class Workshop:
 def missing_mm(report: MarginReport) -> float:
     """The most that any limit is missed by, in mm."""
     return max((_in_mm(v) for v in report.violations), default=0.0)
+
+
+def by_bounds(report: MarginReport) -> bool:
+    """Whether nothing but lower bounds keeps a plan from being accepted."""
+    return not report.accepted and all(v.constraint.startswith("lower_bound:") for v in report.violations)
 
 
 def _in_mm(violation: Violation) -> float:

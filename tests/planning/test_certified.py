@@ -101,6 +101,15 @@ def test_a_plan_that_keeps_lower_bounds_is_found_where_clearances_do_not_cover_t
     assert report.accepted
     assert outcome.certificate is not None
     assert outcome.certificate.slack_mm == pytest.approx(min(report.slack_mm, 0.2), abs=1e-9)
+    told: list[float] = []
+    steady = CertifiedPlanner(**{**SMALL, "slack_cap_mm": 0.2}).plan(
+        replace(unsure, robust_to=read_error_models()["freehand"]),
+        rng=np.random.default_rng(0),
+        budget=Budget(progress=lambda _what, share: told.append(share)),
+    )
+    assert steady.plan is not None
+    assert judge(steady.plan, unsure.anatomy, problem.limits).accepted
+    assert told == sorted(told), "progress never falls back"
 
 
 @pytest.mark.slow

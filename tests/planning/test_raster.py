@@ -138,28 +138,48 @@ def test_time_that_ends_in_the_middle_is_no_error(problem: Problem) -> None:
         assert outcome.status in ("found", "best_effort", "timeout")
 
 
-@pytest.mark.slow
-def test_a_lower_bound_is_planned_for_where_clearances_do_not_cover_it(problem: Problem) -> None:
-    """A danger may lie 4.5 mm nearer than it seems, and 0.2 mm beyond 1 and 2 mm of clearance is all that is wished."""
-    unsure = replace(problem, anatomy=replace(problem.anatomy, geometry_error_mm=4.5))
-    planner = RasterPlanner(
-        slack_cap_mm=0.2, crossing_step_mm=3.0, direction_step_deg=6.0, starts=6, climb_steps=600, refinements=30
-    )
+QUICK = RasterPlanner(
+    slack_cap_mm=0.2, crossing_step_mm=3.0, direction_step_deg=6.0, starts=6, climb_steps=600, refinements=30
+)
+"""Content with 0.2 mm of slack, so that 1 and 2 mm of clearance leave little for lower bounds."""
 
-    def planned(limits: Limits) -> Plan:
-        outcome = planner.plan(replace(unsure, limits=limits), rng=np.random.default_rng(0), budget=Budget())
+
+@pytest.fixture
+def unsure(problem: Problem) -> Problem:
+    """Dangers may lie 4.5 mm nearer than they seem."""
+    return replace(problem, anatomy=replace(problem.anatomy, geometry_error_mm=4.5))
+
+
+@pytest.mark.slow
+def test_a_lower_bound_is_planned_for_where_clearances_do_not_cover_it(unsure: Problem) -> None:
+    def planned(limits: Limits, shown: list[Plan]) -> Plan:
+        budget = Budget(listener=lambda plan, _spent: shown.append(plan))
+        outcome = QUICK.plan(replace(unsure, limits=limits), rng=np.random.default_rng(0), budget=budget)
         assert outcome.status == "found"
         assert outcome.plan is not None
         return outcome.plan
 
-    no_bounds = planned(replace(problem.limits, lower_bound_kinds=()))
-    broken = {v.constraint for v in judge(no_bounds, unsure.anatomy, problem.limits).violations}
+    no_bounds = planned(replace(unsure.limits, lower_bound_kinds=()), [])
+    broken = {v.constraint for v in judge(no_bounds, unsure.anatomy, unsure.limits).violations}
     assert "lower_bound:anterior" in broken
     assert all(name.startswith("lower_bound:") for name in broken)
-    report = judge(planned(problem.limits), unsure.anatomy, problem.limits)
+    shown: list[Plan] = []
+    report = judge(planned(unsure.limits, shown), unsure.anatomy, unsure.limits)
     assert report.accepted
     clear = [c for implant in report.implants for c in implant.clearances]
-    assert min(c.lower_bound_mm for c in clear if limit_kind(c.structure) in problem.limits.lower_bound_kinds) > 0.0
+    assert min(c.lower_bound_mm for c in clear if limit_kind(c.structure) in unsure.limits.lower_bound_kinds) > 0.0
+    assert any(judge(plan, unsure.anatomy, unsure.limits).accepted for plan in shown), "whoever listens hears of it"
+
+
+@pytest.mark.slow
+def test_a_refusal_for_a_lower_bound_names_it_first(unsure: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No clearance binds a plan that keeps all of them."""
+    monkeypatch.setattr("sjplan.planning.raster.RasterSearch._askings", lambda _: [])
+    outcome = QUICK.plan(unsure, rng=np.random.default_rng(0), budget=Budget())
+    assert dishonesty(unsure, outcome, "raster-v1") == []
+    assert outcome.status == "infeasible"
+    assert outcome.reasons
+    assert all(r.constraint.startswith("lower_bound:") for r in outcome.reasons)
 
 
 @pytest.mark.slow
@@ -168,6 +188,5 @@ def test_where_clearances_cover_the_bound_nothing_is_searched_again(
 ) -> None:
     """A plan is accepted, or fails by more than a bound: the limits asked for stay the problem's own."""
     monkeypatch.setattr("sjplan.planning.raster.RasterSearch.ask", pytest.fail)
-    planner = RasterPlanner(crossing_step_mm=3.0, direction_step_deg=6.0, starts=6, climb_steps=600, refinements=30)
-    assert planner.plan(problem, rng=np.random.default_rng(0), budget=Budget()).status == "found"
-    assert planner.plan(impossible_problem(), rng=np.random.default_rng(0), budget=Budget()).status == "infeasible"
+    for case, status in ((problem, "found"), (impossible_problem(), "infeasible")):
+        assert QUICK.plan(case, rng=np.random.default_rng(0), budget=Budget()).status == status
