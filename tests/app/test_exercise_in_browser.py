@@ -74,7 +74,7 @@ def test_the_true_lateral_from_the_list_to_its_verdict(page: Page, trainer: Trai
     page.keyboard.type("7")
     before = page.input_value("#arm_orbital_deg")
     page.evaluate("document.querySelector('#arm_orbital_deg_more').click()")
-    expect(page.locator("#arm_orbital_deg")).not_to_have_value(before)
+    expect(page.locator("#arm_orbital_deg")).not_to_have_value(before, timeout=PATIENCE_MS)
     assert page.input_value("#arm_along_mm") == "7", "an answer of the server does not take what is being typed"
     for name, value in there.items():
         page.fill(f"#{name}", str(value))
