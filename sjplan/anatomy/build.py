@@ -89,6 +89,7 @@ def anatomy_from_labels(labels: LabelMap, *, progress: Callable[[str, float], No
         ),
         spacing_mm=bones.spacing_mm,
         geometry_error_mm=_geometry_error_mm(labels, bones.spacing_mm),
+        surface_error_mm=labels.surface_error_mm,
     )
 
 

@@ -172,6 +172,8 @@ class Anatomy:
         Of the label map that all this was found in.
     geometry_error_mm : float
         Bound on how much nearer the true surface may lie than the triangles here.
+    surface_error_mm : float
+        The part of it that is the labels' own error, beyond their voxels.
     """
 
     frame: AnatomicalFrame
@@ -185,6 +187,7 @@ class Anatomy:
     findings: tuple[Finding, ...]
     spacing_mm: Array
     geometry_error_mm: float
+    surface_error_mm: float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "landmarks", {k: check_vector(k, v) for k, v in self.landmarks.items()})

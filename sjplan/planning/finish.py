@@ -39,7 +39,10 @@ _PROTRUSIONS = 11
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bench:
-    """What finishing needs: problem, surfaces, frames, rules, and danger trees joined by equal limit."""
+    """What finishing needs: problem, surfaces, frames, rules, and danger trees joined by equal limit.
+
+    `reserve` is what the rules hold beyond the limits on lengths (mm) and on the angle to the joint (degrees).
+    """
 
     problem: Problem
     surfaces: MeasuringSurfaces
@@ -47,6 +50,7 @@ class Bench:
     rules: tuple[SlotRules, ...]
     pairs: PairRules
     trees: tuple[tuple[float, TriangleTree], ...]
+    reserve: float = RESERVE
 
     def slack_mm(self, trajectory: Trajectory) -> float:
         """Exact envelope slack (where surfaces cut the envelope: how far they reach in, negative)."""
@@ -137,7 +141,7 @@ def fit(bench: Bench, slot: int, axis: Array) -> Placed | None:
         return None
     missed = [
         leave - lateral - rules.iliac_min_mm,
-        (limits.joint_normal_angle_max_deg - RESERVE - angle) * _MM_PER_DEG,
+        (limits.joint_normal_angle_max_deg - bench.reserve - angle) * _MM_PER_DEG,
         _tip_shortfall(rules, axis, stop),
         rules.buried_mm - _bare(bench, rules, slot, axis, start, stop),
     ]
@@ -235,6 +239,7 @@ def lengthen(bench: Bench, slot: int, placed: Placed, cap_mm: float, midline_res
     limits, rules = bench.problem.limits, bench.rules[slot]
     floor = min(placed.slack_mm, max(min(placed.slack_mm, cap_mm) - EQUAL_MM, RESERVE))
     heads = np.linspace(limits.protrusion_min_mm, limits.protrusion_max_mm, _PROTRUSIONS)[1:-1]
+    heads = heads[heads <= rules.protrusion_max_mm]
     options = [
         (
             placed.lateral - head + length - placed.sacral_entry - 1.5 * abs(head - limits.protrusion_target_mm),

@@ -52,6 +52,12 @@ _GIVEN_TO_ROLL = (0.4, 0.2, 0.0)
 _DEEPENED = 8
 """So many of the polished sets, the best, are asked for more purchase."""
 
+_LIKELY_SHARES = (0.25, 0.125)
+"""Of what labels may be off by, held beyond the limits on lengths, tip and angle, the first that can be. Default."""
+
+_PAID_MM = 0.25
+"""No more slack than that is paid for it. Default."""
+
 
 @dataclass(slots=True, eq=False)
 class RasterSearch(Workshop):
@@ -150,11 +156,20 @@ class RasterSearch(Workshop):
                 break
         return np.ascontiguousarray(pool.axes[sets]) if len(sets) else np.zeros((0, self.problem.count, 6))
 
+    def finished(self, sets: NDArray[np.float64], enough: int | None = None) -> list[Judged]:
+        """As every workshop's; where the reserve for labels that are off does not hold on surfaces, without it."""
+        judged = Workshop.finished(self, sets, enough)
+        if judged or self.cut or self.bench.reserve == RESERVE:
+            return judged
+        self.hold(RESERVE)
+        return Workshop.finished(self, sets, enough)
+
     def polished(self, sets: NDArray[np.float64]) -> NDArray[np.float64]:
         """Climb from every set; best worst value (up to the cap) first, then purchase, then the other wishes.
 
         Purchase is asked of the sets already polished, the most first: what costs no slack below the cap is taken.
         """
+        self.hold(RESERVE)
         axes, value = self._climbed(sets, self.bench.rules)
         if not len(axes):
             return axes
@@ -162,6 +177,7 @@ class RasterSearch(Workshop):
         best = min(float(value[0]), cap)
         if best < 0.0:
             return axes
+        axes, best = self._held(axes, best)
         wish = self.problem.limits.sacral_finding_mm + RESERVE
         for deep in range(self.problem.count, 0, -1):
             if self.cut:
@@ -175,6 +191,22 @@ class RasterSearch(Workshop):
             if good.any():
                 return np.concatenate([deeper[good], axes])
         return axes
+
+    def _held(self, axes: NDArray[np.float64], best: float) -> tuple[NDArray[np.float64], float]:
+        """Sets with a reserve for labels that are off, before those given, and their worst value up to the cap.
+
+        Labels that draw a bone a little too large make a length of the limit too short in truth. The bench holds
+        what reserve costs little slack; where labels are right to the voxel, none is asked.
+        """
+        cap, error_mm = float(self.parameters["slack_cap_mm"]), self.problem.anatomy.surface_error_mm
+        for share in _LIKELY_SHARES if error_mm > 0.0 else ():
+            self.hold(max(share * error_mm, RESERVE))
+            surer, reached = self._climbed(axes[:_DEEPENED], self.bench.rules)
+            good = np.minimum(reached, cap) >= max(best - _PAID_MM, 0.0)
+            if good.any() and not self.cut:
+                return np.concatenate([surer[good], axes]), min(float(reached[good].max()), cap)
+        self.hold(RESERVE)
+        return axes, best
 
     def _climbed(
         self, sets: NDArray[np.float64], rules: tuple[SlotRules, ...]

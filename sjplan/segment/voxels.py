@@ -64,6 +64,11 @@ GAP_MM: Final = 2.0
 GAP_SHARE: Final = 0.4
 """How wide a gap is looked for on either side of where two bones meet, and how much darker it is than they are."""
 
+JOINT_GAP_MM: Final = 1.0
+JOINT_HU: Final = 20.0
+"""An SI joint is drawn so wide at the least (it is 0.8 to 4.4 mm wide: DEMIR), also where blur leaves a line in it that
+is hardly darker than the bones: by so much. Where there is no line, bones are fused, or nobody can tell (defaults)."""
+
 FARTHEST_MM: Final = 60.0
 """Distances are cut to this."""
 
@@ -144,6 +149,7 @@ def bone_voxels(ct: Any, grid: Grid, bent: Deformed) -> BoneVoxels:
         _by_side(which, lateral & ~hip, distances, SIDED["femur"])
     _by_side(which, hip, distances, SIDED["hip"])
     which[_gap(which, dark, level, grid)] = 0
+    open_joints(which, dark, grid)
     return BoneVoxels(grid, which, hu, distance)
 
 
@@ -174,6 +180,32 @@ def _gap(which: NDArray[np.uint8], dark: Volume, level: Volume, grid: Grid) -> N
     steps = max(0, round(GAP_MM / float(grid.spacing_mm.max())) - 1)
     near = ndi.binary_dilation(meets, iterations=steps) if steps else meets
     return near & (dark > GAP_SHARE * (level - SOFT_HU))
+
+
+def open_joints(which: NDArray[np.uint8], dark: Volume, grid: Grid) -> None:
+    """Make the darker voxel of two into gap, in place, wherever sacrum and hip come too near to each other.
+
+    Parameters
+    ----------
+    which : (ni, nj, nk) uint8
+        Which bone each voxel is; see `BoneVoxels`.
+    dark : (ni, nj, nk) float32
+        How much darker each place is than both sides of it, HU.
+    grid : Grid
+        Of both. Along an axis with voxels longer than 2 `JOINT_GAP_MM` nothing is opened.
+    """
+    hips = [1 + BONES.index(name) for name in SIDED["hip"]]
+    for axis, spacing_mm in enumerate(grid.spacing_mm):
+        for apart in range(1, round(JOINT_GAP_MM / float(spacing_mm)) + 1):
+            low = tuple(slice(None, -apart) if n == axis else slice(None) for n in range(3))
+            high = tuple(slice(apart, None) if n == axis else slice(None) for n in range(3))
+            a, b = which[low], which[high]
+            near = np.argwhere(((a == 1) & np.isin(b, hips)) | ((b == 1) & np.isin(a, hips)))
+            first, second = tuple(near.T), tuple((near + apart * np.eye(3, dtype=int)[axis]).T)
+            darker = dark[first] >= dark[second]
+            for at, chosen in ((first, darker), (second, ~darker)):
+                gap = tuple(i[chosen & (dark[at] > JOINT_HU)] for i in at)
+                which[gap] = 0
 
 
 def _bone(smooth: Any, grid: Grid, distance: Volume, sought: NDArray[np.bool_], voxel_mm: float) -> NDArray[np.bool_]:

@@ -15,11 +15,12 @@ from sjplan.io.limits import read_limits
 from sjplan.io.presets import read_preset
 from sjplan.phantom.build import build_labels
 from sjplan.phantom.parameters import PhantomParameters
-from sjplan.planning.finish import RESERVE
+from sjplan.planning.finish import RESERVE, worst_value
 from sjplan.planning.protocol import Budget, Problem
 from sjplan.planning.raster import DEFAULTS, RasterPlanner
 from sjplan.planning.rules import pair_rules, slot_rules
 from sjplan.safety.judge import judge
+from sjplan.safety.types import MarginReport
 from sjplan.testing.problems import dishonesty, impossible_problem, phantom_problem
 
 
@@ -190,3 +191,49 @@ def test_where_clearances_cover_the_bound_nothing_is_searched_again(
     monkeypatch.setattr("sjplan.planning.raster.RasterSearch.ask", pytest.fail)
     for case, status in ((problem, "found"), (impossible_problem(), "infeasible")):
         assert QUICK.plan(case, rng=np.random.default_rng(0), budget=Budget()).status == status
+
+
+@pytest.mark.slow
+def test_where_labels_may_be_off_a_plan_holds_more_than_lengths_at_their_limit(problem: Problem) -> None:
+    """A quarter of the error beyond the limits, for little slack; what is right to the voxel is planned as ever."""
+
+    def planned(error_mm: float) -> MarginReport:
+        case = replace(problem, anatomy=replace(problem.anatomy, surface_error_mm=error_mm), limits=long_enough)
+        outcome = QUICK.plan(case, rng=np.random.default_rng(0), budget=Budget())
+        assert outcome.status == "found"
+        assert outcome.plan is not None
+        return judge(outcome.plan, case.anatomy, case.limits)
+
+    long_enough = replace(problem.limits, sacral_min_mm=15.0, sacral_finding_mm=15.0)
+    sure, unsure = planned(0.0), planned(2.0)
+    assert min(i.sacral_mm for i in sure.implants) < 15.5
+    assert min(i.sacral_mm for i in unsure.implants) >= 15.5
+    assert max(i.protrusion_mm for i in unsure.implants) <= problem.limits.protrusion_max_mm - 0.5
+    assert max(i.joint_normal_angle_deg for i in unsure.implants) <= problem.limits.joint_normal_angle_max_deg - 0.5
+    assert unsure.slack_mm >= -1e-9
+
+
+@pytest.mark.slow
+def test_a_reserve_that_cannot_be_held_is_given_up(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Labels that may be off make no side infeasible by it: the plan is the one without a reserve."""
+    plain = QUICK.plan(problem, rng=np.random.default_rng(0), budget=Budget())
+    monkeypatch.setattr("sjplan.planning.raster._LIKELY_SHARES", (30.0, 20.0))
+    off = replace(problem, anatomy=replace(problem.anatomy, surface_error_mm=2.0))
+    outcome = QUICK.plan(off, rng=np.random.default_rng(0), budget=Budget())
+    assert outcome.status == plain.status == "found"
+    assert outcome.plan is not None
+    assert judge(outcome.plan, problem.anatomy, problem.limits).accepted
+
+
+@pytest.mark.slow
+def test_a_reserve_that_surfaces_do_not_hold_is_given_up(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fields may promise what surfaces break: then the same sets are finished without the reserve."""
+    monkeypatch.setattr(
+        "sjplan.planning.workshop.worst_value",
+        lambda bench, placed: -1.0 if bench.reserve > RESERVE else worst_value(bench, placed),
+    )
+    off = replace(problem, anatomy=replace(problem.anatomy, surface_error_mm=2.0))
+    outcome = QUICK.plan(off, rng=np.random.default_rng(0), budget=Budget())
+    assert outcome.status == "found"
+    assert outcome.plan is not None
+    assert judge(outcome.plan, problem.anatomy, problem.limits).accepted
