@@ -195,6 +195,9 @@ class Anatomy:
         object.__setattr__(self, "spacing_mm", check_vector("spacing_mm", self.spacing_mm))
         if not 0 < self.geometry_error_mm < 5:
             raise GeometryError("geometry_error_mm", found=f"{self.geometry_error_mm}", wanted="0 to 5 mm")
+        if not 0 <= self.surface_error_mm <= self.geometry_error_mm:
+            wanted = f"0 to geometry_error_mm, {self.geometry_error_mm:g}"
+            raise GeometryError("surface_error_mm", found=f"{self.surface_error_mm}", wanted=wanted)
 
     def foramen(self, level: str, side: str) -> Foramen | None:
         """The foramen of one level and side, or None where it was not found open."""

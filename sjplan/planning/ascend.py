@@ -226,7 +226,7 @@ def _own_rules(bench: Bench, slot: int, here: _Local) -> Iterator[tuple[Array, f
     yield -tip_moves[0], float(tip[0] - rules.tip_lateral_mm)
     yield -tip_moves[2], float(tip[2] - rules.lowest_mm)
     yield -here.crossing()[2], float(p.axis[2] - rules.lowest_mm)
-    limit = np.cos(np.deg2rad(bench.problem.limits.joint_normal_angle_max_deg - bench.reserve - RESERVE))
+    limit = np.cos(np.deg2rad(bench.problem.limits.joint_normal_angle_max_deg - 2.0 * RESERVE - bench.stricter_by))
     yield -here.normal @ here.turned(), float(here.normal @ way - limit)
 
 

@@ -5,7 +5,7 @@ An axis is six numbers in the side frame: the point where it crosses the joint, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numba as nb
 import numpy as np
@@ -52,6 +52,31 @@ class SlotRules:
     joint_cosine: float
     inscribed_radius_mm: float
     buried_mm: float
+
+    def stricter(self, more: float, head_mm: float) -> SlotRules:
+        """The same rules with so many mm more in both bones, of the tip and of the head, and as many degrees less.
+
+        No head is asked to lie deeper than `head_mm`.
+
+        Examples
+        --------
+        >>> from math import inf
+        >>> rules = SlotRules(4.0, (40.0, 45.0), 10.0, 8.0, 5.0, 0.0, -20.0, 0.8, 3.5, inf).stricter(0.5, 3.0)
+        >>> rules.sacral_min_mm, rules.iliac_min_mm, rules.protrusion_max_mm, rules.tip_lateral_mm, rules.lowest_mm
+        (10.5, 8.5, 4.5, 0.5, -19.5)
+        >>> rules.joint_cosine > 0.8
+        True
+        """
+        widest = np.arccos(self.joint_cosine) - np.deg2rad(more)
+        return replace(
+            self,
+            sacral_min_mm=self.sacral_min_mm + more,
+            iliac_min_mm=self.iliac_min_mm + more,
+            protrusion_max_mm=max(self.protrusion_max_mm - more, min(head_mm, self.protrusion_max_mm)),
+            tip_lateral_mm=self.tip_lateral_mm + more,
+            lowest_mm=self.lowest_mm + more,
+            joint_cosine=float(np.cos(max(widest, 0.0))),
+        )
 
     def packed(self) -> NDArray[np.float64]:
         """One vector for the kernels: nine numbers, then the lengths, infinite beyond the last."""

@@ -17,7 +17,6 @@ from sjplan.core.arrays import Array
 from sjplan.core.error_model import ErrorModel
 from sjplan.core.limits import Limits
 from sjplan.core.plan import Certificate, Outcome, Plan, Reason, other_side
-from sjplan.core.trajectory import Trajectory
 from sjplan.planning.ascend import ascended
 from sjplan.planning.danger_sites import danger_points
 from sjplan.planning.evolve import evolved, value_sets
@@ -93,6 +92,9 @@ class _CertifiedSearch(RasterSearch):
         plan, report = max(accepted, key=lambda j: math.floor(min(j[1].slack_mm, self._cap) / EQUAL_MM))
         given = other_side(self.problem.side) if self.problem.obstacles else None
         certificate = replace(self._certificate(report.slack_mm), given=given)
+        plan, report = self.surer((plan, report), 0.86)
+        slack_mm = min(report.slack_mm, self._cap)
+        certificate = replace(certificate, slack_mm=slack_mm, upper_bound_mm=max(certificate.upper_bound_mm, slack_mm))
         self.budget.report("laying out slack against length", 0.97)
         return Outcome(
             "best_effort" if self.cut else "found",
@@ -173,7 +175,7 @@ class _CertifiedSearch(RasterSearch):
         for n, (plan, report) in enumerate(accepted):
             self.budget.report("steadying against errors", 0.8 + 0.15 * n / len(accepted))
             trials = min(int(self.parameters["steadying"]), self.left)
-            axes = [self._axis(trajectory) for trajectory in plan.trajectories]
+            axes = [self.axis_of(trajectory) for trajectory in plan.trajectories]
             moved = steadied(self.bench, model, axes, self.rng, trials) if trials > 0 else None
             candidates = [(plan, report)]
             if moved is not None:
@@ -245,12 +247,7 @@ class _CertifiedSearch(RasterSearch):
         return tuple(plan for plan, _ in front)
 
     def _placed(self, slot: int, plan: Plan) -> Placed | None:
-        return place(self.bench, slot, self._axis(plan.trajectories[slot]))
-
-    def _axis(self, trajectory: Trajectory) -> Array:
-        """An implant's axis in the side frame: its entry and its medial direction."""
-        point = self.bench.frame.side_from_lps(trajectory.entry_lps_mm)
-        return np.concatenate([point, self.bench.frame.side_from_vector(trajectory.axis)])
+        return place(self.bench, slot, self.axis_of(plan.trajectories[slot]))
 
 
 class CertifiedPlanner(RasterPlanner):

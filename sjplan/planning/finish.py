@@ -41,7 +41,7 @@ _PROTRUSIONS = 11
 class Bench:
     """What finishing needs: problem, surfaces, frames, rules, and danger trees joined by equal limit.
 
-    `reserve` is what the rules hold beyond the limits on lengths (mm) and on the angle to the joint (degrees).
+    Where rules are stricter than limits ask, `stricter_by` says by how many mm and degrees.
     """
 
     problem: Problem
@@ -50,12 +50,17 @@ class Bench:
     rules: tuple[SlotRules, ...]
     pairs: PairRules
     trees: tuple[tuple[float, TriangleTree], ...]
-    reserve: float = RESERVE
+    stricter_by: float = 0.0
 
     def slack_mm(self, trajectory: Trajectory) -> float:
         """Exact envelope slack (where surfaces cut the envelope: how far they reach in, negative)."""
         packed = envelope_solid(trajectory).packed
         return min(lowest_solid_distance(tree, packed, JUDGE_TOL_MM)[0] - limit for limit, tree in self.trees)
+
+    def stricter(self, more: float) -> Bench:
+        """The same with rules that are so many mm and degrees stricter; see `SlotRules.stricter`."""
+        head_mm = self.problem.limits.protrusion_target_mm
+        return replace(self, rules=tuple(r.stricter(more, head_mm) for r in self.rules), stricter_by=more)
 
     def falls_below(self, trajectory: Trajectory, floor_mm: float) -> bool:
         """Whether the exact envelope slack is less than so much: found out sooner than the slack itself."""
@@ -141,7 +146,7 @@ def fit(bench: Bench, slot: int, axis: Array) -> Placed | None:
         return None
     missed = [
         leave - lateral - rules.iliac_min_mm,
-        (limits.joint_normal_angle_max_deg - bench.reserve - angle) * _MM_PER_DEG,
+        (limits.joint_normal_angle_max_deg - RESERVE - bench.stricter_by - angle) * _MM_PER_DEG,
         _tip_shortfall(rules, axis, stop),
         rules.buried_mm - _bare(bench, rules, slot, axis, start, stop),
     ]
@@ -239,7 +244,8 @@ def lengthen(bench: Bench, slot: int, placed: Placed, cap_mm: float, midline_res
     limits, rules = bench.problem.limits, bench.rules[slot]
     floor = min(placed.slack_mm, max(min(placed.slack_mm, cap_mm) - EQUAL_MM, RESERVE))
     heads = np.linspace(limits.protrusion_min_mm, limits.protrusion_max_mm, _PROTRUSIONS)[1:-1]
-    heads = heads[heads <= rules.protrusion_max_mm]
+    if bench.stricter_by:
+        heads = heads[heads <= rules.protrusion_max_mm]
     options = [
         (
             placed.lateral - head + length - placed.sacral_entry - 1.5 * abs(head - limits.protrusion_target_mm),

@@ -12,15 +12,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from sjplan.core.arrays import Array
 from sjplan.core.limits import Limits
 from sjplan.core.plan import Outcome, Plan
+from sjplan.core.trajectory import Trajectory
 from sjplan.planning.candidates import SlotRules
 from sjplan.planning.climb import Wishes, climb_all
-from sjplan.planning.finish import EQUAL_MM, RESERVE
+from sjplan.planning.finish import EQUAL_MM, RESERVE, fit
 from sjplan.planning.pool import BEYOND_LIMIT_DEG, scanned_pool
 from sjplan.planning.protocol import Planner, PlannerSpec
 from sjplan.planning.triples import PairRules, below, best_sets
 from sjplan.planning.workshop import Judged, Workshop, WorkshopPlanner, by_bounds, missing_mm
+from sjplan.safety.measures import bare_mm
+from sjplan.safety.types import MarginReport
 
 DEFAULTS: dict[str, float | int] = {
     "crossing_step_mm": 2.0,
@@ -53,10 +57,13 @@ _DEEPENED = 8
 """So many of the polished sets, the best, are asked for more purchase."""
 
 _LIKELY_SHARES = (0.25, 0.125)
-"""Of what labels may be off by, held beyond the limits on lengths, tip and angle, the first that can be. Default."""
+"""Of what labels may be off by, held beyond the limits on lengths, tip and angle; the first that can be. Default."""
 
 _PAID_MM = 0.25
 """No more slack than that is paid for it. Default."""
+
+_TRIED_AGAIN = 8
+"""So often a plan's own axes climb for it, each time with other random numbers."""
 
 
 @dataclass(slots=True, eq=False)
@@ -73,6 +80,7 @@ class RasterSearch(Workshop):
         judged += self.bounded(judged, 0.75, 0.05)
         for plan, report in judged:
             if report.accepted:
+                plan, _ = self.surer((plan, report), 0.85)
                 return Outcome("best_effort" if self.cut else "found", plan=plan)
         best = min(judged, key=lambda j: missing_mm(j[1]), default=None)
         if self.cut:
@@ -102,6 +110,53 @@ class RasterSearch(Workshop):
                 return further
         self.bench, self.field = own
         return further
+
+    def surer(self, found: Judged, begin: float) -> Judged:
+        """The accepted plan, or one near it that holds more than its limits ask, where labels may be off.
+
+        Labels that draw a bone a little too large make a length that just keeps its limit too short in truth. Nothing
+        is changed where labels are right to the voxel, and no more than `_PAID_MM` of slack is given for it. Progress
+        is told from `begin` on, over 0.1.
+        """
+        own, error_mm, report = self.bench, self.problem.anatomy.surface_error_mm, found[1]
+        fitted = [fit(own, slot, self.axis_of(t)) for slot, t in enumerate(found[0].trajectories)]
+        if error_mm == 0.0 or any(f is None for f in fitted):
+            return found
+        axes = np.repeat(np.array([[f.axis for f in fitted if f is not None]]), _TRIED_AGAIN, axis=0)
+        buried = all(bare_mm(own.surfaces, t) <= BURIED_MM for t in found[0].trajectories)
+        rules = tuple(replace(r, buried_mm=BURIED_MM if buried else np.inf) for r in own.rules)
+        cap, cost = float(self.parameters["slack_cap_mm"]), axes.size // 6 * int(self.parameters["climb_steps"])
+        for n, share in enumerate(_LIKELY_SHARES):
+            if self.cut or self.budget.out_of_time or self.left < 2 * cost:
+                break
+            self.bench = replace(own, rules=rules).stricter(share * error_mm)
+            self.stretch = begin + 0.05 * n, 0.05
+            surer = self.finished(self._climbed(axes, self.bench.rules)[0], 1)
+            self.bench = own
+            for other in surer:
+                paid_mm = min(report.slack_mm, cap) - min(other[1].slack_mm, cap)
+                if other[1].accepted and paid_mm <= _PAID_MM and self._spare(other[1]) > self._spare(report):
+                    return other
+        return found
+
+    def _spare(self, report: MarginReport) -> float:
+        """What all implants hold beyond the limits on lengths and angle at the least, mm or degrees."""
+        limits = self.problem.limits
+        return min(
+            spare
+            for i in report.implants
+            for spare in (
+                i.sacral_mm - limits.sacral_min_mm,
+                i.iliac_mm - limits.iliac_min_mm,
+                limits.protrusion_max_mm - i.protrusion_mm,
+                limits.joint_normal_angle_max_deg - i.joint_normal_angle_deg,
+            )
+        )
+
+    def axis_of(self, trajectory: Trajectory) -> Array:
+        """An implant's axis in the side frame: its entry and its medial direction."""
+        point = self.bench.frame.side_from_lps(trajectory.entry_lps_mm)
+        return np.concatenate([point, self.bench.frame.side_from_vector(trajectory.axis)])
 
     def _askings(self) -> list[Limits]:
         """Limits with more and more clearance where lower bounds are wanted."""
@@ -156,20 +211,11 @@ class RasterSearch(Workshop):
                 break
         return np.ascontiguousarray(pool.axes[sets]) if len(sets) else np.zeros((0, self.problem.count, 6))
 
-    def finished(self, sets: NDArray[np.float64], enough: int | None = None) -> list[Judged]:
-        """As every workshop's; where the reserve for labels that are off does not hold on surfaces, without it."""
-        judged = Workshop.finished(self, sets, enough)
-        if judged or self.cut or self.bench.reserve == RESERVE:
-            return judged
-        self.hold(RESERVE)
-        return Workshop.finished(self, sets, enough)
-
     def polished(self, sets: NDArray[np.float64]) -> NDArray[np.float64]:
         """Climb from every set; best worst value (up to the cap) first, then purchase, then the other wishes.
 
         Purchase is asked of the sets already polished, the most first: what costs no slack below the cap is taken.
         """
-        self.hold(RESERVE)
         axes, value = self._climbed(sets, self.bench.rules)
         if not len(axes):
             return axes
@@ -177,7 +223,6 @@ class RasterSearch(Workshop):
         best = min(float(value[0]), cap)
         if best < 0.0:
             return axes
-        axes, best = self._held(axes, best)
         wish = self.problem.limits.sacral_finding_mm + RESERVE
         for deep in range(self.problem.count, 0, -1):
             if self.cut:
@@ -191,22 +236,6 @@ class RasterSearch(Workshop):
             if good.any():
                 return np.concatenate([deeper[good], axes])
         return axes
-
-    def _held(self, axes: NDArray[np.float64], best: float) -> tuple[NDArray[np.float64], float]:
-        """Sets with a reserve for labels that are off, before those given, and their worst value up to the cap.
-
-        Labels that draw a bone a little too large make a length of the limit too short in truth. The bench holds
-        what reserve costs little slack; where labels are right to the voxel, none is asked.
-        """
-        cap, error_mm = float(self.parameters["slack_cap_mm"]), self.problem.anatomy.surface_error_mm
-        for share in _LIKELY_SHARES if error_mm > 0.0 else ():
-            self.hold(max(share * error_mm, RESERVE))
-            surer, reached = self._climbed(axes[:_DEEPENED], self.bench.rules)
-            good = np.minimum(reached, cap) >= max(best - _PAID_MM, 0.0)
-            if good.any() and not self.cut:
-                return np.concatenate([surer[good], axes]), min(float(reached[good].max()), cap)
-        self.hold(RESERVE)
-        return axes, best
 
     def _climbed(
         self, sets: NDArray[np.float64], rules: tuple[SlotRules, ...]

@@ -15,30 +15,28 @@ from sjplan.planning.triples import PairRules
 from sjplan.safety.judge import TIP_LATERAL_OF
 
 
-def slot_rules(
-    anatomy: Anatomy, side: str, limits: Limits, slot: int, model: ImplantModel, reserve: float = RESERVE
-) -> SlotRules:
-    """Rules of one slot (1 to 3) for the kernels; so many mm or degrees are held beyond each limit."""
+def slot_rules(anatomy: Anatomy, side: str, limits: Limits, slot: int, model: ImplantModel) -> SlotRules:
+    """Rules of one slot (1 to 3) for the kernels."""
     lateral = 0.0
     for level in TIP_LATERAL_OF[slot]:
         foramen = anatomy.foramen(level, side)
         if foramen is not None:
-            lateral = max(lateral, foramen.most_lateral_mm + reserve)
+            lateral = max(lateral, foramen.most_lateral_mm + RESERVE)
     lowest = -1e6
     levels = anatomy.levels(side)
     if levels and "S4" not in levels:
         last = anatomy.foramen(levels[-1], side)
         if last is not None:
-            lowest = float(anatomy.frame.frame_from_lps(last.lumen_lps_mm)[:, 2].mean()) + reserve
+            lowest = float(anatomy.frame.frame_from_lps(last.lumen_lps_mm)[:, 2].mean()) + RESERVE
     return SlotRules(
         radius_mm=model.circumscribed_radius_mm,
         lengths_mm=model.lengths_mm,
-        sacral_min_mm=limits.sacral_min_mm + reserve,
-        iliac_min_mm=limits.iliac_min_mm + reserve,
-        protrusion_max_mm=limits.protrusion_max_mm - reserve,
+        sacral_min_mm=limits.sacral_min_mm + RESERVE,
+        iliac_min_mm=limits.iliac_min_mm + RESERVE,
+        protrusion_max_mm=limits.protrusion_max_mm - RESERVE,
         tip_lateral_mm=lateral,
         lowest_mm=lowest,
-        joint_cosine=float(np.cos(np.deg2rad(limits.joint_normal_angle_max_deg - max(reserve, 0.5)))),
+        joint_cosine=float(np.cos(np.deg2rad(limits.joint_normal_angle_max_deg - 0.5))),
         inscribed_radius_mm=model.inscribed_radius_mm,
         buried_mm=np.inf,
     )

@@ -157,20 +157,9 @@ class Workshop:
         What the listener was shown so far was worth nothing, or less, if other limits have to be asked.
         """
         problem = replace(self.problem, limits=limits)
-        own = self.bench
-        self.bench = replace(make_bench(problem, own.surfaces, own.frame, own.rules, own.pairs), reserve=own.reserve)
+        self.bench = make_bench(problem, self.bench.surfaces, self.bench.frame, self.bench.rules, self.bench.pairs)
         self.field = without(planning_field(problem.anatomy, problem.side, limits), self.bench.frame, problem)
         self.shown_mm = min(self.shown_mm, 0.0)
-
-    def hold(self, reserve: float) -> None:
-        """Hold so many mm or degrees beyond the limits on lengths, tip and angle to the joint from now on."""
-        if reserve == self.bench.reserve:
-            return
-        problem, rules = self.problem, []
-        for slot, (model, own) in enumerate(zip(problem.models, self.bench.rules, strict=True), 1):
-            held = slot_rules(problem.anatomy, problem.side, problem.limits, slot, model, reserve)
-            rules.append(replace(held, buried_mm=own.buried_mm))
-        self.bench = replace(self.bench, rules=tuple(rules), reserve=reserve)
 
     def judged(self, placed: Sequence[Placed]) -> Judged:
         """A plan of placed implants, turned for the widest gap, and the judge's measure of it."""
@@ -219,7 +208,6 @@ class Workshop:
         What binds takes a search of its own, which planners that search little are spared. It is asked of clearances,
         and so of no plan that keeps them all.
         """
-        self.hold(RESERVE)
         if best is None:
             text = "no axis passes ilium, joint and sacrum within the limits on angle and length"
             reasons: tuple[Reason, ...] = (Reason("passage", float("inf"), "mm", text),)
@@ -271,17 +259,12 @@ class Workshop:
         return refine(self.bench, axes, self.rng, trials, cap_mm)
 
     def completed(self, placed_sets: list[list[Placed]]) -> list[Judged]:
-        """Plans of the best three placed sets, as long as their slack allows; stops at the first that is accepted.
-
-        None where a reserve beyond the limits is held and no set keeps it: it is given up rather than paid with slack.
-        """
+        """Plans of the best three placed sets, as long as their slack allows; stops at the first that is accepted."""
         result: list[Judged] = []
         cap, reserve = float(self.parameters["slack_cap_mm"]), float(self.parameters["midline_reserve_mm"])
         placed_sets.sort(key=lambda p: -min(worst_value(self.bench, p), cap))
         for placed in placed_sets[:3]:
             safe = worst_value(self.bench, placed) >= 0.0
-            if not safe and self.bench.reserve > RESERVE:
-                break
             longer = [lengthen(self.bench, slot, p, cap, reserve) for slot, p in enumerate(placed)] if safe else []
             for variant in (longer, placed) if safe else (placed,):
                 result.append(self.judged(variant))

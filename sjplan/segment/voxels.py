@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
+from scipy.spatial import cKDTree
 from scipy.special import erf, erfinv
 
 from sjplan.core.grid import Grid
@@ -64,10 +65,11 @@ GAP_MM: Final = 2.0
 GAP_SHARE: Final = 0.4
 """How wide a gap is looked for on either side of where two bones meet, and how much darker it is than they are."""
 
-JOINT_GAP_MM: Final = 1.0
-JOINT_HU: Final = 20.0
-"""An SI joint is drawn so wide at the least (it is 0.8 to 4.4 mm wide: DEMIR), also where blur leaves a line in it that
-is hardly darker than the bones: by so much. Where there is no line, bones are fused, or nobody can tell (defaults)."""
+JOINT_HU: Final = 15.0
+JOINT_SPREAD_MM: Final = 2.0
+DEEP_MM: Final = 4.0
+"""Sacrum and hip do not touch where a line shows between them, however faint: where about so far around they are darker
+by so much than noise alone makes any place so deep in bone (defaults). An SI joint is 0.8 to 4.4 mm wide (DEMIR)."""
 
 FARTHEST_MM: Final = 60.0
 """Distances are cut to this."""
@@ -149,7 +151,7 @@ def bone_voxels(ct: Any, grid: Grid, bent: Deformed) -> BoneVoxels:
         _by_side(which, lateral & ~hip, distances, SIDED["femur"])
     _by_side(which, hip, distances, SIDED["hip"])
     which[_gap(which, dark, level, grid)] = 0
-    open_joints(which, dark, grid)
+    open_joints(which, dark, noise_hu(bone, dark, grid), grid)
     return BoneVoxels(grid, which, hu, distance)
 
 
@@ -182,8 +184,16 @@ def _gap(which: NDArray[np.uint8], dark: Volume, level: Volume, grid: Grid) -> N
     return near & (dark > GAP_SHARE * (level - SOFT_HU))
 
 
-def open_joints(which: NDArray[np.uint8], dark: Volume, grid: Grid) -> None:
-    """Make the darker voxel of two into gap, in place, wherever sacrum and hip come too near to each other.
+def noise_hu(bone: NDArray[np.bool_], dark: Volume, grid: Grid) -> float:
+    """How dark the darker of two voxels looks deep in bone, where no line is (median, HU); infinite if none is deep."""
+    steps = max(1, round(DEEP_MM / float(grid.spacing_mm.min())))
+    deep = ndi.binary_erosion(bone, iterations=steps)
+    beside = deep[:-1] & deep[1:]
+    return float(np.median(np.maximum(dark[:-1], dark[1:])[beside])) if beside.any() else np.inf
+
+
+def open_joints(which: NDArray[np.uint8], dark: Volume, noise: float, grid: Grid) -> None:
+    """Make the darker voxel of two into gap, in place, where sacrum and hip touch and a line shows between them.
 
     Parameters
     ----------
@@ -191,21 +201,30 @@ def open_joints(which: NDArray[np.uint8], dark: Volume, grid: Grid) -> None:
         Which bone each voxel is; see `BoneVoxels`.
     dark : (ni, nj, nk) float32
         How much darker each place is than both sides of it, HU.
+    noise : float
+        How dark the darker of two voxels looks where there is no line, HU; see `noise_hu`.
     grid : Grid
-        Of both. Along an axis with voxels longer than 2 `JOINT_GAP_MM` nothing is opened.
+        Of both.
     """
     hips = [1 + BONES.index(name) for name in SIDED["hip"]]
-    for axis, spacing_mm in enumerate(grid.spacing_mm):
-        for apart in range(1, round(JOINT_GAP_MM / float(spacing_mm)) + 1):
-            low = tuple(slice(None, -apart) if n == axis else slice(None) for n in range(3))
-            high = tuple(slice(apart, None) if n == axis else slice(None) for n in range(3))
-            a, b = which[low], which[high]
-            near = np.argwhere(((a == 1) & np.isin(b, hips)) | ((b == 1) & np.isin(a, hips)))
-            first, second = tuple(near.T), tuple((near + apart * np.eye(3, dtype=int)[axis]).T)
-            darker = dark[first] >= dark[second]
-            for at, chosen in ((first, darker), (second, ~darker)):
-                gap = tuple(i[chosen & (dark[at] > JOINT_HU)] for i in at)
-                which[gap] = 0
+    touching = []
+    for axis in range(3):
+        low = tuple(slice(None, -1) if n == axis else slice(None) for n in range(3))
+        high = tuple(slice(1, None) if n == axis else slice(None) for n in range(3))
+        a, b = which[low], which[high]
+        first = np.argwhere(((a == 1) & np.isin(b, hips)) | ((b == 1) & np.isin(a, hips)))
+        second = first + np.eye(3, dtype=int)[axis]
+        darker = dark[tuple(first.T)] >= dark[tuple(second.T)]
+        touching.append(np.where(darker[:, None], first, second))
+    found = np.unique(np.concatenate(touching), axis=0)
+    if not len(found):
+        return
+    # The mean over neighbours in the joint, as one voxel tells a line from noise badly.
+    tree = cKDTree(found * grid.spacing_mm)
+    near = tree.query_ball_point(found * grid.spacing_mm, JOINT_SPREAD_MM)
+    depth = dark[tuple(found.T)]
+    shown = np.array([float(depth[n].mean()) for n in near]) > noise + JOINT_HU
+    which[tuple(found[shown].T)] = 0
 
 
 def _bone(smooth: Any, grid: Grid, distance: Volume, sought: NDArray[np.bool_], voxel_mm: float) -> NDArray[np.bool_]:

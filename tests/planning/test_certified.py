@@ -113,6 +113,25 @@ def test_a_plan_that_keeps_lower_bounds_is_found_where_clearances_do_not_cover_t
 
 
 @pytest.mark.slow
+def test_on_labels_that_may_be_off_the_certificate_speaks_of_the_plan_that_holds_more() -> None:
+    problem = phantom_problem()
+    limits = replace(problem.limits, sacral_min_mm=15.0, sacral_finding_mm=15.0)
+    sure = replace(problem, limits=limits)
+    unsure = replace(sure, anatomy=replace(problem.anatomy, surface_error_mm=0.8))
+    plans = [planned(case, slack_cap_mm=3.0, bound_boxes=20_000) for case in (sure, unsure)]
+    reports = []
+    for outcome in plans:
+        assert outcome.plan is not None
+        assert outcome.certificate is not None
+        reports.append(judge(outcome.plan, problem.anatomy, limits))
+        assert outcome.certificate.slack_mm == pytest.approx(min(reports[-1].slack_mm, 3.0), abs=1e-9)
+        assert reports[-1].accepted
+    least = [min(i.sacral_mm for i in report.implants) for report in reports]
+    assert least[1] > max(least[0], 15.1)
+    assert reports[1].slack_mm >= reports[0].slack_mm - 0.25
+
+
+@pytest.mark.slow
 def test_without_a_cap_the_bound_holds_for_other_plans_too() -> None:
     """A bound above this plan's slack; other seeds, other effort and a cap never find more than it allows."""
     problem = phantom_problem()
