@@ -115,10 +115,11 @@ class RasterSearch(Workshop):
         """The accepted plan, or one near it that holds more than its limits ask, where labels may be off.
 
         Labels that draw a bone a little too large make a length that just keeps its limit too short in truth. Nothing
-        is changed where labels are right to the voxel, and no more than `_PAID_MM` of slack is given for it. Progress
-        is told from `begin` on, over 0.1.
+        is changed where labels are right to the voxel or the plan holds so much already, and no more slack is given for
+        it than `_PAID_MM`, nor more than it gains. Progress is told from `begin` on, over 0.1.
         """
         own, error_mm, report = self.bench, self.problem.anatomy.surface_error_mm, found[1]
+        spare = self._spare(report)
         fitted = [fit(own, slot, self.axis_of(t)) for slot, t in enumerate(found[0].trajectories)]
         if error_mm == 0.0 or any(f is None for f in fitted):
             return found
@@ -127,7 +128,7 @@ class RasterSearch(Workshop):
         rules = tuple(replace(r, buried_mm=BURIED_MM if buried else np.inf) for r in own.rules)
         cap, cost = float(self.parameters["slack_cap_mm"]), axes.size // 6 * int(self.parameters["climb_steps"])
         for n, share in enumerate(_LIKELY_SHARES):
-            if self.cut or self.budget.out_of_time or self.left < 2 * cost:
+            if spare >= share * error_mm or self.cut or self.budget.out_of_time or self.left < 2 * cost:
                 break
             self.bench = replace(own, rules=rules).stricter(share * error_mm)
             self.stretch = begin + 0.05 * n, 0.05
@@ -135,7 +136,7 @@ class RasterSearch(Workshop):
             self.bench = own
             for other in surer:
                 paid_mm = min(report.slack_mm, cap) - min(other[1].slack_mm, cap)
-                if other[1].accepted and paid_mm <= _PAID_MM and self._spare(other[1]) > self._spare(report):
+                if other[1].accepted and paid_mm <= _PAID_MM and self._spare(other[1]) - spare > max(paid_mm, 0.0):
                     return other
         return found
 
