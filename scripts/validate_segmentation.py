@@ -259,14 +259,14 @@ def surface_error(own: Anatomy, true: Anatomy, plan: Plan) -> dict[str, float]:
 def promised(said: MarginReport, true: MarginReport) -> dict[str, Any]:
     """How much nearer dangers lie in truth than was said of the plan on the segmentation, and whether its bounds hold.
 
-    `promised_mm` is the most of all dangers that were said to lie within `NEAR_MM`, and `of` the danger.
+    `promised_mm` is the most of all dangers that lie within `NEAR_MM`, as was said or in truth; `of` is the danger.
     `below_bound_mm` is how far the worst of all lies below its lower bound; 0 where every bound holds.
     """
     worst, of, below = -np.inf, "", 0.0
     for own, other in zip(said.implants, true.implants, strict=True):
         distances = {c.structure: c.distance_mm for c in other.clearances}
         for c in own.clearances:
-            if c.distance_mm > NEAR_MM or c.structure not in distances:
+            if c.structure not in distances or min(c.distance_mm, distances[c.structure]) > NEAR_MM:
                 continue
             nearer = c.distance_mm - distances[c.structure]
             below = max(below, c.lower_bound_mm - distances[c.structure])

@@ -19,6 +19,10 @@ from sjplan.core.structures import SURFACE_ID
 WALL_REACH_MM = 1.8
 """A face this near to a lumen voxel's centre is the lumen's wall (times the voxel edge above 1 mm)."""
 
+MOUTH_MM = 6.0
+"""How far the border between the walls of canal and foramen may lie off where surfaces do by some tenths of a mm: two
+label maps of one phantom drew it 5 mm apart. Default."""
+
 SMALLEST_PATCH_MM2 = 80.0
 SMALLEST_PATCH_SHARE = 0.03
 """A patch of one name smaller than this, or than this share of the name's whole area, goes to its surroundings."""
@@ -74,7 +78,8 @@ def label_sacrum(
     grid : Grid
         Of the bones; faces on its end are cut by the scan.
     wary : bool
-        Whether surfaces may be off: how wide a notch in the joint's edge is cannot be told then, and it is no joint.
+        Whether surfaces may be off: how wide a notch in the joint's edge is cannot be told then, and it is no joint;
+        and near the border between the walls of canal and foramina each wall carries the other's name.
     """
     frame, axis, endplate = place.frame, place.axis, place.endplate
     points, normals = frame.to(faces.points_mm), frame.vectors(faces.normals)
@@ -88,7 +93,7 @@ def label_sacrum(
     label[_inferior(x, s, normals, backwards, caudal, joints, axis)] = SURFACE_ID["inferior"]
     fixed = np.zeros(len(faces), dtype=bool)
     put_scan_edge(label, fixed, faces, grid.shape)
-    _put_lumens(label, fixed, faces, lumens, grid.spacing_mm)
+    _put_lumens(label, fixed, faces, lumens, grid.spacing_mm, MOUTH_MM if wary else 0.0)
     for joint in joints.values():
         put_joint(label, fixed, joint.sacral, joint.articular, joint.sure | (not wary))
     cut = _cut_end(faces, caudal, s, x) & ~fixed
@@ -163,8 +168,13 @@ def put_scan_edge(label: Labels, fixed: Mask, faces: Faces, shape: tuple[int, in
     fixed |= beyond
 
 
-def _put_lumens(label: Labels, fixed: Mask, faces: Faces, lumens: Sequence[Lumen], spacing_mm: Array) -> None:
-    """Faces beside a lumen carry the lumen's name."""
+def _put_lumens(
+    label: Labels, fixed: Mask, faces: Faces, lumens: Sequence[Lumen], spacing_mm: Array, other_mm: float
+) -> None:
+    """Faces beside a lumen carry the lumen's name, or that of one of the other kind nearer than `other_mm`.
+
+    The kinds are the canal and the foramina.
+    """
     voxels = np.concatenate([lumen.voxels for lumen in lumens])
     names = np.concatenate([np.full(len(n.voxels), SURFACE_ID[n.name], np.uint8) for n in lumens])
     reach = WALL_REACH_MM * max(1.0, float(spacing_mm.max()))
@@ -172,6 +182,12 @@ def _put_lumens(label: Labels, fixed: Mask, faces: Faces, lumens: Sequence[Lumen
     wall = np.isfinite(distance) & ~fixed
     label[wall] = names[at[wall]]
     fixed |= wall
+    canal, walls = names == SURFACE_ID["canal"], np.flatnonzero(wall)
+    for own, other in ((canal, ~canal), (~canal, canal)) if other_mm > 0.0 else ():
+        rows = walls[own[at[walls]]]
+        if len(rows) and other.any():
+            near, which = nearest(voxels[other] * spacing_mm, faces.points_mm[rows], other_mm)
+            label[rows[np.isfinite(near)]] = names[other][which[np.isfinite(near)]]
 
 
 def put_joint(label: Labels, fixed: Mask, rows: Index, articular: Mask, sure: Mask) -> None:

@@ -29,6 +29,7 @@ from sjplan.cli.output import out_console, print_json
 from sjplan.cli.pipeline import DEFAULT_ERROR_MODEL, INTAKE_SHARE, PlanRequest, PlanRun, run_plan
 from sjplan.cli.progress import Report, part_of, progress
 from sjplan.core.errors import InputError
+from sjplan.core.plan import gap_aimed_mm
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,10 +46,6 @@ PLAN_SHARE: Final = 0.5
 
 SHOWN_REASONS: Final = 3
 """Reasons that are printed of a side without an accepted plan: the worst ones; all of them stand in plan.json."""
-
-
-SMALL_GAP_MM: Final = 0.25
-"""Gap below which a proof counts as complete where the planner does not say what it aims at."""
 
 
 def plan(
@@ -186,8 +183,7 @@ def certificate_lines(certificate: Certificate | None, plan: Plan | None) -> lis
     """What is proved about a side's worst slack, and where the proof ended early; numbers rounded so that they hold."""
     if certificate is None:
         return []
-    aim = plan.parameters.get("gap_mm") if plan is not None else None
-    goal = float(aim) if isinstance(aim, (int, float)) else SMALL_GAP_MM
+    goal = gap_aimed_mm({} if plan is None else plan.parameters)
     slack, upper = math.floor(100 * certificate.slack_mm + 1e-6) / 100, certificate.upper_bound_mm
     cap = f"cap {certificate.cap_mm:g} mm" if math.isfinite(certificate.cap_mm) else "no cap"
     given = f", given the implants of the {certificate.given} side" if certificate.given else ""

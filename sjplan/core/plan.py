@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -55,6 +56,28 @@ class Plan:
         if not 1 <= len(self.trajectories) <= 3:
             raise GeometryError("plan", found=f"{len(self.trajectories)} implants", wanted="one to three")
         object.__setattr__(self, "trajectories", tuple(self.trajectories))
+
+
+SMALL_GAP_MM: Final = 0.25
+"""A certificate's gap that is small for a planner which does not say what it aims at."""
+
+
+def gap_aimed_mm(parameters: Mapping[str, object]) -> float:
+    """The gap of a certificate whose proof was not cut short: what was aimed at, and what a reserve was paid with.
+
+    Examples
+    --------
+    >>> gap_aimed_mm({"gap_mm": 0.5, "reserve_paid_mm": 0.125}), gap_aimed_mm({})
+    (0.625, 0.25)
+    """
+
+    def finite(name: str, otherwise: float) -> float:
+        value = parameters.get(name)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+            return otherwise
+        return float(value)
+
+    return finite("gap_mm", SMALL_GAP_MM) + finite("reserve_paid_mm", 0.0)
 
 
 @dataclass(frozen=True, slots=True)

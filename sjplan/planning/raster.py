@@ -7,6 +7,7 @@ surfaces themselves, and is called `found` only when the judge's measures hold.
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,7 +19,7 @@ from sjplan.core.plan import Outcome, Plan
 from sjplan.core.trajectory import Trajectory
 from sjplan.planning.candidates import SlotRules
 from sjplan.planning.climb import Wishes, climb_all
-from sjplan.planning.finish import EQUAL_MM, RESERVE, fit
+from sjplan.planning.finish import EQUAL_MM, RESERVE, Bench, fit, lengthen, worst_value
 from sjplan.planning.pool import BEYOND_LIMIT_DEG, scanned_pool
 from sjplan.planning.protocol import Planner, PlannerSpec
 from sjplan.planning.triples import PairRules, below, best_sets
@@ -64,6 +65,20 @@ _PAID_MM = 0.25
 
 _TRIED_AGAIN = 8
 """So often a plan's own axes climb for it, each time with other random numbers."""
+
+
+_MEASURED_AGAIN = 3
+"""So many of these sets, the best, are put on surfaces."""
+
+_PURCHASE_MM = 1.0
+"""Length in the sacrum, all implants together, that is no loss."""
+
+
+def _holds_as_much(report: MarginReport, before: MarginReport) -> bool:
+    """Whether a plan has no fewer articular crossings than another, and about as much of the sacrum."""
+    crossings = [sum(i.crosses_articular for i in r.implants) for r in (report, before)]
+    sacral_mm = [sum(i.sacral_mm for i in r.implants) for r in (report, before)]
+    return crossings[0] >= crossings[1] and sacral_mm[0] >= sacral_mm[1] - _PURCHASE_MM
 
 
 @dataclass(slots=True, eq=False)
@@ -115,31 +130,65 @@ class RasterSearch(Workshop):
         """The accepted plan, or one near it that holds more than its limits ask, where labels may be off.
 
         Labels that draw a bone a little too large make a length that just keeps its limit too short in truth. Nothing
-        is changed where labels are right to the voxel or the plan holds so much already, and no more slack is given for
-        it than `_PAID_MM`, nor more than it gains. Progress is told from `begin` on, over 0.1.
+        is changed where labels are right to the voxel or the plan holds so much already. No more slack is given than
+        `_PAID_MM`, nor more than is gained; no implant gives up sacrum that its limit and wish count, the set no
+        articular crossing. A search that was complete stays so. Progress is told from `begin` on, over 0.1.
         """
-        own, error_mm, report = self.bench, self.problem.anatomy.surface_error_mm, found[1]
-        spare = self._spare(report)
-        fitted = [fit(own, slot, self.axis_of(t)) for slot, t in enumerate(found[0].trajectories)]
-        # The judge, who decides here, knows no implants of the other side: beside them the plan stays.
-        if error_mm == 0.0 or self.problem.obstacles or any(f is None for f in fitted):
-            return found
-        axes = np.repeat(np.array([[f.axis for f in fitted if f is not None]]), _TRIED_AGAIN, axis=0)
-        buried = all(bare_mm(own.surfaces, t) <= BURIED_MM for t in found[0].trajectories)
-        rules = tuple(replace(r, buried_mm=BURIED_MM if buried else np.inf) for r in own.rules)
-        cap, cost = float(self.parameters["slack_cap_mm"]), axes.size // 6 * int(self.parameters["climb_steps"])
-        for n, share in enumerate(_LIKELY_SHARES):
-            if spare >= share * error_mm or self.cut or self.budget.out_of_time or self.left < 2 * cost:
+        own, error_mm, spare = self.bench, self.problem.anatomy.surface_error_mm, self._spare(found[1])
+        cost = _TRIED_AGAIN * self.problem.count * int(self.parameters["climb_steps"])
+        for n, share in enumerate(_LIKELY_SHARES if error_mm > 0.0 and not self.cut else ()):
+            more = share * error_mm
+            if spare >= more or self.budget.out_of_time or self.left < 2 * cost:
                 break
-            self.bench = replace(own, rules=rules).stricter(share * error_mm)
             self.stretch = begin + 0.05 * n, 0.05
-            surer = self.finished(self._climbed(axes, self.bench.rules)[0], 1)
-            self.bench = own
-            for other in surer:
-                paid_mm = min(report.slack_mm, cap) - min(other[1].slack_mm, cap)
-                if other[1].accepted and paid_mm <= _PAID_MM and self._spare(other[1]) - spare > max(paid_mm, 0.0):
-                    return other
+            self.report("holding more than limits ask", 0.0)
+            self.bench = self._stricter(found, more)
+            candidates = self._near(found[0])
+            self.bench, self.cut = own, False
+            for plan, report in candidates:
+                paid_mm = self._room_mm(found[0]) - self._room_mm(plan)
+                if report.accepted and paid_mm <= min(_PAID_MM, more - spare) and _holds_as_much(report, found[1]):
+                    bought = {"reserve": more, "reserve_paid_mm": math.ceil(1e4 * max(paid_mm, 0.0)) / 1e4}
+                    return replace(plan, parameters={**plan.parameters, **bought}), report
         return found
+
+    def _stricter(self, found: Judged, more: float) -> Bench:
+        """The bench with rules that are so much stricter, and that keep the sacrum which a plan's implants hold."""
+        plan, report = found
+        buried = all(bare_mm(self.bench.surfaces, t) <= BURIED_MM for t in plan.trajectories)
+        bench = self.bench.stricter(more)
+        wish = self.problem.limits.sacral_finding_mm
+        rules = tuple(
+            replace(
+                rule,
+                buried_mm=BURIED_MM if buried else np.inf,
+                sacral_min_mm=max(rule.sacral_min_mm, min(implant.sacral_mm, wish) - EQUAL_MM),
+            )
+            for rule, implant in zip(bench.rules, report.implants, strict=True)
+        )
+        return replace(bench, rules=rules)
+
+    def _near(self, plan: Plan) -> list[Judged]:
+        """Judged plans near a given one that keep the bench's rules on surfaces; its axes climb to them."""
+        fitted = [fit(self.bench, slot, self.axis_of(t)) for slot, t in enumerate(plan.trajectories)]
+        if any(f is None for f in fitted):
+            return []
+        axes = np.repeat(np.array([[f.axis for f in fitted if f is not None]]), _TRIED_AGAIN, axis=0)
+        cap, reserve = float(self.parameters["slack_cap_mm"]), float(self.parameters["midline_reserve_mm"])
+        judged: list[Judged] = []
+        for climbed in self._climbed(axes, self.bench.rules)[0][:_MEASURED_AGAIN]:
+            trials = min(int(self.parameters["refinements"]), self.left - len(climbed))
+            if trials < 0 or self.budget.out_of_time:
+                break
+            placed, measured = self.improved(climbed, trials, cap)
+            self.evaluations += measured
+            if placed is not None and worst_value(self.bench, placed) >= 0.0:
+                judged.append(self.judged([lengthen(self.bench, n, p, cap, reserve) for n, p in enumerate(placed)]))
+        return judged
+
+    def _room_mm(self, plan: Plan) -> float:
+        """Worst slack of a plan up to the cap; implants of the other side count, which the judge does not know."""
+        return min(float(self.parameters["slack_cap_mm"]), *(self.bench.slack_mm(t) for t in plan.trajectories))
 
     def _spare(self, report: MarginReport) -> float:
         """What all implants hold beyond the limits on lengths and angle at the least, mm or degrees."""

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeGuard
 
 from sjplan.core.implant import ImplantModel
 from sjplan.core.limits import Limits
-from sjplan.core.plan import BY_HAND
+from sjplan.core.plan import BY_HAND, gap_aimed_mm
 from sjplan.core.structure_words import structure_words
 from sjplan.core.structures import DANGERS, limit_kind
 from sjplan.report.data import ReportData, SidePictures
@@ -121,7 +121,7 @@ def _side(entry: Mapping[str, Any], data: ReportData) -> Row:
         "summary": _summary(own["implants"]) if own["implants"] else "",
         "planner": str(entry.get("planner") or UNKNOWN),
         "parameters": [(str(k), str(v)) for k, v in (entry.get("parameters") or {}).items()],
-        "certificate": _certificate(entry.get("certificate"), (entry.get("parameters") or {}).get("gap_mm")),
+        "certificate": _certificate(entry.get("certificate"), gap_aimed_mm(entry.get("parameters") or {})),
         "pareto": [_pareto(plan) for plan in entry.get("pareto") or []],
         "reasons": [_reason(r) for r in entry.get("reasons") or []],
         "findings": [_finding(f, side) for f in entry.get("findings") or []],
@@ -280,19 +280,15 @@ def _finding(entry: Mapping[str, Any], side: str = "") -> Row:
     }
 
 
-_SMALL_GAP_MM: Final = 0.25
-"""Gap below which a proof counts as complete where the plan file does not say what was aimed at."""
-
-
-def _certificate(entry: Any, aim: Any) -> str:
+def _certificate(entry: Any, goal: float) -> str:
     """The certificate in words; empty where there is none. Slack is cut down to two decimals and the bound cut up.
 
-    `aim` is the gap in mm that the planner tried to reach.
+    `goal` is the gap in mm that a proof which was not cut short leaves.
     """
     if not isinstance(entry, Mapping) or not _is_number(entry.get("slack_mm")):
         return ""
     slack, upper, cap = entry["slack_mm"], entry.get("upper_bound_mm"), entry.get("cap_mm")
-    low, goal = math.floor(100 * slack + 1e-6) / 100, aim if _is_number(aim) else _SMALL_GAP_MM
+    low = math.floor(100 * slack + 1e-6) / 100
     cap, upper = (float(v) if _is_number(v) else math.inf for v in (cap, upper))
     own, ceiling = number(low, 2), number(cap, 2) if math.isfinite(cap) else ""
     given = f" The implants of the {entry['given']} side were obstacles." if entry.get("given") else ""

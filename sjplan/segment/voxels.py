@@ -214,7 +214,8 @@ def open_joints(which: NDArray[np.uint8], dark: Volume, noise: float, grid: Grid
         a, b = which[low], which[high]
         first = np.argwhere(((a == 1) & np.isin(b, hips)) | ((b == 1) & np.isin(a, hips)))
         second = first + np.eye(3, dtype=int)[axis]
-        darker = dark[tuple(first.T)] >= dark[tuple(second.T)]
+        depth = dark[tuple(first.T)] - dark[tuple(second.T)]
+        darker = np.where(depth == 0.0, a[tuple(first.T)] == 1, depth > 0.0)  # ties go by bone, not by the grid
         touching.append(np.where(darker[:, None], first, second))
     found = np.unique(np.concatenate(touching), axis=0)
     if not len(found):

@@ -1,6 +1,7 @@
 """raster-v1 as a user meets it: parameters, rules, plans of the presets, refusals."""
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,10 +18,11 @@ from sjplan.phantom.build import build_labels
 from sjplan.phantom.parameters import PhantomParameters
 from sjplan.planning.finish import RESERVE
 from sjplan.planning.protocol import Budget, Problem
-from sjplan.planning.raster import DEFAULTS, RasterPlanner
+from sjplan.planning.raster import DEFAULTS, RasterPlanner, RasterSearch
 from sjplan.planning.rules import pair_rules, slot_rules
+from sjplan.planning.workshop import Judged
 from sjplan.safety.judge import judge
-from sjplan.safety.types import MarginReport
+from sjplan.safety.types import MarginReport, Violation
 from sjplan.testing.problems import dishonesty, impossible_problem, phantom_problem
 
 
@@ -224,6 +226,25 @@ def test_where_labels_may_be_off_a_plan_holds_more_than_its_limits(problem: Prob
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("seed", "cap_mm"), [(4, 0.5), (5, 1.5), (0, 0.5)])
+def test_no_implant_gives_up_sacrum_for_another(problem: Problem, seed: int, cap_mm: float) -> None:
+    """What one gains is not taken from where there was enough: below the wish nothing is, above it little in all."""
+    limits = replace(problem.limits, lower_bound_kinds=())
+    reports = []
+    for error_mm in (0.0, 2.0):
+        anatomy = replace(problem.anatomy, surface_error_mm=error_mm, geometry_error_mm=2.9)
+        case = replace(problem, limits=limits, anatomy=anatomy)
+        planner = RasterPlanner(**{**QUICK.parameters, "slack_cap_mm": cap_mm})
+        plan = planner.plan(case, rng=np.random.default_rng(seed), budget=Budget()).plan
+        assert plan is not None
+        reports.append(judge(plan, case.anatomy, limits))
+    before, after = ([i.sacral_mm for i in report.implants] for report in reports)
+    for old, new in zip(before, after, strict=True):
+        assert new >= min(old, limits.sacral_finding_mm) - 0.2
+    assert sum(after) >= sum(before) - 1.0
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [-1.0, 40.0])
 def test_what_cannot_be_held_or_brings_nothing_changes_no_plan(
     problem: Problem, share: float, monkeypatch: pytest.MonkeyPatch
@@ -249,3 +270,84 @@ def test_a_budget_that_pays_for_the_search_alone_leaves_the_reserve_out(problem:
     assert outcome.status == "found"
     assert outcome.evaluations == whole.evaluations
     assert told == sorted(told)
+
+
+@dataclass(slots=True, eq=False)
+class Offered(RasterSearch):
+    """A search that is offered made candidates in place of those it would find near the plan."""
+
+    offers: list[Judged] = field(default_factory=list)
+
+    def _near(self, plan: Plan) -> list[Judged]:
+        return self.offers
+
+
+def moved(plan: Plan, ventral_mm: float) -> Plan:
+    """The same implants a little farther from the back."""
+    shift = np.array([0.0, -ventral_mm, 0.0])
+    return replace(
+        plan,
+        trajectories=tuple(
+            replace(t, entry_lps_mm=t.entry_lps_mm + shift, tip_lps_mm=t.tip_lps_mm + shift) for t in plan.trajectories
+        ),
+    )
+
+
+@pytest.mark.slow
+def test_a_reserve_is_bought_only_where_the_price_is_right(problem: Problem) -> None:
+    """Candidates that are refused, dear, short of sacrum or of articular crossings change nothing."""
+    case = off_by(problem, 0.8)
+    plan, report = planned_and_judged(off_by(problem, 0.0), slack_cap_mm=3.0)
+    assert plan.trajectories
+    shop = Offered.prepare(
+        case, {**DEFAULTS, "slack_cap_mm": 8.0}, np.random.default_rng(0), Budget(), RasterPlanner.spec.id
+    )
+    found = plan, report
+    own, before_mm = shop.bench, shop._room_mm(plan)
+    cheap = moved(plan, 0.02)
+    dear = next(p for p in (moved(plan, 0.05 * n) for n in range(-80, 80)) if before_mm - shop._room_mm(p) > 0.3)
+    assert before_mm - shop._room_mm(cheap) <= 0.1
+    implants = report.implants
+    fewer = replace(report, implants=tuple(replace(i, crosses_articular=False) for i in implants))
+    shorter = replace(report, implants=tuple(replace(i, sacral_mm=i.sacral_mm - 0.4) for i in implants))
+    short = Violation("sacral_length", (1,), 9.5, 10.0, 0.5, "mm", "implant 1 holds 9.5 mm of the sacrum")
+    refused = replace(report, violations=(short,))
+    for offer in ((cheap, refused), (dear, report), (cheap, fewer), (cheap, shorter)):
+        shop.offers = [offer]
+        assert shop.surer(found, 0.85) is found
+    shop.offers = [(cheap, refused), (cheap, report)]
+    bought, _ = shop.surer(found, 0.85)
+    assert bought.trajectories == cheap.trajectories
+    assert bought.parameters["reserve"] == pytest.approx(0.2)
+    assert 0.0 <= float(bought.parameters["reserve_paid_mm"]) <= 0.25
+    assert shop.bench is own
+    assert not shop.cut
+
+
+@pytest.mark.slow
+def test_a_reserve_keeps_clear_of_implants_of_the_other_side(problem: Problem) -> None:
+    """The judge of one side knows none of them: the bench, on which candidates are held, does."""
+    plan, report = planned_and_judged(off_by(problem, 0.0), slack_cap_mm=3.0)
+    beside = tuple(moved(plan, 12.0).trajectories)
+    case = replace(off_by(problem, 0.8), obstacles=beside)
+    shop = RasterSearch.prepare(case, dict(DEFAULTS), np.random.default_rng(0), Budget(), RasterPlanner.spec.id)
+    assert shop._room_mm(plan) < report.slack_mm
+    shop.bench = shop._stricter((plan, report), 0.2)
+    for near, _ in shop._near(plan):
+        assert shop._room_mm(near) >= 0.0
+
+
+@pytest.mark.slow
+def test_time_that_ends_in_the_reserve_leaves_a_complete_search_complete(
+    problem: Problem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    climbed = RasterSearch._climbed
+
+    def ended(shop: RasterSearch, *given: Any) -> Any:
+        if shop.bench.stricter_by:
+            shop.cut = True
+        return climbed(shop, *given)
+
+    monkeypatch.setattr(RasterSearch, "_climbed", ended)
+    outcome = QUICK.plan(off_by(problem, 0.8), rng=np.random.default_rng(0), budget=Budget())
+    assert outcome.status == "found"

@@ -103,3 +103,35 @@ def test_where_no_place_lies_deep_in_bone_nothing_is_opened() -> None:
     thin = np.zeros((12, 12, 12), dtype=bool)
     thin[:, :, 5:7] = True
     assert voxels.noise_hu(thin, np.ones(thin.shape, dtype=np.float32), BLOCK) == np.inf
+
+
+def test_joints_of_anisotropic_voxels_open_too() -> None:
+    """Neighbours are counted in mm: in voxels of 0.75 x 0.75 x 1.75 mm a line is a line."""
+    grid = Grid(BLOCK.shape, (0.75, 0.75, 1.75), (0.0, 0.0, 0.0), np.eye(3))
+    which = np.full(grid.shape, HIP_LEFT, dtype=np.uint8)
+    which[:24] = 1
+    dark = np.random.default_rng(0).uniform(0.0, 30.0, grid.shape).astype(np.float32)
+    dark[23, 15] = 90.0  # a line one voxel wide: its neighbours within 2 mm are dark where they are along it
+    open_joints(which, dark, 10.0, grid)
+    assert (which[23, 15] == 0).all()
+    far = np.abs(np.arange(30) - 15) * 0.75 > 2.0 * voxels.JOINT_SPREAD_MM
+    assert (which[23, far] == 1).mean() > 0.9
+
+
+def test_sacrum_and_hip_that_touch_in_a_blurred_scan_get_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a user gets it: the joint of 1 mm is hardly darker than bone, and the labels part there."""
+    template = {
+        "sacrum": box_distance((50.0, 15.0, 30.0), (12.0, 10.0, 10.0)),
+        "hip_left": box_distance((75.0, 15.0, 30.0), (12.0, 10.0, 10.0)),
+        "hip_right": box_distance((15.0, 15.0, 30.0), (12.0, 10.0, 10.0)),
+    }
+    hu = np.full(GRID.shape, 40.0, dtype=np.float32)
+    for distance in template.values():
+        hu[distance <= 0] = 700.0
+    hu[62:63, 5:26, 20:41] = 560.0
+    monkeypatch.setattr(voxels, "bone_distances", lambda *_: template)
+    found = bone_voxels(image_of(GRID, hu), GRID, cast("Deformed", SimpleNamespace()))
+    row = found.bone[40:85, 15, 30].tolist()
+    assert row.count(0) == 1
+    assert row[:22] == [1] * 22
+    assert row[23:] == [HIP_LEFT] * len(row[23:])
