@@ -106,9 +106,11 @@ def promises(name: str, found: list[dict[str, Any]]) -> list[list[object]]:
     nearer = [side["promised_mm"] for side in own]
     more = [SURFACE_ERROR_MM - side.get("surface_error_mm", FORMER_ERROR_MM) for side in own]
     held = sum(side["below_bound_mm"] <= extra for side, extra in zip(own, more, strict=True))
+    unsaid = sum(len(side.get("unsaid", ())) for side in own)
+    counted = f"; {unsaid or 'none'} within 10 mm not named at all" if any("unsaid" in side for side in own) else ""
     accepted = sum(side["accepted"] for side in own)
     most = f"nearer than said by {statistics.median(nearer):.2f} mm (median), {max(nearer):.2f} mm (most)"
-    cell = f"{held} of {len(own)} sides; {most}"
+    cell = f"{held} of {len(own)} sides; {most}{counted}"
     surface = [side["surface_mm"] for side in own if "surface_mm" in side]
     told = [f"{statistics.median(s[q] for s in surface):.2f}" for q in ("p50", "p99", "p100")] if surface else []
     near = [
@@ -120,7 +122,7 @@ def promises(name: str, found: list[dict[str, Any]]) -> list[list[object]]:
             name,
             f"no danger nearer than its lower bound, with {SURFACE_ERROR_MM:g} mm for the labels",
             cell,
-            word(held == len(own)),
+            word(held == len(own) and not unsaid),
         ],
         [name, "plan accepted on the true labels as well", f"{accepted} of {len(own)} sides{broken(own)}", ""],
     ]

@@ -260,11 +260,13 @@ def promised(said: MarginReport, true: MarginReport) -> dict[str, Any]:
     """How much nearer dangers lie in truth than was said of the plan on the segmentation, and whether its bounds hold.
 
     `promised_mm` is the most of all dangers that lie within `NEAR_MM`, as was said or in truth; `of` is the danger.
+    `unsaid` are those that lie so near in truth and of which nothing was said.
     `below_bound_mm` is how far the worst of all lies below its lower bound; 0 where every bound holds.
     """
-    worst, of, below = -np.inf, "", 0.0
+    worst, of, below, unsaid = -np.inf, "", 0.0, set[str]()
     for own, other in zip(said.implants, true.implants, strict=True):
         distances = {c.structure: c.distance_mm for c in other.clearances}
+        unsaid |= {s for s, mm in distances.items() if mm <= NEAR_MM} - {c.structure for c in own.clearances}
         for c in own.clearances:
             if c.structure not in distances or min(c.distance_mm, distances[c.structure]) > NEAR_MM:
                 continue
@@ -272,7 +274,7 @@ def promised(said: MarginReport, true: MarginReport) -> dict[str, Any]:
             below = max(below, c.lower_bound_mm - distances[c.structure])
             if nearer > worst:
                 worst, of = nearer, c.structure
-    return {"promised_mm": round(worst, 3), "of": of, "below_bound_mm": round(below, 3)}
+    return {"promised_mm": round(worst, 3), "of": of, "below_bound_mm": round(below, 3), "unsaid": sorted(unsaid)}
 
 
 def plan_of(anatomy: Anatomy, side: str) -> Plan | str:

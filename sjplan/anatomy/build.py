@@ -25,7 +25,7 @@ from sjplan.core.findings import Finding
 from sjplan.core.frames import SIDES
 from sjplan.core.labels import LabelMap
 from sjplan.core.plan import Side, check_side
-from sjplan.core.structures import foramen_name
+from sjplan.core.structures import FORAMINA, SURFACE_ID, foramen_name
 from sjplan.geometry.surface import LabelledSurface
 
 GEOMETRY_ERROR_VOXEL_DIAGONALS = 0.5
@@ -183,6 +183,11 @@ def _lumens(sacral: SacralAnatomy) -> list[Lumen]:
 def _surface(faces: Faces, name: Callable[..., Labels], wary: bool) -> LabelledSurface:
     """A bone's surface with a name for every face; named warily, a face may also be what it is called otherwise."""
     label, also = name(wary=wary), name(wary=False) if wary else None
+    if also is not None:
+        # Of two lumens' names a wall's own comes first: who reads one name reads that.
+        lumens = [SURFACE_ID[lumen] for lumen in ("canal", *FORAMINA)]
+        two = np.isin(label, lumens) & np.isin(also, lumens)
+        label[two], also[two] = also[two], label[two]
     doubt = None if also is None else np.repeat(also, 2)
     return LabelledSurface(faces.net.vertices_lps_mm, faces.net.triangles, np.repeat(label, 2), doubt)
 

@@ -29,7 +29,7 @@ from sjplan.cli.output import out_console, print_json
 from sjplan.cli.pipeline import DEFAULT_ERROR_MODEL, INTAKE_SHARE, PlanRequest, PlanRun, run_plan
 from sjplan.cli.progress import Report, part_of, progress
 from sjplan.core.errors import InputError
-from sjplan.core.plan import gap_aimed_mm
+from sjplan.core.plan import gap_parts_mm
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -183,11 +183,11 @@ def certificate_lines(certificate: Certificate | None, plan: Plan | None) -> lis
     """What is proved about a side's worst slack, and where the proof ended early; numbers rounded so that they hold."""
     if certificate is None:
         return []
-    goal = gap_aimed_mm({} if plan is None else plan.parameters)
+    aim, paid = gap_parts_mm({} if plan is None else plan.parameters)
     slack, upper = math.floor(100 * certificate.slack_mm + 1e-6) / 100, certificate.upper_bound_mm
     cap = f"cap {certificate.cap_mm:g} mm" if math.isfinite(certificate.cap_mm) else "no cap"
     given = f", given the implants of the {certificate.given} side" if certificate.given else ""
-    early = certificate.gap_mm > goal + 1e-6
+    early = certificate.gap_mm > aim + paid + 1e-6
     if early and not upper < certificate.cap_mm:
         return [
             Text(f"  not certified: worst slack {slack:.2f} mm, {cap}; the proof was cut short before any bound{given}")
@@ -198,7 +198,8 @@ def certificate_lines(certificate: Certificate | None, plan: Plan | None) -> lis
         return [Text(f"  {text}; gap {certificate.cap_mm - slack:.2f} mm{given}")]
     upper = math.ceil(100 * upper - 1e-6) / 100
     text = f"certified: no plan has more than {upper:.2f} mm of worst slack (this one: {slack:.2f}, {cap})"
-    cut = f", where {goal:g} mm was aimed at: the proof was cut short" if early else ""
+    given_for = f" and {math.ceil(100 * paid) / 100:g} mm given for a reserve" if paid > 0.0 else ""
+    cut = f", where {aim:g} mm was aimed at{given_for}: the proof was cut short" if early else ""
     return [Text(f"  {text}; gap {upper - slack:.2f} mm{cut}{given}")]
 
 

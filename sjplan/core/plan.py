@@ -62,13 +62,13 @@ SMALL_GAP_MM: Final = 0.25
 """A certificate's gap that is small for a planner which does not say what it aims at."""
 
 
-def gap_aimed_mm(parameters: Mapping[str, object]) -> float:
-    """The gap of a certificate whose proof was not cut short: what was aimed at, and what a reserve was paid with.
+def gap_parts_mm(parameters: Mapping[str, object]) -> tuple[float, float]:
+    """What makes up a certificate's gap where the proof was not cut short: its aim, and slack given for a reserve.
 
     Examples
     --------
-    >>> gap_aimed_mm({"gap_mm": 0.5, "reserve_paid_mm": 0.125}), gap_aimed_mm({})
-    (0.625, 0.25)
+    >>> gap_parts_mm({"gap_mm": 0.5, "reserve_paid_mm": 0.125}), gap_parts_mm({})
+    ((0.5, 0.125), (0.25, 0.0))
     """
 
     def finite(name: str, otherwise: float) -> float:
@@ -77,7 +77,7 @@ def gap_aimed_mm(parameters: Mapping[str, object]) -> float:
             return otherwise
         return float(value)
 
-    return finite("gap_mm", SMALL_GAP_MM) + finite("reserve_paid_mm", 0.0)
+    return finite("gap_mm", SMALL_GAP_MM), finite("reserve_paid_mm", 0.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,25 +130,33 @@ class RasterSearch(Workshop):
         """The accepted plan, or one near it that holds more than its limits ask, where labels may be off.
 
         Labels that draw a bone a little too large make a length that just keeps its limit too short in truth. Nothing
-        is changed where labels are right to the voxel or the plan holds so much already. No more slack is given than
-        `_PAID_MM`, nor more than is gained; no implant gives up sacrum that its limit and wish count, the set no
-        articular crossing. A search that was complete stays so. Progress is told from `begin` on, over 0.1.
+        is changed where labels are right to the voxel or the plan holds so much already (its tip aside, which is
+        measured in the climb alone). No more slack is given than `_PAID_MM`, nor more than is gained; no implant gives
+        up sacrum that its limit and wish count, the set no articular crossing. A search that was complete stays so.
+        Progress is told from `begin` on, over 0.1.
         """
         own, error_mm, spare = self.bench, self.problem.anatomy.surface_error_mm, self._spare(found[1])
-        cost = _TRIED_AGAIN * self.problem.count * int(self.parameters["climb_steps"])
-        for n, share in enumerate(_LIKELY_SHARES if error_mm > 0.0 and not self.cut else ()):
+        fitted = [fit(own, slot, self.axis_of(t)) for slot, t in enumerate(found[0].trajectories)]
+        if error_mm == 0.0 or self.cut or any(f is None for f in fitted):
+            return found
+        axes = np.array([f.axis for f in fitted if f is not None])
+        cost = _TRIED_AGAIN * len(axes) * int(self.parameters["climb_steps"])
+        for n, share in enumerate(_LIKELY_SHARES):
             more = share * error_mm
             if spare >= more or self.budget.out_of_time or self.left < 2 * cost:
                 break
             self.stretch = begin + 0.05 * n, 0.05
             self.report("holding more than limits ask", 0.0)
             self.bench = self._stricter(found, more)
-            candidates = self._near(found[0])
+            candidates = self._near(axes)
             self.bench, self.cut = own, False
             for plan, report in candidates:
-                paid_mm = self._room_mm(found[0]) - self._room_mm(plan)
-                if report.accepted and paid_mm <= min(_PAID_MM, more - spare) and _holds_as_much(report, found[1]):
-                    bought = {"reserve": more, "reserve_paid_mm": math.ceil(1e4 * max(paid_mm, 0.0)) / 1e4}
+                held, paid_mm = min(more, self._spare(report)), self._paid_mm((plan, report), found)
+                if report.accepted and paid_mm <= min(_PAID_MM, held - spare) and _holds_as_much(report, found[1]):
+                    bought = {
+                        "reserve": math.floor(1e4 * held) / 1e4,
+                        "reserve_paid_mm": math.ceil(1e4 * paid_mm) / 1e4,
+                    }
                     return replace(plan, parameters={**plan.parameters, **bought}), report
         return found
 
@@ -168,15 +176,12 @@ class RasterSearch(Workshop):
         )
         return replace(bench, rules=rules)
 
-    def _near(self, plan: Plan) -> list[Judged]:
-        """Judged plans near a given one that keep the bench's rules on surfaces; its axes climb to them."""
-        fitted = [fit(self.bench, slot, self.axis_of(t)) for slot, t in enumerate(plan.trajectories)]
-        if any(f is None for f in fitted):
-            return []
-        axes = np.repeat(np.array([[f.axis for f in fitted if f is not None]]), _TRIED_AGAIN, axis=0)
+    def _near(self, axes: Array) -> list[Judged]:
+        """Judged plans near given axes (slots, 6) that keep the bench's rules on surfaces; the axes climb to them."""
         cap, reserve = float(self.parameters["slack_cap_mm"]), float(self.parameters["midline_reserve_mm"])
         judged: list[Judged] = []
-        for climbed in self._climbed(axes, self.bench.rules)[0][:_MEASURED_AGAIN]:
+        sets = np.repeat(axes[None], _TRIED_AGAIN, axis=0)
+        for climbed in self._climbed(sets, self.bench.rules)[0][:_MEASURED_AGAIN]:
             trials = min(int(self.parameters["refinements"]), self.left - len(climbed))
             if trials < 0 or self.budget.out_of_time:
                 break
@@ -186,9 +191,16 @@ class RasterSearch(Workshop):
                 judged.append(self.judged([lengthen(self.bench, n, p, cap, reserve) for n, p in enumerate(placed)]))
         return judged
 
-    def _room_mm(self, plan: Plan) -> float:
-        """Worst slack of a plan up to the cap; implants of the other side count, which the judge does not know."""
-        return min(float(self.parameters["slack_cap_mm"]), *(self.bench.slack_mm(t) for t in plan.trajectories))
+    def _paid_mm(self, plan: Judged, before: Judged) -> float:
+        """How much less worst slack a plan has than another, up to the cap; at least 0.
+
+        The more of two measures: the judge's, who knows no implants of the other side, and the bench's, which may have
+        been asked for more than the limits.
+        """
+        cap = float(self.parameters["slack_cap_mm"])
+        after, first = (min(cap, report.slack_mm) for _, report in (plan, before))
+        room, had = (min(cap, *(self.bench.slack_mm(t) for t in p.trajectories)) for p, _ in (plan, before))
+        return max(first - after, had - room, 0.0)
 
     def _spare(self, report: MarginReport) -> float:
         """What all implants hold beyond the limits on lengths and angle at the least, mm or degrees."""

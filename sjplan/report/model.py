@@ -9,7 +9,7 @@ from typing import Any, Final, TypeGuard
 
 from sjplan.core.implant import ImplantModel
 from sjplan.core.limits import Limits
-from sjplan.core.plan import BY_HAND, gap_aimed_mm
+from sjplan.core.plan import BY_HAND, gap_parts_mm
 from sjplan.core.structure_words import structure_words
 from sjplan.core.structures import DANGERS, limit_kind
 from sjplan.report.data import ReportData, SidePictures
@@ -121,7 +121,7 @@ def _side(entry: Mapping[str, Any], data: ReportData) -> Row:
         "summary": _summary(own["implants"]) if own["implants"] else "",
         "planner": str(entry.get("planner") or UNKNOWN),
         "parameters": [(str(k), str(v)) for k, v in (entry.get("parameters") or {}).items()],
-        "certificate": _certificate(entry.get("certificate"), gap_aimed_mm(entry.get("parameters") or {})),
+        "certificate": _certificate(entry.get("certificate"), gap_parts_mm(entry.get("parameters") or {})),
         "pareto": [_pareto(plan) for plan in entry.get("pareto") or []],
         "reasons": [_reason(r) for r in entry.get("reasons") or []],
         "findings": [_finding(f, side) for f in entry.get("findings") or []],
@@ -280,19 +280,19 @@ def _finding(entry: Mapping[str, Any], side: str = "") -> Row:
     }
 
 
-def _certificate(entry: Any, goal: float) -> str:
+def _certificate(entry: Any, parts_mm: tuple[float, float]) -> str:
     """The certificate in words; empty where there is none. Slack is cut down to two decimals and the bound cut up.
 
-    `goal` is the gap in mm that a proof which was not cut short leaves.
+    `parts_mm` are those of the gap that a proof leaves which was not cut short; see `gap_parts_mm`.
     """
     if not isinstance(entry, Mapping) or not _is_number(entry.get("slack_mm")):
         return ""
     slack, upper, cap = entry["slack_mm"], entry.get("upper_bound_mm"), entry.get("cap_mm")
-    low = math.floor(100 * slack + 1e-6) / 100
+    low, (aim, paid) = math.floor(100 * slack + 1e-6) / 100, parts_mm
     cap, upper = (float(v) if _is_number(v) else math.inf for v in (cap, upper))
     own, ceiling = number(low, 2), number(cap, 2) if math.isfinite(cap) else ""
     given = f" The implants of the {entry['given']} side were obstacles." if entry.get("given") else ""
-    if upper >= cap and cap - slack <= goal + 1e-6:
+    if upper >= cap and cap - slack <= aim + paid + 1e-6:
         return (
             f"Worst slack is counted up to the cap of {ceiling} mm, so no plan counts for more than that; this one has "
             f"{own} mm.{given}"
@@ -301,8 +301,9 @@ def _certificate(entry: Any, goal: float) -> str:
         ends = f"; slack is counted up to the cap of {ceiling} mm" if ceiling else ""
         return f"Nothing is proved about better plans: the proof was cut short. This plan has {own} mm{ends}.{given}"
     high = math.ceil(100 * upper - 1e-6) / 100
-    aimed = f" The proof was cut short: a gap of {number(goal, 2)} mm was aimed at."
-    early = aimed if upper - slack > goal + 0.002 else ""
+    given_for = f", and {number(math.ceil(100 * paid) / 100, 2)} mm were given for a reserve" if paid > 0.0 else ""
+    aimed = f" The proof was cut short: a gap of {number(aim, 2)} mm was aimed at{given_for}."
+    early = aimed if upper - slack > aim + paid + 0.002 else ""
     ends = f" Slack is counted up to the cap of {ceiling} mm." if ceiling else " There is no cap."
     return (
         f"No plan of this kind has more than {number(high, 2)} mm of worst slack; this one has {own} mm, so that no "

@@ -48,6 +48,16 @@ def test_summary_says_what_is_proved(certificate: Certificate, words: str) -> No
     assert certificate_lines(None, None) == []
 
 
+def test_slack_given_for_a_reserve_is_no_proof_cut_short(plan_folder: Path) -> None:
+    plan = replace(good_plan(plan_folder), parameters={"gap_mm": 0.25, "reserve": 0.5, "reserve_paid_mm": 0.2})
+    (line,) = certificate_lines(Certificate(2.0, 2.44, 3.0), plan)
+    assert "cut short" not in line.plain
+    (line,) = certificate_lines(Certificate(2.0, 2.5, 3.0), plan)
+    assert "where 0.25 mm was aimed at and 0.2 mm given for a reserve: the proof was cut short" in line.plain
+    (line,) = certificate_lines(Certificate(2.7, 3.0, 3.0), plan)
+    assert "certified up to the cap of 3 mm" in line.plain
+
+
 def test_pareto_plans_that_the_judge_rejects_are_dropped(
     sjplan: Sjplan, phantom: Path, plan_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -328,6 +328,15 @@ def test_certificate_is_a_sentence(changes, words):
     assert words in text
 
 
+def test_slack_given_for_a_reserve_is_no_proof_cut_short():
+    own = plan()["sides"][0] | {"parameters": {"gap_mm": 0.25, "reserve_paid_mm": 0.2}}
+    for upper_mm, words in ((2.79, ""), (2.81, "a gap of 0.25 mm was aimed at, and 0.20 mm were given for a reserve.")):
+        left = own | {"certificate": CERTIFIED | {"upper_bound_mm": upper_mm}}
+        text = " ".join(Page(report_html(full(plan=plan(sides=[left])))).text.split())
+        assert ("cut short" in text) == bool(words)
+        assert words in text
+
+
 def test_without_a_certificate_none_is_claimed():
     text = " ".join(Page(report_html(full())).text.split())
     assert "Certificate. " not in text

@@ -105,17 +105,27 @@ def test_where_no_place_lies_deep_in_bone_nothing_is_opened() -> None:
     assert voxels.noise_hu(thin, np.ones(thin.shape, dtype=np.float32), BLOCK) == np.inf
 
 
-def test_joints_of_anisotropic_voxels_open_too() -> None:
-    """Neighbours are counted in mm: in voxels of 0.75 x 0.75 x 1.75 mm a line is a line."""
-    grid = Grid(BLOCK.shape, (0.75, 0.75, 1.75), (0.0, 0.0, 0.0), np.eye(3))
+@pytest.mark.parametrize(("between_mm", "least", "most"), [(1.75, 0.95, 1.0), (2.25, 0.3, 0.7)])
+def test_neighbours_in_a_joint_are_counted_in_mm(between_mm: float, least: float, most: float) -> None:
+    """Every other layer is dark: the next one counts within 2 mm and no farther, in voxels of whatever size."""
+    grid = Grid(BLOCK.shape, (0.75, 0.75, between_mm), (0.0, 0.0, 0.0), np.eye(3))
     which = np.full(grid.shape, HIP_LEFT, dtype=np.uint8)
     which[:24] = 1
-    dark = np.random.default_rng(0).uniform(0.0, 30.0, grid.shape).astype(np.float32)
-    dark[23, 15] = 90.0  # a line one voxel wide: its neighbours within 2 mm are dark where they are along it
+    dark = np.zeros(grid.shape, dtype=np.float32)
+    dark[23] = np.where(np.arange(30) % 2, 5.0, 90.0)
     open_joints(which, dark, 10.0, grid)
-    assert (which[23, 15] == 0).all()
-    far = np.abs(np.arange(30) - 15) * 0.75 > 2.0 * voxels.JOINT_SPREAD_MM
-    assert (which[23, far] == 1).mean() > 0.9
+    assert least <= (which[23, 5:-5, 3:-3] == 0).mean() <= most
+
+
+def test_of_two_voxels_equally_dark_the_sacrums_goes() -> None:
+    """Whichever lies first on the grid."""
+    dark = np.full(BLOCK.shape, 90.0, dtype=np.float32)
+    for sacrum_first in (True, False):
+        which = np.where((np.arange(48) < 24) == sacrum_first, 1, HIP_LEFT).astype(np.uint8)
+        which = np.broadcast_to(which[:, None, None], BLOCK.shape).copy()
+        open_joints(which, dark, 10.0, BLOCK)
+        assert (which[23 if sacrum_first else 24] == 0).all()
+        assert np.count_nonzero(which == 0) == 30 * 30
 
 
 def test_sacrum_and_hip_that_touch_in_a_blurred_scan_get_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
