@@ -70,15 +70,18 @@ _TRIED_AGAIN = 8
 _MEASURED_AGAIN = 3
 """So many of these sets, the best, are put on surfaces."""
 
-_PURCHASE_MM = 1.0
-"""Length in the sacrum, all implants together, that is no loss."""
+_GIVEN_MM, _GIVEN_SHARE = 2.0, 0.2
+"""So much length in the sacrum may be given for it, all implants together: mm of what their wish counts, and a share of
+all. Default."""
 
 
-def _holds_as_much(report: MarginReport, before: MarginReport) -> bool:
-    """Whether a plan has no fewer articular crossings than another, and about as much of the sacrum."""
+def _holds_enough(report: MarginReport, before: MarginReport, wish_mm: float) -> bool:
+    """Whether a plan has no fewer articular crossings than another, and not much less of the sacrum."""
     crossings = [sum(i.crosses_articular for i in r.implants) for r in (report, before)]
-    sacral_mm = [sum(i.sacral_mm for i in r.implants) for r in (report, before)]
-    return crossings[0] >= crossings[1] and sacral_mm[0] >= sacral_mm[1] - _PURCHASE_MM
+    counted = [sum(min(i.sacral_mm, wish_mm) for i in r.implants) for r in (report, before)]
+    whole = [sum(i.sacral_mm for i in r.implants) for r in (report, before)]
+    enough = counted[0] >= counted[1] - _GIVEN_MM and whole[0] >= (1.0 - _GIVEN_SHARE) * whole[1]
+    return crossings[0] >= crossings[1] and enough
 
 
 @dataclass(slots=True, eq=False)
@@ -131,11 +134,12 @@ class RasterSearch(Workshop):
 
         Labels that draw a bone a little too large make a length that just keeps its limit too short in truth. Nothing
         is changed where labels are right to the voxel or the plan holds so much already (its tip aside, which is
-        measured in the climb alone). No more slack is given than `_PAID_MM`, nor more than is gained; no implant gives
-        up sacrum that its limit and wish count, the set no articular crossing. A search that was complete stays so.
+        measured in the climb alone). No more slack is given than `_PAID_MM`, nor more than is gained; no articular
+        crossing, and of the sacrum no more than `_GIVEN_MM` and `_GIVEN_SHARE`. A search that was complete stays so.
         Progress is told from `begin` on, over 0.1.
         """
         own, error_mm, spare = self.bench, self.problem.anatomy.surface_error_mm, self._spare(found[1])
+        wish_mm = self.problem.limits.sacral_finding_mm
         fitted = [fit(own, slot, self.axis_of(t)) for slot, t in enumerate(found[0].trajectories)]
         if error_mm == 0.0 or self.cut or any(f is None for f in fitted):
             return found
@@ -147,12 +151,13 @@ class RasterSearch(Workshop):
                 break
             self.stretch = begin + 0.05 * n, 0.05
             self.report("holding more than limits ask", 0.0)
-            self.bench = self._stricter(found, more)
+            self.bench = self._stricter(found[0], more)
             candidates = self._near(axes)
             self.bench, self.cut = own, False
             for plan, report in candidates:
                 held, paid_mm = min(more, self._spare(report)), self._paid_mm((plan, report), found)
-                if report.accepted and paid_mm <= min(_PAID_MM, held - spare) and _holds_as_much(report, found[1]):
+                fair = paid_mm <= min(_PAID_MM, held - spare) and _holds_enough(report, found[1], wish_mm)
+                if report.accepted and fair:
                     bought = {
                         "reserve": math.floor(1e4 * held) / 1e4,
                         "reserve_paid_mm": math.ceil(1e4 * paid_mm) / 1e4,
@@ -160,20 +165,11 @@ class RasterSearch(Workshop):
                     return replace(plan, parameters={**plan.parameters, **bought}), report
         return found
 
-    def _stricter(self, found: Judged, more: float) -> Bench:
-        """The bench with rules that are so much stricter, and that keep the sacrum which a plan's implants hold."""
-        plan, report = found
+    def _stricter(self, plan: Plan, more: float) -> Bench:
+        """The bench with rules that are so much stricter; implants lie buried in the ilium where those of a plan do."""
         buried = all(bare_mm(self.bench.surfaces, t) <= BURIED_MM for t in plan.trajectories)
         bench = self.bench.stricter(more)
-        wish = self.problem.limits.sacral_finding_mm
-        rules = tuple(
-            replace(
-                rule,
-                buried_mm=BURIED_MM if buried else np.inf,
-                sacral_min_mm=max(rule.sacral_min_mm, min(implant.sacral_mm, wish) - EQUAL_MM),
-            )
-            for rule, implant in zip(bench.rules, report.implants, strict=True)
-        )
+        rules = tuple(replace(rule, buried_mm=BURIED_MM if buried else np.inf) for rule in bench.rules)
         return replace(bench, rules=rules)
 
     def _near(self, axes: Array) -> list[Judged]:

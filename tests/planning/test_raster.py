@@ -229,8 +229,8 @@ def test_where_labels_may_be_off_a_plan_holds_more_than_its_limits(problem: Prob
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("seed", "cap_mm"), [(4, 0.5), (5, 1.5), (0, 0.5)])
-def test_no_implant_gives_up_sacrum_for_another(problem: Problem, seed: int, cap_mm: float) -> None:
-    """What one gains is not taken from where there was enough: below the wish nothing is, above it little in all."""
+def test_little_sacrum_is_given_for_a_reserve(problem: Problem, seed: int, cap_mm: float) -> None:
+    """What one implant gains is not taken from the others: 2 mm of what the wish counts, and a fifth of all."""
     limits = replace(problem.limits, lower_bound_kinds=())
     reports = []
     for error_mm in (0.0, 2.0):
@@ -241,9 +241,9 @@ def test_no_implant_gives_up_sacrum_for_another(problem: Problem, seed: int, cap
         assert plan is not None
         reports.append(judge(plan, case.anatomy, limits))
     before, after = ([i.sacral_mm for i in report.implants] for report in reports)
-    for old, new in zip(before, after, strict=True):
-        assert new >= min(old, limits.sacral_finding_mm) - 0.2
-    assert sum(after) >= sum(before) - 1.0
+    wish_mm = limits.sacral_finding_mm
+    assert sum(min(mm, wish_mm) for mm in after) >= sum(min(mm, wish_mm) for mm in before) - 2.0
+    assert sum(after) >= 0.8 * sum(before)
 
 
 @pytest.mark.slow
@@ -341,11 +341,9 @@ def test_a_reserve_is_bought_only_where_the_price_is_right(problem: Problem) -> 
     dear, dear_report = dearer(shop, found, 0.3)
     short = Violation("sacral_length", (1,), 9.5, 10.0, 0.5, "mm", "implant 1 holds 9.5 mm of the sacrum")
     fewer = replace(better, implants=tuple(replace(i, crosses_articular=False) for i in better.implants))
-    shorter = replace(better, implants=tuple(replace(i, sacral_mm=i.sacral_mm - 1.1) for i in better.implants))
     shop.offers = [
         (cheap, replace(better, violations=(short,))),
         (cheap, fewer),
-        (cheap, shorter),
         (cheap, found[1]),
         (dear, better),
         (cheap, holding_more(found[1], 0.6, dear_report)),
@@ -358,6 +356,35 @@ def test_a_reserve_is_bought_only_where_the_price_is_right(problem: Problem) -> 
     assert 0.0 <= float(bought.parameters["reserve_paid_mm"]) <= 0.1
     assert shop.bench is own
     assert not shop.cut
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("before_mm", "after_mm", "bought"),
+    [
+        ((40.0, 20.0, 20.0), (30.0, 17.1, 17.1), True),
+        ((40.0, 20.0, 20.0), (28.0, 18.0, 17.5), False),
+        ((20.0, 20.0, 20.0), (17.0, 17.1, 20.0), True),
+        ((20.0, 20.0, 20.0), (16.9, 16.9, 20.0), False),
+        ((16.5, 20.0, 20.0), (17.9, 16.1, 17.0), True),
+    ],
+)  # fmt: skip
+def test_a_reserve_takes_a_fifth_of_the_sacrum_at_the_most(
+    problem: Problem, before_mm: tuple[float, ...], after_mm: tuple[float, ...], bought: bool
+) -> None:
+    """All implants together; and of what the wish counts, 18 mm of each here, no more than 2 mm."""
+    shop, found = shop_and_plan(problem)
+    limits = replace(shop.problem.limits, sacral_finding_mm=18.0)
+    shop.problem = replace(shop.problem, limits=limits)
+
+    def holding(report: MarginReport, lengths_mm: tuple[float, ...], head_mm: float) -> MarginReport:
+        lengths = zip(report.implants, lengths_mm, strict=True)
+        return replace(report, implants=tuple(replace(i, sacral_mm=mm, protrusion_mm=head_mm) for i, mm in lengths))
+
+    before = found[0], holding(found[1], before_mm, limits.protrusion_max_mm)
+    better = holding(holding_more(found[1], 0.6), after_mm, limits.protrusion_max_mm - 1.0)
+    shop.offers = [(moved(found[0], 0.02), better)]
+    assert (shop.surer(before, 0.85) is not before) == bought
 
 
 @pytest.mark.slow
