@@ -64,10 +64,16 @@ def found_by_lines(planned: Sequence[PlannedImplant], lines: Sequence[Segment]) 
 
 
 def found_in_meshes(planned: Sequence[PlannedImplant], meshes: Sequence[tuple[str, Array, Array]]) -> Found:
-    """Implants in meshes (name, vertices in LPS mm, triangles); one mesh may hold several."""
+    """Implants in meshes (name, vertices in LPS mm, triangles); one mesh may hold several.
+
+    Raises
+    ------
+    InputError
+        As for `mesh_pieces` and `placed_from_meshes`.
+    """
     pieces = []
     for name, vertices, triangles in meshes:
-        own = mesh_pieces(vertices, np.asarray(triangles, dtype=np.int32))
+        own = mesh_pieces(vertices, np.asarray(triangles, dtype=np.int32), name)
         pieces += [(name if len(own) == 1 else f"{name} {n}", points) for n, points in enumerate(own, 1)]
     return placed_from_meshes(planned, pieces)
 

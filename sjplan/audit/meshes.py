@@ -28,17 +28,38 @@ nothing over, a 7 mm triangle laid into a 10 mm cylinder a millimetre."""
 MOST_POINTS: Final = 4000
 """Vertices that are fitted; of finer meshes every so-manieth."""
 
+MOST_PIECES: Final = 64
+"""A mesh in more pieces than this holds something else than one patient's implants."""
+
+LEAST_POINTS: Final = 8
+"""Corners of a box; with fewer, no implant's place can be told."""
+
 _ROLLS: Final = 6
 
 
-def mesh_pieces(vertices_lps_mm: Array, triangles: NDArray[np.int32]) -> list[Array]:
-    """The vertices of each connected piece of a mesh; corners at the same place count as one."""
+def mesh_pieces(vertices_lps_mm: Array, triangles: NDArray[np.int32], name: str = "mesh") -> list[Array]:
+    """The vertices of each connected piece of a mesh; corners at the same place count as one.
+
+    Raises
+    ------
+    InputError
+        For more pieces than one patient has implants; it calls the mesh by `name`.
+    """
     points, index = np.unique(np.round(vertices_lps_mm, 5), axis=0, return_inverse=True)
     faces = index.reshape(-1)[triangles]
     edges = np.concatenate([faces[:, :2], faces[:, 1:]])
     links = coo_array((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(len(points), len(points)))
     count, piece = connected_components(links, directed=False)
+    _check_count(name, count)
     return [points[piece == n] for n in range(count)]
+
+
+def _check_count(name: str, pieces: int) -> None:
+    if pieces > MOST_PIECES:
+        raise InputError(
+            name, found=f"{pieces} loose pieces", wanted=f"one patient's implants, at most {MOST_PIECES}",
+            fix="give closed meshes of the implants alone",
+        )  # fmt: skip
 
 
 def segment_of(name: str, points_lps_mm: Array) -> Segment:
@@ -64,8 +85,15 @@ def placed_from_meshes(planned: Sequence[PlannedImplant], pieces: Sequence[tuple
     Raises
     ------
     InputError
-        For a mesh that is not the planned model.
+        For a mesh that is not the planned model, is no solid, or is one of too many.
     """
+    _check_count("meshes", len(pieces))
+    for name, points in pieces:
+        if len(points) < LEAST_POINTS:
+            raise InputError(
+                name, found=f"a piece of {len(points)} corners", wanted="the closed mesh of an implant",
+                fix="give closed meshes of the implants alone",
+            )  # fmt: skip
     segments = [segment_of(name, points) for name, points in pieces]
     pairing = paired(planned, segments)
     placed = {

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 from rich.text import Text
 
+from sjplan import NOT_FOR_CLINICAL_USE
 from sjplan.cli.audit_pictures import now_words, off_words, pictures_in
 from sjplan.cli.audit_runs import AuditRequest, document, implant_document, run_audit, run_cases, table_rows
 from sjplan.cli.options import (
@@ -60,9 +61,9 @@ def audit(
 ) -> int:
     """Compare placed implants with their plan: entry, tip, angle, roll, depth, clearance now, breach grade.
 
-    Clearances are measured on the anatomy of the label map that the plan was made on: the one that the plan names, or
-    --labels. A post-operative CT is laid onto that anatomy by bone. Exit code 0 means that everything planned is there,
-    nothing else is, and every limit holds for the implants as they lie.
+    Clearances are measured on the anatomy of the label map that the plan was made on: the one that the plan names, if
+    its bytes are still the same, or --labels. A post-operative CT is laid onto that anatomy by bone. Exit code 0 means
+    that everything planned is there, nothing else is, and every limit holds for the implants as they lie.
     """
     from sjplan.io.atomic import output_folder
 
@@ -88,13 +89,14 @@ def audit(
         print_json(answer)
     else:
         _print(results, single=placed is not None)
+        written = "" if out is None else f"written to {out}. "
+        out_console().print(Text(f"{written}{NOT_FOR_CLINICAL_USE}", style="dim"))
     return 0 if all(not isinstance(r, SjplanError) and r.accepted for _, r in results) else 1
 
 
 def _document(results: Results, *, single: bool) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from sjplan import NOT_FOR_CLINICAL_USE
     from sjplan.audit.published import KAMPKUIPER_2023
 
     head: dict[str, Any] = {

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from sjplan import NOT_FOR_CLINICAL_USE
+from sjplan.cli.audit_files import PLAN, case_notes, cases_of, labels_path, placed_in, plan_of
 from sjplan.cli.intake import CaseArguments, plannable_anatomy, read_case
 from sjplan.cli.progress import Report, part_of
 from sjplan.core.errors import InputError, SjplanError
@@ -20,15 +22,10 @@ if TYPE_CHECKING:
     from sjplan.core.implant import ImplantModel
     from sjplan.core.labels import LabelMap
     from sjplan.core.plan import Side
-    from sjplan.io.cases import Case
     from sjplan.io.placed import PlacedFile
     from sjplan.io.planfile import PlanFile
 
     Pictures = Callable[[CaseAudit, LabelMap, Anatomy], None]
-
-PLAN: Final = "plan.json"
-PLACED: Final = "placed"
-"""In a folder of cases each has these: a plan.json, and placed.* or a folder placed."""
 
 SCHEME: Final = "smith"
 """The scheme that stands in tables: it was made for iliosacral screws (Smith et al., Spine 2006;31:234)."""
@@ -62,30 +59,31 @@ def run_audit(request: AuditRequest, report: Report, pictures: Pictures | None =
     from sjplan.io.catalogue import read_implants
     from sjplan.io.limits import read_limits
     from sjplan.io.placed import read_placed
-    from sjplan.io.planfile import read_plan
+    from sjplan.io.plan_case import as_sure_as_planned
     from sjplan.io.scoring import read_scoring
 
     catalogue, limits, schemes = read_implants(request.catalogue), read_limits(request.limits), read_scoring().grades
-    plan_file = read_plan(request.plan)
+    plan_file = plan_of(request.plan, untrusted=request.untrusted)
     planned = planned_implants(plan_file, catalogue, str(request.plan))
     sides = _sides(request.side, planned)
-    labels = _labels_path(request, plan_file)
+    labels = labels_path(plan_file, request.plan, request.labels)
     report("reading what was placed", 0.0)
     source = read_placed(request.placed, series=request.series, untrusted=request.untrusted)
     case = read_case(
         CaseArguments(str(labels), names=request.names, untrusted=request.untrusted), part_of(report, 0.1, 0.2)
     )
-    anatomy = plannable_anatomy(require_labels(case), part_of(report, 0.2, 0.6))
+    voxels, unsure = as_sure_as_planned(plan_file, require_labels(case))
+    anatomy = plannable_anatomy(voxels, part_of(report, 0.2, 0.6))
     report("comparing", 0.6)
     found, registration, notes = _found(source, planned, anatomy, catalogue)
-    notes = (*_case_notes(plan_file, case, source), *source.notes, *notes)
+    notes = (*case_notes(plan_file, case, source), *unsure, *source.notes, *notes)
     report("judging what was placed", 0.8)
     result = compare(
         planned, found, anatomy, limits, schemes, sides=sides, registration=registration, notes=notes
     )  # fmt: skip
     if pictures is not None:
         report("drawing pictures", 0.9)
-        pictures(result, require_labels(case), anatomy)
+        pictures(result, voxels, anatomy)
     return result
 
 
@@ -123,23 +121,6 @@ def _sides(side: str, planned: list[PlannedImplant]) -> tuple[Side, ...]:
     return (check_side(side),)
 
 
-def _labels_path(request: AuditRequest, plan_file: PlanFile) -> Path:
-    """The label map given, else the one that the plan was made on where it is still there."""
-    if request.labels is not None:
-        return request.labels
-    named = plan_file.case.paths.get("labels")
-    for path in (Path(named), request.plan.parent / Path(named).name) if named else ():
-        if path.exists():
-            return path
-    beside = request.plan.parent / "labels.nii.gz"
-    if beside.is_file():
-        return beside
-    raise InputError(
-        str(request.plan), found=f"a plan whose label map is not there ({named or 'no path in it'})",
-        wanted="the label map that the plan was made on", fix="give it with --labels FILE",
-    )  # fmt: skip
-
-
 def _found(
     source: PlacedFile, planned: list[PlannedImplant], anatomy: Anatomy, catalogue: Mapping[str, ImplantModel]
 ) -> tuple[Found, Registration | None, tuple[str, ...]]:
@@ -156,56 +137,20 @@ def _found(
     return found_in_meshes(planned, meshes), None, ()
 
 
-def _case_notes(plan_file: PlanFile, case: Case, source: PlacedFile) -> list[str]:
-    """A word where files do not belong together."""
-    notes = []
-    own = plan_file.case.sha256.get("labels")
-    if own is not None and case.sha256.get("labels") not in (None, own):
-        notes.append("the plan was made on another label map: its sha256 differs")
-    if source.plan is not None and own is not None and source.plan.case.sha256.get("labels", own) != own:
-        notes.append("the placed plan was made on another label map than the plan: its sha256 differs")
-    if source.lines:
-        notes.append(
-            "lines say nothing of the roll: clearances are those of the cylinder round every roll, gaps those of "
-            "the planned roll"
-        )
-    return notes
-
-
-def cases_of(folder: Path) -> list[tuple[str, AuditRequest]]:
-    """Cases of a folder by name: every folder in it with a plan.json and something placed.
-
-    Raises
-    ------
-    InputError
-        For a folder without a case.
-    """
-    found = []
-    for case in sorted(p for p in folder.iterdir() if p.is_dir() and (p / PLAN).is_file()):
-        placed = sorted(p for p in case.iterdir() if p.name.split(".")[0] == PLACED)
-        # What is not there is the reader's to refuse: the case is a row all the same.
-        found.append((case.name, AuditRequest(case / PLAN, placed[0] if placed else case / PLACED)))
-    if not found:
-        raise InputError(
-            str(folder), found="no case", wanted=f"folders that hold {PLAN} and {PLACED}.* (or a folder {PLACED})",
-            fix="give one case as PLAN.json PLACED",
-        )  # fmt: skip
-    return found
-
-
 def run_cases(
     folder: Path, common: AuditRequest, report: Report, pictures: Callable[[str], Pictures] | None = None
 ) -> list[tuple[str, CaseAudit | SjplanError]]:
     """Audit every case of a folder; what cannot be audited is a result too. `pictures` are asked for by case."""
     cases = cases_of(folder)
     results: list[tuple[str, CaseAudit | SjplanError]] = []
-    for n, (name, own) in enumerate(cases):
-        request = replace(common, plan=own.plan, placed=own.placed)
-        part = part_of(report, n / len(cases), (n + 1) / len(cases), f"{name}: ")
+    for n, case in enumerate(cases):
+        part = part_of(report, n / len(cases), (n + 1) / len(cases), f"{case.name}: ")
         try:
-            results.append((name, run_audit(request, part, None if pictures is None else pictures(name))))
+            request = replace(common, plan=case / PLAN, placed=placed_in(case))
+            drawn = None if pictures is None else pictures(case.name)
+            results.append((case.name, run_audit(request, part, drawn)))
         except SjplanError as error:
-            results.append((name, error))
+            results.append((case.name, error))
     return results
 
 
@@ -285,16 +230,17 @@ def _rounded(value: float) -> float | None:
 
 
 def table_rows(name: str, result: CaseAudit | SjplanError) -> list[dict[str, Any]]:
-    """One row an implant for a CSV: empty slots and failures are rows too."""
-    blank: dict[str, Any] = dict.fromkeys(COLUMNS, "")
+    """One row an implant for a CSV: empty slots and failures are rows too; the notes of a case stand in each."""
+    blank: dict[str, Any] = dict.fromkeys(COLUMNS, "") | {"case": name, "notice": NOT_FOR_CLINICAL_USE}
     if isinstance(result, SjplanError):
-        return [{**blank, "case": name, "status": "failed", "error": str(result)}]
+        return [{**blank, "status": "failed", "error": str(result)}]
+    blank["notes"] = "; ".join(result.notes)
     rows = []
     for side in result.sides:
         for implant in side.implants:
             d = implant_document(implant)
             off = d["deviation"] or {}
-            row = {**blank, "case": name, "side": side.side, "status": "compared" if off else "extra"}
+            row = {**blank, "side": side.side, "status": "compared" if off else "extra"}
             row |= {k: d[k] for k in ("slot", "model", "found_as", "margin_mm", "nearest", "lower_bound_mm")}
             row |= {
                 "breach_mm": d["breach_mm"],
@@ -305,7 +251,7 @@ def table_rows(name: str, result: CaseAudit | SjplanError) -> list[dict[str, Any
             row["side_accepted"] = side.accepted
             rows.append({k: "" if v is None else v for k, v in row.items()})
         rows += [
-            {**blank, "case": name, "side": side.side, "slot": slot, "status": "missing", "side_accepted": False}
+            {**blank, "side": side.side, "slot": slot, "status": "missing", "side_accepted": False}
             for slot in side.missing
         ]
     return rows
@@ -314,5 +260,5 @@ def table_rows(name: str, result: CaseAudit | SjplanError) -> list[dict[str, Any
 COLUMNS: Final = (
     *("case", "side", "slot", "status", "model", "found_as", "entry_mm", "tip_mm", "angle_deg", "roll_deg", "depth_mm"),
     *("lateral_mm", "entry_lateral_mm", "length_mm_off", "margin_mm", "nearest", "lower_bound_mm", "breach_mm"),
-    *("breached", "grade_gertzbein-robbins", "grade_smith", "side_accepted", "error"),
+    *("breached", "grade_gertzbein-robbins", "grade_smith", "side_accepted", "error", "notes", "notice"),
 )

@@ -40,6 +40,7 @@ def evaluate(
     from sjplan.io.cases import require_labels
     from sjplan.io.catalogue import read_implants
     from sjplan.io.limits import read_limits
+    from sjplan.io.plan_case import as_sure_as_planned
     from sjplan.io.planfile import plan_from_entry, read_plan
     from sjplan.safety.judge import judge
 
@@ -47,12 +48,13 @@ def evaluate(
         plan_file, models, bounds = read_plan(plan), read_implants(catalogue), read_limits(limits)
         plans = {entry.side: plan_from_entry(entry, models) for entry in plan_file.sides if entry.implants}
         data = read_case(CaseArguments(case, labels, names, series, untrusted), part_of(reporter, 0.0, 0.2))
-        anatomy = plannable_anatomy(require_labels(data), part_of(reporter, 0.2, 0.7))
+        voxels, unsure = as_sure_as_planned(plan_file, require_labels(data))
+        anatomy = plannable_anatomy(voxels, part_of(reporter, 0.2, 0.7))
         reports: dict[str, MarginReport] = {}
         for side, one in plans.items():
             reporter(f"measuring the {side} side", 0.7)
             reports[side] = judge(one, anatomy, bounds)
-    notes = case_notes(plan_file, data)
+    notes = [*case_notes(plan_file, data), *unsure]
     accepted = bool(reports) and all(
         entry.side in reports and reports[entry.side].accepted for entry in plan_file.sides
     )

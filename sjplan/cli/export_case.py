@@ -43,15 +43,18 @@ def labels_of_plan(
     SjplanError
         If the user named files, and they cannot be used or are not those of the plan.
     """
-    from sjplan.io.plan_case import differing, planned_path, require_planned_on
+    from sjplan.io.plan_case import as_sure_as_planned, differing, planned_path, require_planned_on
 
     unchecked = [] if plan_file.case.sha256.get("labels") else ["the plan does not say which label map it was made on"]
     if options.case is not None:
         arguments = CaseArguments(options.case, options.labels, options.names, options.series, options.untrusted)
         case = read_case(arguments, report)
         require_planned_on(plan_file, case.sha256, case.paths)
-        missing = [] if case.labels is not None else [f"no bones: {options.case} has no labels; {MOVED}"]
-        return case.labels, missing or unchecked
+        missing = [f"no bones: {options.case} has no labels; {MOVED}"]
+        if case.labels is None:
+            return None, missing
+        labels, unsure = as_sure_as_planned(plan_file, case.labels)
+        return labels, unchecked + unsure
     path = options.labels or planned_path(plan_file, plan_path, "labels")
     if path is None:
         named = plan_file.case.paths.get("labels")
@@ -70,7 +73,8 @@ def labels_of_plan(
         require_planned_on(plan_file, sha256, {"labels": str(path)})
     elif differing(plan_file, sha256):
         return None, [f"no bones: {path} is no longer the label map that the plan was made on (sha256); {MOVED}"]
-    return labels, unchecked
+    labels, unsure = as_sure_as_planned(plan_file, labels)
+    return labels, unchecked + unsure
 
 
 def _read(path: Path, options: CaseOptions) -> LabelMap:

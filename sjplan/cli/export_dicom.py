@@ -43,6 +43,7 @@ def export_to_dicom(
     SjplanError
         For a plan that was not made on a DICOM series, or whose series is gone or no longer the same.
     """
+    from sjplan.io.child import study_in_child
     from sjplan.io.dicom_export import export_dicom
     from sjplan.io.dicom_objects import highdicom
     from sjplan.io.dicom_study import read_study
@@ -58,7 +59,8 @@ def export_to_dicom(
     report("reading the series", 0.0)
     created = datetime.datetime.fromisoformat(plan_file.created)
     created = created if created.tzinfo is not None else created.replace(tzinfo=datetime.UTC)
-    study = read_study(folder, options.series, created, keep_identifiers=keep_identifiers)
+    look = study_in_child if options.untrusted else read_study
+    study = look(folder, options.series, created, keep_identifiers=keep_identifiers)
     ct = read_ct(folder, series=options.series, untrusted=options.untrusted)
     require_planned_on(plan_file, {"ct": ct.source.sha256 if ct.source else ""}, {"ct": str(folder)})
     labels, notes = None, list[str]()

@@ -265,10 +265,12 @@ def planned_sides(plan: Path, catalogue: Path | None) -> PlannedSides:
 def require_png(out: Path, option: str) -> None:
     """Refuse a picture's file that is no PNG or has no folder to go to."""
     if out.suffix.lower() != ".png":
-        raise InputError(option, found=str(out), wanted="a file name that ends in .png")
+        raise InputError(option, found=str(out), wanted="a file name that ends in .png", fix="name it .png")
     if out.is_dir() or not out.absolute().parent.is_dir():
         found = "a folder" if out.is_dir() else f"no folder {out.parent}"
-        raise InputError(str(out), found=found, wanted="a file name in a folder that exists")
+        raise InputError(
+            str(out), found=found, wanted="a file name in a folder that exists", fix="make the folder first"
+        )
 
 
 def _no_room(ct: CtVolume, radiograph: Radiograph) -> list[str]:

@@ -44,14 +44,25 @@ def print_entry(name: str, summary: str, facts: Sequence[str] = ()) -> None:
         console.print(Text(f"{'':14} {fact}", style="dim"))
 
 
+def one_line(text: str) -> str:
+    r"""The text on one line, with nothing in it that a terminal would obey: files of strangers are quoted in messages.
+
+    Examples
+    --------
+    >>> one_line("found \x1b[2J\u202e in\n  it")
+    'found ?[2J? in it'
+    """
+    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
+
+
 def error_line(text: str) -> None:
     """One line on stderr, whatever the text holds."""
-    sys.stderr.write("sjplan: " + " ".join(text.split()) + "\n")
+    sys.stderr.write(f"sjplan: {one_line(text)}\n")
 
 
 def note_line(text: str) -> None:
     """One line for people on stderr: it belongs to no result."""
-    err_console().print(Text(" ".join(text.split()), style="dim"))
+    err_console().print(Text(one_line(text), style="dim"))
 
 
 def print_failure(text: str, *, as_json: bool, error: SjplanError | None = None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from cyclopts import Parameter
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from sjplan.segment.types import Confidence, Segmentation
 
 Tool = Literal["phantom", "totalsegmentator"]
+
+NOTHING_FOUND: Final = f"no pelvis was found: slices through the middle of the scan. {NOT_FOR_CLINICAL_USE}"
+"""What is written below the slices where there is no label."""
 
 
 def segment(
@@ -58,24 +61,27 @@ def segment(
         try:
             found = _segmented(data.ct, tool, part_of(reporter, 0.1, 0.9))
         except AnatomyError as error:
-            return _nothing_found(error, data.findings, as_json=json)
+            if picture is not None:
+                _write_picture(picture, data.ct, None)
+            return _nothing_found(error, data.findings, picture, as_json=json)
         document = _document(found, data.findings)
         if picture is not None:
             reporter("drawing the picture", 0.9)
-        drawn = picture is not None and _write_picture(picture, data.ct, found)
+            _write_picture(picture, data.ct, found)
         written = found.trusted or keep
         if written:
             reporter("writing the labels", 0.95)
             write_labels(found.labels, out)
-    document |= {"labels": str(out) if written else None, "picture": str(picture) if drawn else None}
+    document |= {"labels": str(out) if written else None, "picture": str(picture) if picture else None}
     if json:
         print_json(document)
     else:
-        _print(found, str(out) if written else None, data.findings)
+        _print(found, [str(file) for file in (out if written else None, picture) if file], data.findings)
     for refusal in found.refusals:
         error_line(refusal.text)
     if not found.trusted and not written:
-        error_line("no labels were written: --keep writes them all the same")
+        older = f"; {out} is of an earlier run" if out.exists() else ""
+        error_line(f"no labels were written: --keep writes them all the same{older}")
     return 0 if found.trusted else 1
 
 
@@ -89,11 +95,17 @@ def _segmented(ct: CtVolume, tool: Tool, report: Report) -> Segmentation:
     return checked_labels(with_totalsegmentator(ct))
 
 
-def _nothing_found(error: AnatomyError, intake: tuple[Finding, ...], *, as_json: bool) -> int:
+def _nothing_found(error: AnatomyError, intake: tuple[Finding, ...], picture: FilePath | None, *, as_json: bool) -> int:
     if as_json:
         findings = [*map(_words, intake), {"code": "no-pelvis", "severity": "refusal", "text": str(error), "side": ""}]
-        nothing: dict[str, Any] = {"labels": None, "picture": None, "structures": {}, "findings": findings}
+        shown = None if picture is None else str(picture)
+        nothing: dict[str, Any] = {"labels": None, "picture": shown, "structures": {}, "findings": findings}
         print_json({"not_for_clinical_use": True, "trusted": False} | nothing)
+    else:
+        if picture is not None:
+            out_console().print(str(picture), markup=False)
+        for finding in intake:
+            note_line(finding.text)
     error_line(str(error))
     return 1
 
@@ -120,10 +132,10 @@ def _numbers(confidence: Confidence) -> dict[str, float]:
     }
 
 
-def _print(found: Segmentation, out: str | None, intake: tuple[Finding, ...]) -> None:
+def _print(found: Segmentation, files: list[str], intake: tuple[Finding, ...]) -> None:
     console = out_console()
-    if out is not None:
-        console.print(out, markup=False)
+    for file in files:
+        console.print(file, markup=False)
     for name, confidence in found.confidence.items():
         console.print(f"  {name:14} {confidence.volume_ml:6.0f} ml   confidence {confidence.value:.2f}", markup=False)
     for finding in (*intake, *found.findings):
@@ -131,15 +143,14 @@ def _print(found: Segmentation, out: str | None, intake: tuple[Finding, ...]) ->
             note_line(finding.text)
 
 
-def _write_picture(picture: FilePath, ct: CtVolume, found: Segmentation) -> bool:
-    """Draw the slices through the sacrum; False where there is none."""
+def _write_picture(picture: FilePath, ct: CtVolume, found: Segmentation | None) -> None:
+    """Draw slices through the sacrum, or through the middle of the scan where none was found."""
     from sjplan.io.atomic import write_bytes
     from sjplan.render.segmentation import segmentation_picture
 
-    if "sacrum" not in found.labels.present():
-        return False
-    write_bytes(picture, segmentation_picture(ct, found.labels, picture_lines(found.labels, found.confidence)))
-    return True
+    labels = None if found is None else found.labels
+    lines = [NOTHING_FOUND] if found is None else picture_lines(found.labels, found.confidence)
+    write_bytes(picture, segmentation_picture(ct, labels, lines))
 
 
 def picture_lines(labels: LabelMap, confidence: Mapping[str, Confidence]) -> list[str]:
@@ -152,11 +163,14 @@ def picture_lines(labels: LabelMap, confidence: Mapping[str, Confidence]) -> lis
 def _require_names(out: FilePath, picture: FilePath | None) -> None:
     from sjplan.cli.fluoro import require_png
     from sjplan.io.headers import image_suffix
+    from sjplan.io.volumes import require_own_names
 
     if image_suffix(out) not in (".nii.gz", ".nii", ".nrrd", ".mha"):
-        raise InputError("--out", found=str(out), wanted="a file name that ends in .nii.gz, .nii, .nrrd or .mha")
+        raise InputError("--out", found=str(out), wanted="a file name that ends in .nii.gz, .nii, .nrrd or .mha",
+                         fix="name it labels.nii.gz")  # fmt: skip
     if out.is_dir() or not out.absolute().parent.is_dir():
         found = "a folder" if out.is_dir() else f"no folder {out.parent}"
-        raise InputError(f"--out {out}", found=found, wanted="a file name in a folder that exists")
+        raise InputError(f"--out {out}", found=found, wanted="a file name in a folder that exists", fix="make it first")
+    require_own_names(out)
     if picture is not None:
         require_png(picture, "--picture")

@@ -24,7 +24,7 @@ def series(
     untrusted: Untrusted = False,
     json: AsJson = False,
 ) -> int:
-    """List the series of a DICOM folder: size, spacing, what would be repaired, and why one would be refused.
+    """List the series of a DICOM folder: size, kernel, spacing, what would be repaired, and why one would be refused.
 
     Only headers are read. Exit code 0 means that there is a series to plan on, 1 that none can be read as a CT volume.
     """
@@ -45,21 +45,24 @@ def series(
 
 def _summaries(folder: Path, *, untrusted: bool) -> tuple[tuple[SeriesSummary, ...], tuple[Finding, ...]]:
     from sjplan.io.child import summarize_in_child
-    from sjplan.io.dicom import summarize
+    from sjplan.io.dicom import folders_in, summarize
 
     if not folder.exists():
         raise InputError(str(folder), found="no such file or folder", wanted="a DICOM folder", fix="check the path")
     listed, findings = summarize_in_child(folder) if untrusted else summarize(folder)
     if not listed:
+        inside = folders_in(folder) if folder.is_dir() else 0
+        found = "no DICOM images" + (f" ({inside} folder(s) in it)" if inside else "")
         raise InputError(
-            str(folder), found="no DICOM images" + "".join(f"; {f.text}" for f in findings if f.severity == "warning"),
-            wanted="a DICOM folder", fix="name the folder that holds the slices",
+            str(folder), found=found + "".join(f"; {f.text}" for f in findings if f.severity == "warning"),
+            wanted="a DICOM folder",
+            fix=f"name the {'one of its folders' if inside else 'folder'} that holds the slices",
         )  # fmt: skip
     return listed, findings
 
 
 def _kind(one: SeriesSummary) -> str:
-    return f"{one.slices} slices of {one.columns} x {one.rows}, {one.modality}"
+    return f"{one.slices} slices of {one.columns} x {one.rows}, {one.modality}{one.details}"
 
 
 def _facts(one: SeriesSummary, *, alone: bool) -> list[str]:

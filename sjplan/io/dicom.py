@@ -24,7 +24,7 @@ from sjplan.core.findings import Finding
 from sjplan.core.grid import Grid
 from sjplan.core.volume import Source
 from sjplan.io.dicom_folder import Listing, list_folder
-from sjplan.io.dicom_headers import Slice
+from sjplan.io.dicom_headers import Slice, cleaned
 from sjplan.io.dicom_pixels import COMPRESSED, check_storage, read_pixels
 from sjplan.io.dicom_repair import resampled
 from sjplan.io.dicom_stack import Stack, refuse, stacked
@@ -54,7 +54,10 @@ class SeriesCt:
 
 @dataclass(frozen=True, slots=True)
 class SeriesSummary:
-    """One series of a folder: its kind, what would be repaired, and why it would be refused ("" where it would not)."""
+    """One series of a folder: its kind, what would be repaired, and why it would be refused ("" where it would not).
+
+    Number, kernel and thickness are those of its first picture: None, or "", where it names none.
+    """
 
     uid: str
     slices: int
@@ -64,6 +67,14 @@ class SeriesSummary:
     spacing_mm: tuple[float, float, float] | None
     refusal: str
     findings: tuple[Finding, ...]
+    series_number: int | None = None
+    convolution_kernel: str = ""
+    slice_thickness_mm: float | None = None
+
+    @property
+    def details(self) -> str:
+        """Number, kernel and thickness in words, each after a comma."""
+        return _details(self.series_number, self.convolution_kernel, self.slice_thickness_mm)
 
 
 def read_series(given: Path, series: str | None, *, keep_identifiers: bool = False) -> SeriesCt:
@@ -141,9 +152,28 @@ def _summary(uid: str, slices: list[Slice]) -> SeriesSummary:
         spacing, findings = (x, y, z), (*scouts, *stack.findings, *_noticed(stack))
     except InputError as error:
         refusal = f"found {error.found}; wanted {error.wanted}"
+    one = usable[0]
     return SeriesSummary(
-        uid, len(slices), store.columns, store.rows, slices[0].modality[:16], spacing, refusal, findings
-    )
+        uid, len(slices), store.columns, store.rows, _kind(slices[0]), spacing, refusal, findings,
+        one.series_number, one.kernel, _thickness(one),
+    )  # fmt: skip
+
+
+def _kind(s: Slice) -> str:
+    return cleaned(s.modality, 16)
+
+
+def _thickness(s: Slice) -> float | None:
+    return s.thickness if 0 < s.thickness < 1000 else None
+
+
+def _details(number: int | None, kernel: str, thickness_mm: float | None) -> str:
+    """What tells two series of one size apart."""
+    parts = (
+        "" if number is None else f"series {number}", f"kernel {kernel}" if kernel else "",
+        "" if thickness_mm is None else f"{thickness_mm:.3g} mm thick",
+    )  # fmt: skip
+    return "".join(f", {part}" for part in parts if part)
 
 
 def _plain(value: float) -> str:
@@ -162,20 +192,34 @@ def _choose(given: Path, listing: Listing, series: str | None) -> tuple[list[Sli
     if series is not None:
         if series not in found:
             raise InputError(
-                f"--series {series}", found=f"no such series in {given}", wanted=f"one of {_listed(found)}"
-            )
+                f"--series {series}", found=f"no such series in {given}", wanted=f"one of {_listed(found)}",
+                fix="sjplan series FOLDER lists them",
+            )  # fmt: skip
         return found[series], ()
     if len(found) == 1:
         return next(iter(found.values())), ()
-    volumes = {uid: s for uid, s in found.items() if not all(one.is_localizer or one.is_capture for one in s)}
+    volumes = {uid: s for uid, s in found.items() if _may_be_volume(s)}
+    if not volumes:
+        volumes = {uid: s for uid, s in found.items() if not all(one.is_localizer or one.is_capture for one in s)}
     if len(volumes) != 1:
         raise InputError(
             str(given), found=f"{len(found)} series: {_listed(found)}", wanted="one series",
-            fix="choose one with --series UID",
+            fix="choose one with --series UID (sjplan series FOLDER says more of each)",
         )  # fmt: skip
     aside = sum(len(s) for s in found.values()) - sum(len(s) for s in volumes.values())
-    text = f"{len(found) - 1} other series of the folder ({aside} pictures) hold only localizers or screen captures: "
-    return next(iter(volumes.values())), (Finding("dicom-series-set-aside", "note", text + "left out."),)
+    text = f"{len(found) - 1} other series of the folder ({aside} pictures) hold no CT volume, but localizers, "
+    text += "screen captures, single pictures or another modality: left out."
+    return next(iter(volumes.values())), (Finding("dicom-series-set-aside", "note", text),)
+
+
+def _may_be_volume(slices: Sequence[Slice]) -> bool:
+    """Whether a series holds at least two grey CT pictures that are no localizers: all that a glance can tell."""
+    return sum(s.modality == "CT" and s.grey and not s.is_localizer and not s.is_capture for s in slices) > 1
+
+
+def folders_in(given: Path) -> int:
+    """How many folders a folder holds: a reader who finds nothing in it may have to go into one of them."""
+    return sum(1 for p in given.iterdir() if p.is_dir())
 
 
 def _nothing(given: Path, listing: Listing) -> InputError:
@@ -185,19 +229,22 @@ def _nothing(given: Path, listing: Listing) -> InputError:
             fix="name the folder that holds the slices",
         )  # fmt: skip
     why = " ".join(finding.text for finding in listing.findings if finding.severity == "warning")
-    inside = sum(1 for p in given.iterdir() if p.is_dir())
+    found = f"a folder without DICOM slices ({folders_in(given)} folder(s) in it)"
     return InputError(
-        str(given), found=f"a folder without DICOM slices ({inside} folder(s) in it)" + (f"; {why}" if why else ""),
+        str(given), found=found + (f"; {why}" if why else ""),
         wanted="a DICOM series, or a phantom folder (labels.nii.gz)", fix="name the folder that holds the slices",
     )  # fmt: skip
 
 
 def _listed(found: dict[str, list[Slice]]) -> str:
-    return "; ".join(
-        f"{uid} ({len(s)} slices of {s[0].storage.columns}x{s[0].storage.rows}, {s[0].modality[:16]}"
-        f"{', localizer' if s[0].is_localizer else ', screen capture' if s[0].is_capture else ''})"
-        for uid, s in _by_size(found)[:_MOST_LISTED]
-    )
+    return "; ".join(f"{uid} ({_told(slices)})" for uid, slices in _by_size(found)[:_MOST_LISTED])
+
+
+def _told(slices: list[Slice]) -> str:
+    first, one = slices[0], without_localizers(slices)[0][0]
+    size = f"{len(slices)} slices of {first.storage.columns}x{first.storage.rows}, {_kind(first)}"
+    size += _details(one.series_number, one.kernel, _thickness(one))
+    return size + (", localizer" if first.is_localizer else ", screen capture" if first.is_capture else "")
 
 
 def without_localizers(slices: Sequence[Slice]) -> tuple[list[Slice], tuple[Finding, ...]]:
@@ -237,15 +284,15 @@ def _check_picture(what: str, s: Slice) -> None:
     if s.is_capture:
         raise refuse(what, "a screen capture", "CT slices", "choose the CT series")
     if not s.grey:
-        raise refuse(what, f"colour or inverted pictures ({s.path.name})", "Hounsfield units", "choose the CT series")
+        raise refuse(what, f"colour or inverted pictures ({s.called})", "Hounsfield units", "choose the CT series")
     if store.frames > 1 and not s.is_enhanced:
         found = f"a multi-frame file ({store.frames} frames) without a position for each"
         raise refuse(what, found, "one file a slice, or enhanced CT", "export as classic CT")
     if s.truncated:
-        raise refuse(what, f"a truncated file, {s.path.name}", f"all of its {store.rows} rows", "copy it again")
+        raise refuse(what, f"a truncated file ({s.called})", f"all of its {store.rows} rows", "copy it again")
     slope, intercept = s.rescale
     if not (math.isfinite(slope) and math.isfinite(intercept)) or slope == 0 or max(abs(slope), abs(intercept)) > 1e6:
-        raise refuse(what, f"no rescale slope and intercept in {s.path.name}", "both, else its numbers are no HU")
+        raise refuse(what, f"no rescale slope and intercept ({s.called})", "both, else its numbers are no HU")
     if s.rescale_type not in ("", "HU"):
         raise refuse(what, f"numbers of type {s.rescale_type[:16]!r}", "Hounsfield units (HU)", "choose the CT series")
 
@@ -282,8 +329,4 @@ def _identifiers(path: Path) -> dict[str, str]:
         warnings.simplefilter("ignore")  # pydicom warns of what is longer than DICOM allows
         dataset: Any = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(IDENTIFIERS))
         values = [str(dataset.get(tag, "") or "") for tag in IDENTIFIERS]
-    return {
-        name: " ".join("".join(c if c.isprintable() else " " for c in value).split())[:_LONGEST_IDENTIFIER]
-        for name, value in zip(names, values, strict=True)
-        if value
-    }
+    return {name: cleaned(value, _LONGEST_IDENTIFIER) for name, value in zip(names, values, strict=True) if value}

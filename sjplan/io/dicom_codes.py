@@ -9,6 +9,11 @@ from typing import Final, Literal
 OWN_SCHEME: Final = "99SJPLAN"
 """Designator of codes of our own; 99 is what DICOM leaves to private schemes (PS3.16, 8.2)."""
 
+OWN_BLOCK: Final = "SJPLAN"
+OWN_GROUP: Final = 0x3011
+SURFACE_ERROR_TAG: Final = 0x3011_1001
+"""Private element of our segmentations (PS3.5, 7.8): how far the labels may be off, mm; see `LabelMap`."""
+
 Laterality = Literal["", "left", "right"]
 
 

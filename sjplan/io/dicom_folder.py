@@ -66,8 +66,8 @@ def list_folder(given: Path) -> Listing:
     root, files = _files(given)
     series: dict[str, list[Slice]] = defaultdict(list)
     foreign = damaged = 0
-    for path in files.inside:
-        found = read_header(path)
+    for n, path in enumerate(sorted(files.inside), start=1):
+        found = read_header(path, (n, len(files.inside)))
         if isinstance(found, list):
             for item in found:
                 series[item.series].append(item)
@@ -111,7 +111,8 @@ def _files(given: Path) -> tuple[Path, _Files]:
         _add(files, given, _listed(given))
     else:
         files = _Files({})
-        _add(files, given, [q for p in _listed(given) for q in (_listed(p) if _is_own_folder(given, p) else [p])])
+        for path in _listed(given):
+            _add(files, given, _listed(path, given) if _is_own_folder(given, path) else [path])
     return given, files
 
 
@@ -147,11 +148,13 @@ def _inside(root: Path, path: Path) -> bool:
         return False
 
 
-def _listed(folder: Path) -> list[Path]:
+def _listed(folder: Path, given: Path | None = None) -> list[Path]:
+    """What a folder holds; an error names the folder that was given, as others may bear the patient's name."""
     try:
         return sorted(folder.iterdir())
     except OSError as error:
-        raise InputError(str(folder), found="a folder that cannot be listed", wanted="a DICOM folder") from error
+        found = "a folder that cannot be listed" if given is None else "a folder in it that cannot be listed"
+        raise InputError(str(given or folder), found=found, wanted="a DICOM folder") from error
 
 
 def _named_by(index: Path) -> _Files:

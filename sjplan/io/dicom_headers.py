@@ -25,7 +25,8 @@ _TAGS: Final = (
     "ImagePositionPatient", "ImageOrientationPatient", "SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames",
     "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue", "RescaleSlope",
     "RescaleIntercept", "RescaleType", "SliceThickness", "KVP", "PatientPosition", "LossyImageCompression",
-    "FrameOfReferenceUID", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
+    "FrameOfReferenceUID", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "InstanceNumber",
+    "SeriesNumber", "ConvolutionKernel",
 )  # fmt: skip
 
 IMPLICIT, EXPLICIT, BIG_ENDIAN = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
@@ -40,6 +41,10 @@ _ENHANCED: Final = frozenset({"1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.
 _CT: Final = _ENHANCED | {"1.2.840.10008.5.1.4.1.1.2"}
 
 _SECONDARY_CAPTURE: Final = "1.2.840.10008.5.1.4.1.1.7"
+
+_MOST_INSTANCE = 99_999  # longer numbers may be dates of birth or ids
+_MOST_SERIES = 2**31 - 1  # of an IS value (DICOM PS3.5, 6.2)
+_LONGEST_KERNEL = 24
 
 _POSITIONS: Final = frozenset(a + b for a in ("HF", "FF", "LF", "RF", "AF", "PF") for b in ("S", "P", "DR", "DL"))
 """Terms of Patient Position (DICOM PS3.3, C.7.3.1.1.2) that tell which end first and which side down."""
@@ -72,7 +77,12 @@ class Storage:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """The header facts of one picture; numbers are NaN where a tag is absent or no number."""
+    """The header facts of one picture; numbers are NaN where a tag is absent or no number.
+
+    `number` and `series_number` (InstanceNumber, SeriesNumber) and `kernel` are for people, who tell pictures and
+    series apart by them; nothing is computed from them. `place` is that of the file among all that were looked at,
+    in order of their names, and how many these are.
+    """
 
     path: Path
     frame: int
@@ -93,7 +103,18 @@ class Slice:
     kvp: float
     patient_position: str
     space: str
+    number: int | None
+    series_number: int | None
+    kernel: str
+    place: tuple[int, int]
     storage: Storage
+
+    @property
+    def called(self) -> str:
+        """What messages call it: never by the name of its file, which may be the patient's."""
+        if self.number is None:
+            return f"file {self.place[0]} of {self.place[1]} in the folder's order"
+        return f"{'slice' if self.storage.frames == 1 else 'file'} with InstanceNumber {self.number}"
 
     @property
     def is_localizer(self) -> bool:
@@ -115,8 +136,8 @@ Foreign = Literal["foreign", "damaged"]
 """What a file is that gives no picture: no DICOM image at all, or a DICOM file whose header cannot be read."""
 
 
-def read_header(path: Path) -> list[Slice] | Foreign:
-    """Pictures of one file, or why there are none.
+def read_header(path: Path, place: tuple[int, int]) -> list[Slice] | Foreign:
+    """Pictures of one file, or why there are none; `place` as for `Slice`.
 
     A structured report, a directory or any other file is `foreign`; a file that says it is DICOM and cannot be read
     is `damaged`.
@@ -138,7 +159,7 @@ def read_header(path: Path) -> list[Slice] | Foreign:
             if "Rows" not in dataset or "Columns" not in dataset:
                 # A report, a directory; but a CT picture without a size has been cut short.
                 return "damaged" if str(meta.get("MediaStorageSOPClassUID", "")) in _CT else "foreign"
-            return list(_slices(path, dataset, offset))
+            return list(_slices(path, place, dataset, offset))
     except Exception:  # pydicom raises whatever a malformed file leads to
         return "damaged"
 
@@ -152,7 +173,7 @@ def is_dicom_file(path: Path) -> bool:
         return False
 
 
-def _slices(path: Path, dataset: FileDataset, offset: int) -> Iterator[Slice]:
+def _slices(path: Path, place: tuple[int, int], dataset: FileDataset, offset: int) -> Iterator[Slice]:
     storage = _storage(dataset, offset)
     wanted = storage.voxels * storage.allocated // 8
     truncated = storage.syntax in NATIVE and path.stat().st_size - offset < NATIVE[storage.syntax] + wanted
@@ -161,7 +182,7 @@ def _slices(path: Path, dataset: FileDataset, offset: int) -> Iterator[Slice]:
     per_frame = list(dataset.get("PerFrameFunctionalGroupsSequence") or []) if enhanced else []
     for frame in range(storage.frames if storage.voxels <= MAX_VOXELS else 1):
         groups = _Groups(dataset, per_frame[frame] if frame < len(per_frame) else Dataset(), shared, enhanced)
-        yield _slice(path, dataset, groups, frame, storage, truncated)
+        yield _slice(path, place, dataset, groups, frame, storage, truncated)
 
 
 class _Groups:
@@ -177,7 +198,9 @@ class _Groups:
         return _first(self._own, group) or _first(self._shared, group)
 
 
-def _slice(path: Path, dataset: Dataset, groups: _Groups, frame: int, storage: Storage, truncated: bool) -> Slice:
+def _slice(
+    path: Path, place: tuple[int, int], dataset: Dataset, groups: _Groups, frame: int, storage: Storage, truncated: bool
+) -> Slice:
     measures, rescale = groups.where("PixelMeasuresSequence"), groups.where("PixelValueTransformationSequence")
     kind = _texts(groups.where("CTImageFrameTypeSequence"), "FrameType") or _texts(dataset, "ImageType")
     instance = str(dataset.get("SOPInstanceUID", "") or path.name)
@@ -203,6 +226,10 @@ def _slice(path: Path, dataset: Dataset, groups: _Groups, frame: int, storage: S
         _numbers(dataset, "KVP", 1)[0],
         _position_of_patient(dataset),
         space_of(dataset),
+        _whole(dataset, "InstanceNumber", _MOST_INSTANCE),
+        _whole(dataset, "SeriesNumber", _MOST_SERIES),
+        _kernel(groups.where("CTReconstructionSequence")),
+        place,
         storage,
     )
 
@@ -242,6 +269,25 @@ def _position_of_patient(dataset: Dataset) -> str:
     return text if text in _POSITIONS else ""
 
 
+def _kernel(where: Dataset) -> str:
+    """The maker's name of the kernel, in as many parts as it has; "" where there is none."""
+    try:
+        return cleaned(" ".join(_texts(where, "ConvolutionKernel")), _LONGEST_KERNEL)
+    except Exception:  # pydicom raises whatever a malformed value leads to; nothing depends on this one
+        return ""
+
+
+def cleaned(text: str, longest: int) -> str:
+    r"""A file's text for people: one line of printable characters, cut to a length.
+
+    Examples
+    --------
+    >>> cleaned(" Br60f\n\x1b[31m  sharp ", 12)
+    'Br60f [31m s'
+    """
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:longest]
+
+
 def space_of(dataset: Dataset) -> str:
     """Which space coordinates are in: the same for files whose frame of reference is the same; "" where none is named.
 
@@ -277,6 +323,15 @@ def _texts(dataset: Dataset, tag: str) -> tuple[str, ...]:
 def _integer(dataset: Dataset, tag: str, default: int) -> int:
     value = dataset.get(tag)
     return default if value is None else int(value)
+
+
+def _whole(dataset: Dataset, tag: str, most: int) -> int | None:
+    """A tag's whole number from 0 to `most`, as a plain int: an IS prints as it was written; None for all else."""
+    try:
+        value = dataset.get(tag)
+    except Exception:  # pydicom raises whatever a malformed value leads to; nothing depends on this one
+        return None
+    return int(value) if isinstance(value, int) and 0 <= value <= most else None
 
 
 def _numbers(dataset: Dataset, tag: str, count: int) -> tuple[float, ...]:

@@ -14,7 +14,18 @@ from pydicom.dataset import Dataset
 from sjplan import NOT_FOR_CLINICAL_USE
 from sjplan.core.errors import InputError
 from sjplan.core.labels import LabelMap
-from sjplan.io.dicom_codes import ANATOMICAL_STRUCTURE, BONES, LEFT, MILLIMETRE, OWN_SCHEME, RIGHT, SCT
+from sjplan.io.dicom_codes import (
+    ANATOMICAL_STRUCTURE,
+    BONES,
+    LEFT,
+    MILLIMETRE,
+    OWN_BLOCK,
+    OWN_GROUP,
+    OWN_SCHEME,
+    RIGHT,
+    SCT,
+    SURFACE_ERROR_TAG,
+)
 from sjplan.io.dicom_objects import codes, finish, frame_of_reference, highdicom, place, seal, uid_of
 from sjplan.io.dicom_study import Study, references
 from sjplan.io.meshes import Model, stl_bytes
@@ -46,7 +57,8 @@ class View:
 def bone_segmentation(labels: LabelMap, study: Study) -> Dataset:
     """The bones that a plan needs as a binary segmentation on the label map's own grid.
 
-    Frames without a voxel are written too: without them a reader could not tell where the grid ends.
+    Frames without a voxel are written too: without them a reader could not tell where the grid ends. How far the
+    labels may be off goes with them, for `read_segmentation`.
 
     Raises
     ------
@@ -77,6 +89,9 @@ def bone_segmentation(labels: LabelMap, study: Study) -> Dataset:
         omit_empty_frames=False,
         **place("SEG", 1),
     )
+    if labels.surface_error_mm:
+        block = segmentation.private_block(OWN_GROUP, OWN_BLOCK, create=True)
+        block.add_new(SURFACE_ERROR_TAG & 0xFF, "DS", f"{labels.surface_error_mm:g}")
     _settle_dimension(segmentation, study)
     finish(segmentation, study)
     seal([segmentation])

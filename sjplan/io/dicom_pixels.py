@@ -97,12 +97,13 @@ def read_pixels(what: str, slices: Sequence[Slice]) -> Pixels:
     with tempfile.TemporaryDirectory(prefix="sjplan-") as scratch, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what pydicom warns of is an error here, or nothing
         for path, places in by_file.items():
+            one = slices[places[0]]
             try:
                 data = path.read_bytes()
             except OSError as error:
-                raise refuse(what, f"a file that has gone, {path.name}", "every slice", "copy it again") from error
+                raise refuse(what, f"a file that has gone ({one.called})", "every slice", "copy it again") from error
             digest.update(hashlib.sha256(data).digest())
-            frame_of = _frames(what, slices[places[0]], data, Path(scratch))
+            frame_of = _frames(what, one, data, Path(scratch))
             for k in places:
                 padding += _scaled(slices[k], frame_of(slices[k].frame), hu[k])
     return Pixels(hu, padding, digest.hexdigest())
@@ -136,7 +137,7 @@ def _frames(what: str, s: Slice, data: bytes, scratch: Path) -> Callable[[int], 
                     plane = _through_gdcm(store, codes[frame], scratch / "picture.dcm")
             plane = np.asarray(plane).reshape(store.rows, store.columns)
         except CodeStreamError as error:
-            raise refuse(what, f"{error} in {s.path.name}", "what its header says") from error
+            raise refuse(what, f"{error} ({s.called})", "what its header says") from error
         except InputError as error:
             raise _undecoded(what, s) from error
         except Exception as error:  # decoders raise whatever a malformed stream leads to
@@ -147,7 +148,7 @@ def _frames(what: str, s: Slice, data: bytes, scratch: Path) -> Callable[[int], 
 
 
 def _undecoded(what: str, s: Slice) -> InputError:
-    return refuse(what, f"pixels that cannot be decoded, in {s.path.name}", "intact pixels", "copy it again")
+    return refuse(what, f"pixels that cannot be decoded ({s.called})", "intact pixels", "copy it again")
 
 
 def _native(what: str, s: Slice, data: bytes) -> NDArray[Any]:
@@ -158,9 +159,9 @@ def _native(what: str, s: Slice, data: bytes) -> NDArray[Any]:
     start = store.offset + NATIVE[store.syntax]
     dtype = np.dtype(f"{order}u{store.allocated // 8}")
     if data[store.offset : store.offset + 4] != tag:
-        raise refuse(what, f"no pixels in {s.path.name}", "a picture in every file", "copy it again")
+        raise refuse(what, f"no pixels ({s.called})", "a picture in every file", "copy it again")
     if len(data) < start + store.voxels * dtype.itemsize:
-        raise refuse(what, f"a truncated file, {s.path.name}", f"all of its {store.rows} rows", "copy it again")
+        raise refuse(what, f"a truncated file ({s.called})", f"all of its {store.rows} rows", "copy it again")
     values = np.frombuffer(data, dtype=dtype, count=store.voxels, offset=start)
     return values.reshape(store.frames, store.rows, store.columns)
 
@@ -180,7 +181,7 @@ def _codes(what: str, s: Slice, data: bytes) -> Iterator[bytes]:
     """The code stream of every picture of a file, as many as its header says."""
     start, store = s.storage.offset, s.storage
     if data[start : start + 4] != b"\xe0\x7f\x10\x00" or data[start + 8 : start + 12] != b"\xff\xff\xff\xff":
-        raise refuse(what, f"no compressed pixels in {s.path.name}", "a picture in every file", "copy it again")
+        raise refuse(what, f"no compressed pixels ({s.called})", "a picture in every file", "copy it again")
     count = 0
     try:
         for code in generate_frames(data[start + 12 :], number_of_frames=store.frames):
@@ -188,14 +189,15 @@ def _codes(what: str, s: Slice, data: bytes) -> Iterator[bytes]:
             if count > store.frames:
                 break
             if len(code) > _MOST_GROWTH * store.rows * store.columns * store.allocated // 8 + 2**16:
-                raise refuse(what, f"{len(code)} bytes for one picture, in {s.path.name}", "compressed pixels")
+                raise refuse(what, f"{len(code)} bytes for one picture ({s.called})", "compressed pixels")
             yield code
     except InputError:
         raise
     except Exception as error:  # pydicom raises whatever a malformed file leads to
         raise _undecoded(what, s) from error
     if count != store.frames:
-        raise refuse(what, f"{count} pictures in {s.path.name}", f"{store.frames}, as its header says", "copy it again")
+        raise refuse(what, f"{count} pictures in a file ({s.called})", f"{store.frames}, as its header says",
+                     "copy it again")  # fmt: skip
 
 
 def _run_lengths(store: Storage, code: bytes) -> NDArray[Any]:

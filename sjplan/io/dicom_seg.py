@@ -16,6 +16,7 @@ from typing import Any, Final
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
+from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_file_meta_info
 from pydicom.pixels.utils import iter_pixels
@@ -25,9 +26,10 @@ from sjplan.core.arrays import Array
 from sjplan.core.errors import InputError
 from sjplan.core.findings import Finding
 from sjplan.core.grid import Grid
-from sjplan.core.labels import LabelMap
+from sjplan.core.labels import MAX_SURFACE_ERROR_MM, LabelMap
 from sjplan.core.tolerances import SAME_SPACE_TOL_MM
 from sjplan.core.volume import Source
+from sjplan.io.dicom_codes import OWN_BLOCK, OWN_GROUP, SURFACE_ERROR_TAG
 from sjplan.io.dicom_headers import is_dicom_file, space_of
 from sjplan.io.dicom_segments import ids_for, named_segments
 from sjplan.io.headers import SPACING_RANGE_MM, make_grid
@@ -48,10 +50,12 @@ SHEAR_TOL_MM: Final = 0.1
 FORMAT: Final = "DICOM SEG"
 """What a label map's source calls this format."""
 
-_TAGS: Final = (
+_OWN_CREATOR: Final = OWN_GROUP << 16 | 0x10
+_KEYWORDS: Final = (
     "SOPClassUID", "FrameOfReferenceUID", "SegmentationType", "SegmentSequence", "Rows", "Columns", "NumberOfFrames",
     "BitsAllocated", "SamplesPerPixel", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
 )  # fmt: skip
+_TAGS: Final = [*(int(tag_for_keyword(word) or 0) for word in _KEYWORDS), _OWN_CREATOR, SURFACE_ERROR_TAG]
 _NATIVE: Final = {str(ImplicitVRLittleEndian): 8, str(ExplicitVRLittleEndian): 12}
 """Transfer syntaxes that store pixels plainly, and the bytes of the tag before them (DICOM PS3.5, 7.1)."""
 _AXES_TOL: Final = 1e-3  # direction cosines are decimal strings, often of four digits
@@ -72,6 +76,7 @@ class _Header:
     slice_of: tuple[int, ...]
     grid: Grid
     space: str
+    surface_error_mm: float
 
     @property
     def empty(self) -> int:
@@ -101,7 +106,7 @@ def read_segmentation(path: str | Path, names: str | Path | None = None) -> tupl
         The file.
     names : path, optional
         Names file that maps structure names to segment numbers; by default one beside the file, else segments are
-        known by label and code.
+        known by label and code. How far the labels may be off is the larger of what it and the file say.
 
     Returns
     -------
@@ -128,7 +133,7 @@ def read_segmentation(path: str | Path, names: str | Path | None = None) -> tupl
         sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
     facts = {"format": FORMAT, "stored_as": "bits" if header.binary else "numbers", "space": header.space}
     source = Source(str(path), sha256, {key: value for key, value in facts.items() if value})
-    error_mm = given.surface_error_mm if given else 0.0
+    error_mm = max(given.surface_error_mm if given else 0.0, header.surface_error_mm)
     return LabelMap(header.grid, label, {i: name for name, i in ids.items()}, source, error_mm), findings
 
 
@@ -189,7 +194,7 @@ def _read_header(path: Path) -> tuple[Dataset, str, int]:
         wanted = "one that can be checked before it is unpacked"
         raise _refuse(path, "a deflated file", wanted, "save it uncompressed")
     with path.open("rb") as file:
-        dataset = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(_TAGS))
+        dataset = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_TAGS)
         return dataset, syntax, file.tell()
 
 
@@ -222,7 +227,22 @@ def _header(path: Path, dataset: Dataset, syntax: str, offset: int) -> _Header:
     segment_of = tuple(groups.segment(f) for f in range(frames)) if binary else (0,) * frames
     if binary and not set(segment_of) <= set(segments):
         raise _refuse(path, "frames of a segment that is not described", "a description of every segment")
-    return _Header(path, binary, syntax, offset, bits, segments, segment_of, slice_of, grid, space_of(dataset))
+    return _Header(path, binary, syntax, offset, bits, segments, segment_of, slice_of, grid, space_of(dataset),
+                   _surface_error(path, dataset))  # fmt: skip
+
+
+def _surface_error(path: Path, dataset: Dataset) -> float:
+    """What a segmentation of ours says of how far its labels may be off (mm); others say nothing."""
+    if _OWN_CREATOR not in dataset or str(dataset[_OWN_CREATOR].value).strip() != OWN_BLOCK:
+        return 0.0
+    value = dataset[SURFACE_ERROR_TAG].value if SURFACE_ERROR_TAG in dataset else None
+    try:
+        error_mm = float(value.decode("ascii") if isinstance(value, bytes) else str(value))
+    except ValueError:
+        error_mm = math.nan
+    if not 0.0 <= error_mm <= MAX_SURFACE_ERROR_MM:
+        raise _refuse(path, "no number of how far its labels may be off", f"0 to {MAX_SURFACE_ERROR_MM:g} mm")
+    return error_mm
 
 
 class _Groups:

@@ -171,7 +171,7 @@ def _check_same(what: str, slices: Sequence[Slice]) -> None:
     first = slices[0]
     for s in slices:
         if not all(math.isfinite(v) for v in (*s.position, *s.orientation, *s.spacing)):
-            raise refuse(what, f"no position, orientation or spacing in {s.path.name}", "all three in every slice")
+            raise refuse(what, f"no position, orientation or spacing ({s.called})", "all three in every slice")
     if max(abs(v) for s in slices for v in s.position) > 1e6:
         raise refuse(what, "a position more than a kilometre away", "positions in mm")
     same = (first.storage.rows, first.storage.columns)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from sjplan.core.errors import InputError
+from sjplan.core.labels import LabelMap
 from sjplan.io.planschema import PlanFile
 
 
@@ -37,6 +39,20 @@ def differing(plan_file: PlanFile, sha256: Mapping[str, str]) -> list[str]:
     """
     known = plan_file.case.sha256
     return [role for role, sha in sha256.items() if known.get(role, sha) != sha]
+
+
+def as_sure_as_planned(plan_file: PlanFile, labels: LabelMap) -> tuple[LabelMap, list[str]]:
+    """The label map, no surer than when it was planned on, and a word where it would have been.
+
+    How far labels may be off stands in a names file, which may have stayed behind when the label map was moved.
+    """
+    planned_mm = plan_file.case.surface_error_mm
+    if planned_mm <= labels.surface_error_mm:
+        return labels, []
+    note = (
+        f"labels may be off by {planned_mm:g} mm, as when they were planned on: no names file beside them says so now"
+    )
+    return replace(labels, surface_error_mm=planned_mm), [note]
 
 
 def require_planned_on(plan_file: PlanFile, sha256: Mapping[str, str], paths: Mapping[str, str]) -> None:

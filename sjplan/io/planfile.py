@@ -72,7 +72,8 @@ def _case_entry(case: Case) -> CaseEntry:
     """What was read; the patient's identifiers stand in it only where they were asked for."""
     asked = {"identifiers": dict(case.identifiers)} if case.identifiers else {}
     paths = {role: _printable(p) for role, p in case.paths.items()}
-    return CaseEntry.model_validate({"paths": paths, "sha256": case.sha256, **asked})
+    error_mm = case.labels.surface_error_mm if case.labels is not None else 0.0
+    return CaseEntry.model_validate({"paths": paths, "sha256": case.sha256, "surface_error_mm": error_mm, **asked})
 
 
 def _printable(path: str) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from sjplan import NOT_FOR_CLINICAL_USE
+from sjplan.core.labels import MAX_SURFACE_ERROR_MM
 
 SCHEMA: Final = "sjplan.plan/1"
 
@@ -168,11 +169,13 @@ class SideEntry(Entry):
 class CaseEntry(Entry):
     """What was read, by role (ct, labels): paths as given, and sha256 of the bytes.
 
-    `identifiers` (patient_name, patient_id, study_instance_uid) is there only where --keep-identifiers asked for it.
+    `surface_error_mm` is how far the labels may be off (see `LabelMap`). `identifiers` (patient_name, patient_id,
+    study_instance_uid) is there only where --keep-identifiers asked for it.
     """
 
     paths: dict[str, str] = {}
     sha256: dict[str, str] = {}
+    surface_error_mm: Annotated[float, Field(ge=0.0, le=MAX_SURFACE_ERROR_MM)] = 0.0
 
 
 class PlanFile(Entry):

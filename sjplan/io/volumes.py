@@ -22,7 +22,7 @@ from sjplan.io.dicom_seg import is_segmentation, read_segmentation
 from sjplan.io.headers import check_image, image_suffix, read_pixels
 from sjplan.io.hounsfield import to_hu
 from sjplan.io.itk import sitk
-from sjplan.io.labels import Names, looks_like_labels, names_for, to_labels, write_names
+from sjplan.io.labels import Names, looks_like_labels, names_files, names_for, to_labels, write_names
 from sjplan.io.payload import check_file_size, is_folder
 
 Kind = Literal["ct", "labels", "any"]
@@ -205,17 +205,40 @@ def write_labels(labels: LabelMap, path: str | Path) -> Path:
     """Write a label map as .nii, .nii.gz, .nrrd or .mha, atomically.
 
     Where its names are not TotalSegmentator v2's, or it has an error of its own, that goes into a names file beside
-    it, which `read_labels` finds by itself.
+    it, which `read_labels` finds by itself; one that lies there of an earlier label map is written anew.
 
     Raises
     ------
     InputError
-        For an unknown file ending or a place that cannot be written.
+        For an unknown file ending, a place that cannot be written, or one beside which a names file of another's lies
+        (`.names.toml`), by which these labels would be read.
     """
+    require_own_names(path)
+    own = names_files(path)[1]
     written = _write(labels.label, labels.grid, path)
-    if labels.surface_error_mm or any(TOTALSEGMENTATOR_V2.get(i) != name for i, name in labels.names.items()):
+    if (
+        own.exists()
+        or labels.surface_error_mm
+        or any(TOTALSEGMENTATOR_V2.get(i) != name for i, name in labels.names.items())
+    ):
         write_names(written, labels)
     return written
+
+
+def require_own_names(path: str | Path) -> None:
+    """Refuse to write labels where a names file lies by which they would be read, and that we never write.
+
+    Raises
+    ------
+    InputError
+        Naming it.
+    """
+    others = names_files(path)[0]
+    if others.exists():
+        raise InputError(
+            str(others), found="a names file of other labels", wanted=f"none: {Path(path).name} would be read by it",
+            fix="move it away, or write the labels elsewhere",
+        )  # fmt: skip
 
 
 def _write(values: NDArray[Any], grid: Grid, path: str | Path) -> Path:

@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sjplan.core.arrays import Array
-from sjplan.core.errors import InputError
 from sjplan.core.frames import AnatomicalFrame
 from sjplan.core.labels import LabelMap
 from sjplan.core.volume import CtVolume
@@ -34,24 +33,21 @@ WIDTH_MM: Final = 300.0
 _PANEL_PX = 520
 
 
-def segmentation_picture(ct: CtVolume, labels: LabelMap, lines: Sequence[str]) -> bytes:
+def segmentation_picture(ct: CtVolume, labels: LabelMap | None, lines: Sequence[str]) -> bytes:
     """PNG of two axial, two coronal and two sagittal slices through the sacrum, with every label's outline.
+
+    Where there is no sacrum, or no labels at all, they pass through the middle half of the scan.
 
     Parameters
     ----------
     ct : CtVolume
         What was segmented.
-    labels : LabelMap
-        With a sacrum.
+    labels : LabelMap, optional
+        What was found.
     lines : sequence of str
         Written below the slices.
-
-    Raises
-    ------
-    InputError
-        If the labels hold no sacrum.
     """
-    planes = _planes(labels)
+    planes = _planes(*_shown_box(ct, labels))
     rows = 3
     below = 0.22 * len(lines) + 0.25
     side = _PANEL_PX / DPI
@@ -60,7 +56,7 @@ def segmentation_picture(ct: CtVolume, labels: LabelMap, lines: Sequence[str]) -
     for n, plane in enumerate(planes):
         place = (0.5 * (n % 2), 1.0 - height * (n // 2 + 1), 0.5, height)
         _draw(plane_axes(figure, place, plane), ct, labels, plane)
-    names = [name for name in labels.present() if name in BONE_LINES]
+    names = [] if labels is None else [name for name in labels.present() if name in BONE_LINES]
     for n, name in enumerate(names):
         figure.text(
             0.01 + n / max(len(names), 1),
@@ -77,12 +73,18 @@ def segmentation_picture(ct: CtVolume, labels: LabelMap, lines: Sequence[str]) -
     return figure_png(figure)
 
 
-def _planes(labels: LabelMap) -> list[SlicePlane]:
-    at = np.argwhere(labels.mask("sacrum", "vertebrae_S1"))
-    if not len(at):
-        raise InputError("labels", found="no sacrum", wanted="a sacrum to lay the slices through")
-    lps = labels.grid.lps_from_ijk(at)
-    low, high = lps.min(axis=0), lps.max(axis=0)
+def _shown_box(ct: CtVolume, labels: LabelMap | None) -> tuple[Array, Array]:
+    """Ends (LPS mm) of the box that slices are laid through: the sacrum's, else the scan's middle half."""
+    at = np.empty((0, 3)) if labels is None else np.argwhere(labels.mask("sacrum", "vertebrae_S1"))
+    if labels is not None and len(at):
+        lps = labels.grid.lps_from_ijk(at)
+    else:
+        size = np.array(ct.grid.shape) - 1.0
+        lps = ct.grid.lps_from_ijk(np.stack(np.meshgrid(*np.outer((0.25, 0.75), size).T), axis=-1).reshape(-1, 3))
+    return lps.min(axis=0), lps.max(axis=0)
+
+
+def _planes(low: Array, high: Array) -> list[SlicePlane]:
     frame = AnatomicalFrame(np.zeros(3), np.eye(3))
 
     def through(x: float, y: float, z: float) -> Array:
@@ -99,10 +101,20 @@ def _planes(labels: LabelMap) -> list[SlicePlane]:
     return [wide(plane) for plane in planes]
 
 
-def _draw(axes: Axes, ct: CtVolume, labels: LabelMap, plane: SlicePlane) -> None:
+def _draw(axes: Axes, ct: CtVolume, labels: LabelMap | None, plane: SlicePlane) -> None:
     left, right, bottom, top = (*axes.get_xlim(), *axes.get_ylim())
     extent = (left, right, bottom, top)
     axes.imshow(grey_levels(ct, plane), cmap="gray", vmin=0, vmax=1, extent=extent, interpolation="nearest")
+    if labels is not None:
+        _outline(axes, labels, plane)
+    axes.text(0.025, 0.965, plane.name, transform=axes.transAxes, color=INK, fontsize=9, va="top", fontweight="bold")
+    frame = AnatomicalFrame(np.zeros(3), np.eye(3))
+    for edge, letter in plane.letters(frame).items():
+        px, py = {"left": (0.03, 0.5), "right": (0.97, 0.5), "top": (0.5, 0.97), "bottom": (0.5, 0.03)}[edge]
+        axes.text(px, py, letter, transform=axes.transAxes, color=INK, fontsize=11, ha="center", va="center")
+
+
+def _outline(axes: Axes, labels: LabelMap, plane: SlicePlane) -> None:
     shown = sample_labels(labels, plane)
     rows, columns = plane.shape
     x = (np.arange(columns) - (columns - 1) / 2) * plane.pixel_mm
@@ -111,8 +123,3 @@ def _draw(axes: Axes, ct: CtVolume, labels: LabelMap, plane: SlicePlane) -> None
         own = shown == i
         if name in BONE_LINES and own.any():
             axes.contour(x, y, own.astype(float), levels=[0.5], colors=[BONE_LINES[name]], linewidths=0.9)
-    axes.text(0.025, 0.965, plane.name, transform=axes.transAxes, color=INK, fontsize=9, va="top", fontweight="bold")
-    frame = AnatomicalFrame(np.zeros(3), np.eye(3))
-    for edge, letter in plane.letters(frame).items():
-        px, py = {"left": (0.03, 0.5), "right": (0.97, 0.5), "top": (0.5, 0.97), "bottom": (0.5, 0.03)}[edge]
-        axes.text(px, py, letter, transform=axes.transAxes, color=INK, fontsize=11, ha="center", va="center")

@@ -57,3 +57,18 @@ def test_missing_and_extra_are_told() -> None:
     assert sorted(found) == [1]
     assert [e.name for e in extra] == ["b"]
     assert deviation(elsewhere, extra[0].trajectory).tip_mm < 1e-3
+
+
+def test_what_no_implants_can_be_is_refused() -> None:
+    """More pieces than anybody is given, in one mesh or in all, and pieces with too few corners to lay a model into."""
+    plan = [PlannedImplant("left", 1, implant(1))]
+    vertices, triangles = outline(implant(1))
+    corners = np.random.default_rng(0).uniform(-100.0, 100.0, (300_000, 3))
+    loose = np.arange(len(corners)).reshape(-1, 3)
+    with pytest.raises(InputError, match="dust: found 100000 loose pieces"):
+        found_in_meshes(plan, [("dust", corners, loose)])
+    with pytest.raises(InputError, match="meshes: found 65 loose pieces"):
+        found_in_meshes(plan, [("c", vertices, triangles)] * 65)
+    both, faces = np.concatenate([vertices, corners[:3]]), np.concatenate([triangles, loose[:1] + len(vertices)])
+    with pytest.raises(InputError, match=r"c [12]: found a piece of 3 corners"):
+        found_in_meshes(plan, [("c", both, faces)])

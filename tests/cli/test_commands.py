@@ -69,6 +69,25 @@ def test_evaluate_agrees_with_the_plan_file(sjplan: Sjplan, phantom: Path, plan_
     assert "accepted" in sjplan("evaluate", phantom, plan_folder / "plan.json").out
 
 
+def test_evaluate_is_no_surer_of_labels_than_their_plan_was(
+    sjplan: Sjplan, phantom: Path, plan_folder: Path, tmp_path: Path
+) -> None:
+    """The names file that says how far labels may be off stayed behind when they were moved."""
+    plan_file = read_plan(plan_folder / "plan.json")
+    case = plan_file.case.model_copy(update={"surface_error_mm": 1.5})
+    unsure = write_plan(plan_file.model_copy(update={"case": case}), tmp_path / "plan.json")
+    before = sjplan("evaluate", phantom, plan_folder / "plan.json", "--json")
+    after = sjplan("evaluate", phantom, unsure, "--json")
+    assert after.json["notes"] == [
+        "labels may be off by 1.5 mm, as when they were planned on: no names file beside them says so now"
+    ]
+    first, second = (
+        min(c["lower_bound_mm"] for i in done.json["sides"][0]["implants"] for c in i["clearances"])
+        for done in (before, after)
+    )
+    assert second == pytest.approx(first - 1.5, abs=0.02)
+
+
 def test_evaluate_says_no_under_tighter_limits(
     sjplan: Sjplan, phantom: Path, plan_folder: Path, tmp_path: Path
 ) -> None:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from cli_support import Sjplan, one_line
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -154,6 +155,44 @@ def test_series_are_listed_for_people_and_programs(sjplan: Sjplan, series: Path,
     assert done.code == 1
     assert "cannot be read: found 1 missing slice(s); wanted one slice every 2 mm" in done.out
     assert "1 file(s) of the folder are not DICOM images" in done.err
+
+
+def test_a_bone_kernel_is_told_from_a_soft_one(sjplan: Sjplan, series: Path, tmp_path: Path) -> None:
+    """Two reconstructions of one scan, of one size: by number, kernel and thickness."""
+    for number, kernel in ((2, "Hr40"), (3, "Br64\\3")):
+        (tmp_path / str(number)).mkdir()
+        for path in sorted(series.iterdir())[:3]:
+            dataset = pydicom.dcmread(path)
+            dataset.SeriesInstanceUID = f"{STUDY}.{number}"
+            dataset.SOPInstanceUID += f".{number}"
+            dataset.SeriesNumber, dataset.ConvolutionKernel = number, kernel
+            dataset.save_as(tmp_path / str(number) / f"DOE_JOHN_{path.name}")
+    for more in ([], ["--untrusted"]):
+        done = sjplan("series", tmp_path, *more)
+        assert (done.code, done.err) == (0, "")
+        assert ", CT, series 2, kernel Hr40, 2 mm thick" in done.out
+        assert ", CT, series 3, kernel Br64 3, 2 mm thick" in done.out
+        listed = sjplan("series", tmp_path, *more, "--json").json["series"]
+        keys = ("series_number", "convolution_kernel", "slice_thickness_mm")
+        assert [[one[key] for key in keys] for one in listed] == [[2, "Hr40", 2.0], [3, "Br64 3", 2.0]]
+    done = sjplan("plan", tmp_path, "--labels", "none", "--out", tmp_path / "plan", "--series", "1.2")
+    assert done.code == 2
+    assert one_line(done.err)
+    assert "DOE" not in done.err
+
+
+def test_slices_that_lie_deeper_are_hinted_at(sjplan: Sjplan, series: Path, tmp_path: Path) -> None:
+    deep = tmp_path / "study" / "series"
+    deep.mkdir(parents=True)
+    (tmp_path / "other").mkdir()
+    (deep / "0.dcm").write_bytes(next(series.iterdir()).read_bytes())
+    for more in ([], ["--untrusted"]):
+        done = sjplan("series", tmp_path, *more)
+        assert (done.code, done.out) == (2, "")
+        assert one_line(done.err)
+        assert "found no DICOM images (2 folder(s) in it); wanted a DICOM folder; " in done.err
+        assert "fix: name the one of its folders that holds the slices" in done.err
+    assert sjplan("series", tmp_path / "study").code == 1
 
 
 def test_a_folder_without_series_is_said(sjplan: Sjplan, tmp_path: Path) -> None:

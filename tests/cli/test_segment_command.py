@@ -66,8 +66,10 @@ def test_totalsegmentator_that_is_absent_gets_one_line(
 
 def test_a_scan_without_bone_is_an_honest_no(sjplan: Sjplan, empty_ct: Path, tmp_path: Path) -> None:
     out = tmp_path / "labels.nii.gz"
-    done = sjplan("segment", empty_ct, "--out", out, "--json")
+    done = sjplan("segment", empty_ct, "--out", out, "--picture", tmp_path / "picture.png", "--json")
     assert done.code == 1
+    assert done.json["picture"] == str(tmp_path / "picture.png")
+    assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
     assert done.json["trusted"] is False
     assert done.json["findings"][-1]["code"] == "no-pelvis"
     assert "hardly any bone" in done.err
@@ -118,10 +120,18 @@ def test_what_the_ct_itself_shows_is_said_beside_the_labels(
     done, told = sjplan(*words), sjplan(*words, "--json")
     assert done.err.count("of the CT is metal") == 1
     assert [f["code"] for f in told.json["findings"]].count("ct-metal") == 1
-    # a picture shows slices through the sacrum, of which there is none here
+    # where there is no sacrum, the picture shows the middle of the scan
     drawn = sjplan(*words, "--json", "--picture", tmp_path / "picture.png")
-    assert drawn.json["picture"] is None
-    assert not (tmp_path / "picture.png").exists()
+    assert drawn.json["picture"] == str(tmp_path / "picture.png")
+    assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
+    (tmp_path / "labels.nii.gz").write_bytes(b"older")
+    assert "is of an earlier run" in sjplan(*words).err
+    (tmp_path / "labels.names.toml").write_text("sacrum = 1")
+    refused = sjplan(*words)
+    assert refused.code == 2
+    assert one_line(refused.err)
+    assert "a names file of other labels" in refused.err
+    (tmp_path / "labels.names.toml").unlink()
 
     def nothing(ct: CtVolume, progress: object = None) -> Segmentation:
         raise AnatomyError("CT", found="no pelvis", wanted="sacrum and both hip bones")

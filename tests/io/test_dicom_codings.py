@@ -190,10 +190,10 @@ def fewer_coded(dataset: Dataset) -> None:
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        (no_place, "no position, orientation or spacing in all.dcm"),
-        (missing_frames, "a truncated file, all.dcm"),
+        (no_place, "no position, orientation or spacing (file with InstanceNumber 100)"),
+        (missing_frames, "a truncated file (file with InstanceNumber 100)"),
         (twice, "two slices at one position"),
-        (fewer_coded, "in all.dcm"),
+        (fewer_coded, "(file with InstanceNumber 100)"),
     ],
 )
 def test_enhanced_ct_with_something_missing_is_refused(

@@ -6,6 +6,7 @@ import datetime
 import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -21,6 +22,7 @@ from sjplan.core.errors import InputError
 from sjplan.core.grid import Grid
 from sjplan.core.plan import Outcome
 from sjplan.io.cases import read_case
+from sjplan.io.child import study_in_child
 from sjplan.io.dicom_export import export_dicom
 from sjplan.io.dicom_pieces import View
 from sjplan.io.dicom_study import Study, read_study
@@ -120,6 +122,30 @@ def test_identifiers_are_kept_where_asked_for(series: Path, tmp_path: Path) -> N
         assert "PatientIdentityRemoved" not in dataset
         assert not any(secret.encode() in data for secret in OTHER_SECRETS), "and no more than was asked for"
         assert dciodvfy_errors(path) == []
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_the_study_of_a_stranger_is_read_by_a_child(
+    series: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: bool
+) -> None:
+    """The same bytes come of it, and no file of the series is parsed here."""
+    own = read_study(series, None, CREATED, keep_identifiers=keep)
+    looked_at, dcmread = [], pydicom.dcmread
+
+    def watched(path: Any, *args: Any, **more: Any) -> Any:
+        looked_at.append(Path(path))
+        return dcmread(path, *args, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pydicom, "dcmread", watched)
+        other = study_in_child(series, None, CREATED, keep_identifiers=keep)
+    assert looked_at
+    assert not any(path.is_relative_to(series) for path in looked_at)
+    assert other.identity == own.identity
+    pairs = zip(exported(own, tmp_path / "a"), exported(other, tmp_path / "b"), strict=True)
+    assert all(a.read_bytes() == b.read_bytes() for a, b in pairs)
+    with pytest.raises(InputError, match="no such series"):
+        study_in_child(series, "9", CREATED)
 
 
 def test_a_name_of_another_alphabet_is_kept_whole(tmp_path: Path) -> None:
@@ -302,7 +328,7 @@ def spoilt(folder: Path, change: Callable[[Dataset, int], None]) -> Path:
     ("change", "said"),
     [
         (lambda d, n: setattr(d, "Modality", "MR"), "no CT picture"),
-        (lambda d, n: setattr(d, "SeriesInstanceUID", f"1.2.{n % 2}"), "2 series: 1.2.0 (4 slices of 12x9, CT)"),
+        (lambda d, n: setattr(d, "SeriesInstanceUID", f"1.2.{n % 2}"), "2 series: 1.2.0 (4 slices of 12x9, CT"),
         (lambda d, n: delattr(d, "FrameOfReferenceUID"), "without one FrameOfReferenceUID"),
         (lambda d, n: setattr(d, "StudyInstanceUID", f"1.2.{n}"), "without one StudyInstanceUID"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +112,22 @@ def test_links_that_lead_outside_are_not_followed_and_counted(tmp_path: Path) ->
     # A link to the folder itself, and links inside it, are the user's own way of naming things.
     (tmp_path / "alias").symlink_to(tmp_path / "disc", target_is_directory=True)
     assert read_ct(tmp_path / "alias").grid.shape == (12, 10, 8)
+
+
+def test_a_folder_inside_that_cannot_be_listed_is_not_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its name may be the patient's."""
+    dicom_series(tmp_path / "DOE_JOHN")
+    listed = Path.iterdir
+
+    def iterdir(path: Path) -> Iterator[Path]:
+        if path.name == "DOE_JOHN":
+            raise PermissionError(13, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    with pytest.raises(InputError, match="found a folder in it that cannot be listed") as caught:
+        read_ct(tmp_path)
+    assert "DOE" not in message(caught.value)
 
 
 def test_damaged_files_are_counted(tmp_path: Path) -> None:

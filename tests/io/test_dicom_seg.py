@@ -6,16 +6,17 @@ import datetime
 import shutil
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pydicom
 import pytest
-from dicom_makers import dicom_ct
+from dicom_makers import dciodvfy_errors, dicom_ct
 from io_makers import asymmetric, ct_on, message
 from pydicom.dataset import Dataset
-from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, RLELossless
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless, RLELossless
 
 from sjplan.core.errors import FrameMismatchError, InputError
 from sjplan.core.grid import Grid
@@ -110,6 +111,39 @@ def test_what_we_write_reads_back_to_the_last_voxel(bones: Path, untrusted: bool
     assert labels.source is not None
     assert labels.source.facts["format"] == "DICOM SEG"
     assert len(labels.source.sha256) == 64
+
+
+@pytest.mark.parametrize("untrusted", [False, True])
+def test_how_far_labels_may_be_off_goes_with_them(study: Study, tmp_path: Path, untrusted: bool) -> None:
+    """Bounds that held on the label map hold on its segmentation, through an archive that keeps nothing beside it."""
+    path = tmp_path / "bones.dcm"
+    path.write_bytes(encoded(bone_segmentation(replace(scattered(oblique()), surface_error_mm=1.75), study)))
+    assert read_labels(path, untrusted=untrusted).surface_error_mm == 1.75
+    assert dciodvfy_errors(path) == []
+    hd.seg.segread(path)
+    dataset = pydicom.dcmread(path)
+    dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+    dataset.save_as(path)
+    assert read_labels(path, untrusted=untrusted).surface_error_mm == 1.75
+    (tmp_path / "bones.names.json").write_text('{"sacrum": 1, "hip_left": 3, "hip_right": 4, "surface_error_mm": 0.5}')
+    assert read_labels(path, untrusted=untrusted).surface_error_mm == 1.75, "the larger"
+
+
+def test_a_private_element_of_anybody_else_says_nothing(study: Study, tmp_path: Path) -> None:
+    def foreign(dataset: Dataset) -> None:
+        dataset.private_block(0x3011, "OTHERS", create=True).add_new(1, "DS", "2.0")
+
+    assert read_labels(written(study, tmp_path / "a.dcm", scattered(oblique()), change=foreign)).surface_error_mm == 0.0
+
+
+@pytest.mark.parametrize("value", ["nan", "-1", "1e9", "", "two"])
+def test_an_error_that_is_no_length_is_refused(study: Study, tmp_path: Path, value: str) -> None:
+    def spoilt(dataset: Dataset) -> None:
+        dataset.private_block(0x3011, "SJPLAN", create=True).add_new(1, "LO", value)
+
+    path = written(study, tmp_path / "a.dcm", scattered(oblique()), change=spoilt)
+    with pytest.raises(InputError, match="no number of how far its labels may be off"):
+        read_labels(path)
 
 
 def test_highdicom_reads_the_same(bones: Path) -> None:

@@ -18,6 +18,8 @@ from pydicom.uid import UID, generate_uid
 from scipy.spatial.transform import Rotation
 
 from sjplan.core.errors import InputError, SjplanError
+from sjplan.io.dicom import series_slices, summarize
+from sjplan.io.dicom_pixels import read_pixels
 from sjplan.io.volumes import load, read_ct, read_labels, write_ct
 
 
@@ -113,21 +115,21 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "same place": ({"heights": [0, 2, 4, 4, 6, 8, 10, 12]}, "two slices at one position"),
     "same instance": ({"change": put(SOPInstanceUID="1.2.3")}, "the same slice more than once"),
     "one slice": ({"count": 1}, "found one slice; wanted a stack"),
-    "no position": ({"change": drop("ImagePositionPatient")}, "no position, orientation or spacing in 0"),
-    "no orientation": ({"change": drop("ImageOrientationPatient")}, "no position, orientation or spacing in 0"),
-    "no spacing": ({"change": drop("PixelSpacing")}, "no position, orientation or spacing in 0"),
+    "no position": ({"change": drop("ImagePositionPatient")}, "no position, orientation or spacing (slice with"),
+    "no orientation": ({"change": drop("ImageOrientationPatient")}, "no position, orientation or spacing (slice with"),
+    "no spacing": ({"change": drop("PixelSpacing")}, "no position, orientation or spacing (slice with"),
     "MR": ({"change": put(Modality="MR")}, "modality 'MR'; wanted CT"),
     "spacing": ({"change": put(2, PixelSpacing=[1.0, 1.0])}, "different pixel spacing"),
     "size": ({"change": smaller(2)}, "slices of different size"),
     "no number": (
         {"change": lambda dataset, k: dataset.add_new("ImagePositionPatient", "LO", ["0", "0", "far"])},
-        "no position, orientation or spacing in 0",
+        "no position, orientation or spacing (slice with",
     ),
     "far away": ({"change": put(2, ImagePositionPatient=[0, 0, 1e9])}, "more than a kilometre away"),
     "localiser": ({"change": put(2, ImageOrientationPatient=[0, 1, 0, 0, 0, -1])}, "different orientation"),
     "skewed axes": ({"change": put(ImageOrientationPatient=[1, 0, 0, 0.3, 0.9, 0])}, "not orthonormal"),
-    "no rescale": ({"change": drop("RescaleSlope")}, "no rescale slope and intercept in 0"),
-    "zero slope": ({"change": put(RescaleSlope=0)}, "no rescale slope and intercept in 0"),
+    "no rescale": ({"change": drop("RescaleSlope")}, "no rescale slope and intercept (slice with InstanceNumber 100)"),
+    "zero slope": ({"change": put(RescaleSlope=0)}, "no rescale slope and intercept (slice with InstanceNumber 100)"),
     "electron density": ({"change": put(RescaleType="ED")}, "numbers of type 'ED'; wanted Hounsfield units (HU)"),
     "scout": ({"change": put(ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])}, "a localizer (scout view)"),
     "capture": ({"change": put(SOPClassUID="1.2.840.10008.5.1.4.1.1.7")}, "a screen capture"),
@@ -139,7 +141,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "inverted": ({"change": put(PhotometricInterpretation="MONOCHROME1")}, "colour or inverted pictures"),
     "frames": ({"change": put(NumberOfFrames=3)}, "a multi-frame file (3 frames)"),
     "zero spacing": ({"change": put(PixelSpacing=[0, 0])}, "spacing (0.0, 0.0, 2.0) mm"),
-    "truncated": ({"change": put(3, PixelData=bytes(20))}, "a truncated file, "),
+    "truncated": ({"change": put(3, PixelData=bytes(20))}, "a truncated file (slice with InstanceNumber 97)"),
 }
 
 
@@ -162,7 +164,7 @@ def test_a_file_cut_short_is_refused(tmp_path: Path) -> None:
     dicom_series(tmp_path)
     whole = (tmp_path / "003.dcm").read_bytes()
     (tmp_path / "003.dcm").write_bytes(whole[:-2])
-    with pytest.raises(InputError, match=r"found a truncated file, 003\.dcm; wanted all of its 10 rows"):
+    with pytest.raises(InputError, match=r"truncated file \(slice with InstanceNumber 93\); wanted all of its 10 rows"):
         read_ct(tmp_path)
 
 
@@ -188,18 +190,132 @@ def test_copied_files_are_refused(tmp_path: Path) -> None:
 def test_several_series_are_listed_and_one_can_be_chosen(tmp_path: Path) -> None:
     first, second = generate_uid(), generate_uid()
     stored = dicom_series(tmp_path, series=first, prefix="a")
-    dicom_series(tmp_path, count=4, series=second, prefix="b", change=put(Modality="MR"))
+    dicom_series(tmp_path, count=4, series=second, prefix="b")
+    dicom_series(tmp_path, count=3, series=generate_uid(), prefix="c", change=put(Modality="MR"))
     with pytest.raises(InputError) as caught:
         read_ct(tmp_path)
     text = message(caught.value)
-    assert f"found 2 series: {first} (8 slices of 12x10, CT); {second} (4 slices of 12x10, MR)" in text
-    assert "fix: choose one with --series UID" in text
+    assert f"found 3 series: {first} (8 slices of 12x10, CT, 2 mm thick); {second} (4 slices of 12x10, CT, " in text
+    assert "fix: choose one with --series UID (sjplan series FOLDER says more of each)" in text
     assert "Nobody" not in text
     assert np.array_equal(read_ct(tmp_path, series=first).hu.transpose(2, 1, 0), stored - 1024)
-    with pytest.raises(InputError, match="modality 'MR'"):
-        read_ct(tmp_path, series=second)
-    with pytest.raises(InputError, match=r"--series 9\.9: found no such series"):
+    assert read_ct(tmp_path, series=second).grid.shape == (12, 10, 4)
+    with pytest.raises(InputError, match=r"--series 9\.9: found no such series .*fix: sjplan series FOLDER lists"):
         read_ct(tmp_path, series="9.9")
+
+
+def test_the_one_ct_series_is_read_whatever_else_the_folder_holds(tmp_path: Path) -> None:
+    """Radiographs, another modality, a single CT picture: none of them could be meant."""
+    stored = dicom_series(tmp_path, prefix="ct")
+    dicom_series(tmp_path, count=2, prefix="cr", change=put(Modality="CR"))
+    other = generate_uid()
+    dicom_series(tmp_path, count=9, series=other, prefix="mr", change=put(Modality="MR"))
+    dicom_series(tmp_path, count=1, prefix="one")
+    loaded = load(tmp_path, "ct")
+    assert np.array_equal(loaded.volume.hu.transpose(2, 1, 0), stored - 1024)  # type: ignore[union-attr]
+    (finding,) = loaded.findings
+    assert (finding.code, finding.severity) == ("dicom-series-set-aside", "note")
+    assert finding.text.startswith("3 other series of the folder (12 pictures) hold no CT volume")
+    with pytest.raises(InputError, match="modality 'MR'"):
+        read_ct(tmp_path, series=other)
+
+
+def test_a_folder_without_a_ct_series_asks_as_before(tmp_path: Path) -> None:
+    for kind in ("CR", "MR"):
+        dicom_series(tmp_path, count=3, prefix=kind, change=put(Modality=kind))
+    with pytest.raises(InputError, match=r"found 2 series: .* MR, .*wanted one series; fix: choose one with --series"):
+        read_ct(tmp_path)
+
+
+def test_kernels_tell_two_series_of_one_size_apart(tmp_path: Path) -> None:
+    """In words and numbers of a stranger's file: on one line, printable, and short."""
+
+    def hostile(dataset: Dataset, k: int) -> None:
+        dataset.add_new("ConvolutionKernel", "LT", "\x1b[31mB\n" + 50 * "x")
+        dataset.SliceThickness = -1
+
+    soft = put(SeriesNumber=3, ConvolutionKernel="Br40f", SliceThickness=0.75)
+    bone = put(SeriesNumber=4, ConvolutionKernel=["Br60f", "3"], SliceThickness=0.75)
+    dicom_series(tmp_path / "a", series="1.2.1", change=soft)
+    dicom_series(tmp_path / "b", series="1.2.2", change=bone)
+    dicom_series(tmp_path / "c", series="1.2.3", change=hostile)
+    with pytest.raises(InputError) as caught:
+        read_ct(tmp_path)
+    text = message(caught.value)
+    assert "1.2.1 (8 slices of 12x10, CT, series 3, kernel Br40f, 0.75 mm thick)" in text
+    assert "1.2.2 (8 slices of 12x10, CT, series 4, kernel Br60f 3, 0.75 mm thick)" in text
+    assert f"1.2.3 (8 slices of 12x10, CT, kernel [31mB {18 * 'x'})" in text
+    assert text.isprintable()
+    one, _, third = summarize(tmp_path)[0]
+    assert (one.series_number, one.convolution_kernel, one.slice_thickness_mm) == (3, "Br40f", 0.75)
+    assert (third.series_number, third.slice_thickness_mm) == (None, None)
+
+
+NAME = "DOE_JOHN_19700101_"
+
+
+NAMELESS: dict[str, tuple[Callable[[Dataset, int], None], str]] = {
+    "no position": (drop("ImagePositionPatient"), "no position, orientation or spacing"),
+    "no rescale": (drop("RescaleSlope"), "no rescale slope and intercept"),
+    "colour": (put(SamplesPerPixel=3, PhotometricInterpretation="RGB"), "colour or inverted pictures"),
+    "truncated": (put(PixelData=bytes(20)), "a truncated file"),
+    "not run lengths": (syntax("1.2.840.10008.1.2.5"), "pixels that cannot be decoded"),
+    "not JPEG 2000": (syntax("1.2.840.10008.1.2.4.90"), "bytes that are no compressed picture"),
+}
+
+
+@pytest.mark.parametrize("name", NAMELESS)
+@pytest.mark.parametrize("number", [12, None])
+def test_names_of_files_stand_in_no_message(number: int | None, name: str, tmp_path: Path) -> None:
+    """They may be the patient's: a slice is called by its number, else by its place in the folder."""
+    spoil, said = NAMELESS[name]
+
+    def change(dataset: Dataset, k: int) -> None:
+        dataset.InstanceNumber = number
+        spoil(dataset, k)
+
+    dicom_series(tmp_path / NAME, prefix=NAME, change=change)
+    with pytest.raises(InputError) as caught:
+        read_ct(tmp_path)
+    text = message(caught.value)
+    assert "DOE" not in text
+    called = "slice with InstanceNumber 12" if number else "file 1 of 8 in the folder's order"
+    assert f"{said} ({called}); wanted" in text
+    assert "DOE" not in summarize(tmp_path)[0][0].refusal
+
+
+def test_a_file_that_goes_while_it_is_read_is_called_by_its_number(tmp_path: Path) -> None:
+    dicom_series(tmp_path, prefix=NAME)
+    slices = series_slices(tmp_path, None)
+    slices[2].path.unlink()
+    with pytest.raises(InputError) as caught:
+        read_pixels("scan", slices)
+    assert f"found a file that has gone (slice with InstanceNumber {slices[2].number}); wanted" in message(caught.value)
+
+
+@pytest.mark.parametrize("number", ["19700101", "-3", "9" * 400, "DOE^JOHN", "1.5", "1\\2", ""])
+def test_a_number_that_is_none_is_not_said(number: str, tmp_path: Path) -> None:
+    """InstanceNumber is text of a stranger's file: a name, a date of birth, digits without end."""
+
+    def change(dataset: Dataset, k: int) -> None:
+        dataset.add_new("InstanceNumber", "LT", number)
+        if k == 3:
+            del dataset.PixelSpacing
+
+    dicom_series(tmp_path, prefix=NAME, change=change)
+    for path in tmp_path.iterdir():
+        path.write_bytes(path.read_bytes().replace(b"\x20\x00\x13\x00LT", b"\x20\x00\x13\x00IS"))
+    with pytest.raises(InputError) as caught:
+        read_ct(tmp_path)
+    # Slice 3 is the last of eight by its name: 3 * 5 % 8.
+    assert "no position, orientation or spacing (file 8 of 8 in the folder's order); wanted" in message(caught.value)
+
+
+def test_a_number_is_said_as_a_number(tmp_path: Path) -> None:
+    """An IS value prints as it was written."""
+    dicom_series(tmp_path, change=put(InstanceNumber="+0012 ", ImageOrientationPatient=None))
+    with pytest.raises(InputError, match=r"\(slice with InstanceNumber 12\)"):
+        read_ct(tmp_path)
 
 
 def test_folders_without_slices(tmp_path: Path) -> None:

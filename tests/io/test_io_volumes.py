@@ -241,6 +241,17 @@ def test_an_error_of_the_labels_own_comes_back(tmp_path: Path) -> None:
         assert set(back.names.values()) == set(plain.names.values())
 
 
+def test_labels_are_not_written_beside_names_of_others(tmp_path: Path) -> None:
+    """They would be read by those; names of our own, of an earlier map, are written anew."""
+    plain = blocks(plain_grid())
+    path = write_labels(replace(plain, surface_error_mm=0.75), tmp_path / "a.nii.gz")
+    assert read_labels(write_labels(plain, path)).surface_error_mm == 0.0
+    (tmp_path / "b.names.toml").write_text("sacrum = 78\nhip_left = 25\nhip_right = 77\n")
+    with pytest.raises(InputError, match="a names file of other labels"):
+        write_labels(plain, tmp_path / "b.nii.gz")
+    assert not (tmp_path / "b.nii.gz").exists()
+
+
 def test_writing_to_a_wrong_name_or_place(tmp_path: Path) -> None:
     ct = ct_on(plain_grid())
     with pytest.raises(InputError, match=r"wanted one of \.nii\.gz, \.nii, \.nrrd, \.mha"):
