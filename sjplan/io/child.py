@@ -83,7 +83,7 @@ def summarize_in_child(path: str | Path) -> tuple[tuple[SeriesSummary, ...], tup
         As for `load_in_child`.
     """
     with tempfile.TemporaryDirectory(prefix="sjplan-") as folder:
-        answer = _answered(path, {"path": str(path), "kind": "series"}, folder, MEMORY_LIMIT_BYTES, TIME_LIMIT_S)
+        answer = _answered(path, {"path": str(path), "kind": "series"}, folder)
     series = tuple(
         SeriesSummary(**(row | {"spacing_mm": _spacing(row["spacing_mm"]), "findings": _findings(row["findings"])}))
         for row in answer["series"]
@@ -103,7 +103,7 @@ def plan_in_child(path: str | Path) -> PlanFile:
     from sjplan.io.tables import validated
 
     with tempfile.TemporaryDirectory(prefix="sjplan-") as folder:
-        answer = _answered(path, {"path": str(path), "kind": "plan"}, folder, MEMORY_LIMIT_BYTES, TIME_LIMIT_S)
+        answer = _answered(path, {"path": str(path), "kind": "plan"}, folder)
     return validated(PlanFile, answer["plan"], str(path))
 
 
@@ -117,7 +117,7 @@ def placed_in_child(path: str | Path, *, series: str | None = None) -> PlacedFil
     """
     with tempfile.TemporaryDirectory(prefix="sjplan-") as folder:
         request = {"path": str(path), "kind": "placed", "series": series}
-        answer = _answered(path, request, folder, MEMORY_LIMIT_BYTES, TIME_LIMIT_S)
+        answer = _answered(path, request, folder)
         return _unpack_placed(path, answer, Path(folder))
 
 
@@ -137,7 +137,7 @@ def study_in_child(
 
     with tempfile.TemporaryDirectory(prefix="sjplan-") as own:
         request = {"path": str(folder), "kind": "study", "series": series, "keep_identifiers": keep_identifiers}
-        answer = _answered(folder, request, own, MEMORY_LIMIT_BYTES, TIME_LIMIT_S)
+        answer = _answered(folder, request, own)
         pictures = [pydicom.dcmread(Path(own) / f"{n}.dcm") for n in range(answer["pictures"])]
         for picture in pictures:
             picture.decode()
@@ -192,9 +192,14 @@ def _findings(rows: list[dict[str, Any]]) -> tuple[Finding, ...]:
 
 
 def _answered(
-    path: str | Path, request: dict[str, Any], folder: str, memory_bytes: int, seconds: float
+    path: str | Path,
+    request: dict[str, Any],
+    folder: str,
+    memory_bytes: int | None = None,
+    seconds: float | None = None,
 ) -> dict[str, Any]:
-    """The child's answer to a request; what it found wrong is raised here."""
+    """The child's answer to a request, within the usual limits by default; what it found wrong is raised here."""
+    memory_bytes, seconds = memory_bytes or MEMORY_LIMIT_BYTES, seconds or TIME_LIMIT_S
     request = request | {"memory_bytes": memory_bytes, "folder": folder}
     # -P keeps the current folder, which may be as untrusted as the file, off the child's import path.
     command = [sys.executable, "-P", "-c", _CHILD]

@@ -44,10 +44,12 @@ def differing(plan_file: PlanFile, sha256: Mapping[str, str]) -> list[str]:
 def as_sure_as_planned(plan_file: PlanFile, labels: LabelMap) -> tuple[LabelMap, list[str]]:
     """The label map, no surer than when it was planned on, and a word where it would have been.
 
-    How far labels may be off stands in a names file, which may have stayed behind when the label map was moved.
+    How far labels may be off stands in a names file, which may have stayed behind when the label map was moved. Another
+    label map (by sha256) is as sure as it says itself.
     """
     planned_mm = plan_file.case.surface_error_mm
-    if planned_mm <= labels.surface_error_mm:
+    sha256 = {} if labels.source is None else {"labels": labels.source.sha256}
+    if planned_mm <= labels.surface_error_mm or differing(plan_file, sha256):
         return labels, []
     note = (
         f"labels may be off by {planned_mm:g} mm, as when they were planned on: no names file beside them says so now"

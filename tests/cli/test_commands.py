@@ -86,6 +86,12 @@ def test_evaluate_is_no_surer_of_labels_than_their_plan_was(
         for done in (before, after)
     )
     assert second == pytest.approx(first - 1.5, abs=0.02)
+    # another label map is as sure as it says itself
+    other = case.model_copy(update={"sha256": {**case.sha256, "labels": "0" * 64}})
+    write_plan(plan_file.model_copy(update={"case": other}), unsure)
+    elsewhere = sjplan("evaluate", phantom, unsure, "--json")
+    assert elsewhere.json["notes"] == ["the plan was made for another file: sha256 of the labels differs"]
+    assert elsewhere.json["sides"] == before.json["sides"]
 
 
 def test_evaluate_says_no_under_tighter_limits(

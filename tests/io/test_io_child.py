@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import gzip
-import tempfile
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +16,7 @@ from sjplan.io import child
 from sjplan.io.cases import read_case
 from sjplan.io.volumes import load, read_ct, read_labels, write_ct, write_labels
 
-
-@pytest.fixture(autouse=True)
-def _nothing_left_behind(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    scratch = tmp_path_factory.mktemp("scratch")
-    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
-    yield
-    assert list(scratch.iterdir()) == []
+pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
 
 def test_the_same_ct_and_labels_come_back(tmp_path: Path) -> None:

@@ -2,8 +2,7 @@
 
 import json
 import struct
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,8 @@ from sjplan.io.meshes import stl_bytes, write_stl
 from sjplan.io.placed import STRANGERS_BYTES, read_placed
 from sjplan.io.planfile import write_plan
 from sjplan.io.volumes import write_ct
+
+pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
 STL = stl_bytes(*outline(plan().trajectories[0]))
 
@@ -59,14 +60,6 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     "deep.json": (b'{"schema": ' + b"[" * 100_000, "no valid JSON"),
     "huge.json": (b'{"schema": "sjplan.plan/1", "seed": 1e999}', "no valid JSON"),
 }
-
-
-@pytest.fixture(autouse=True)
-def _nothing_left_behind(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    scratch = tmp_path_factory.mktemp("scratch")
-    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
-    yield
-    assert list(scratch.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", HOSTILE)
