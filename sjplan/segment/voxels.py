@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,6 +15,7 @@ from scipy.special import erf, erfinv
 
 from sjplan.core.grid import Grid
 from sjplan.segment.deform import Deformed
+from sjplan.segment.joint_line import JointLine, draw_joint, joint_line, move_joint
 from sjplan.segment.marrow import FINE_MM, marrow
 from sjplan.segment.parting import bone_lakes, parted
 from sjplan.segment.template import BONES
@@ -107,7 +110,7 @@ def _least(distances: dict[str, Volume], *bones: str) -> Volume:
     have = [distances[bone] for bone in bones if bone in distances]
     if not have:
         return np.full(next(iter(distances.values())).shape, FARTHEST_MM, dtype=np.float32, order="F")
-    return np.asarray(have[0] if len(have) == 1 else np.minimum(*have), dtype=np.float32)
+    return np.asarray(functools.reduce(np.minimum, have), dtype=np.float32)
 
 
 def bone_voxels(ct: Any, grid: Grid, bent: Deformed) -> BoneVoxels:
@@ -123,14 +126,31 @@ def bone_voxels(ct: Any, grid: Grid, bent: Deformed) -> BoneVoxels:
         The phantom bent onto the scan.
     """
     distances = bone_distances(bent, grid, max(ct.GetSpacing()))
-    spine, legs = _least(distances, "sacrum", "vertebrae_L5"), _least(distances, *SIDED["hip"])
-    legs = np.minimum(legs, _least(distances, *SIDED["femur"]))
-    distance = np.minimum(spine, legs)
+    distance = _least(distances, *BONES)
     sought = (distance < REACH_MM) | (_least(distances, *SIDED["hip"]) < REACH_MM + HIP_MORE_MM)
     hu = resampled(ct, grid)
     smooth = sitk.SmoothingRecursiveGaussian(image_of(grid, hu), BLUR_MM)
-    bone = _bone(smooth, grid, distance, sought, max(ct.GetSpacing()))
+    bone, cortex = _bone(smooth, grid, distance, sought, max(ct.GetSpacing()))
     del sought
+    for line, hip in _joints(hu, distances, cortex, grid):
+        move_joint(line, distances["sacrum"], distances[hip], grid)
+    which = _named(bone, smooth, distances, grid)
+    for line, hip in _joints(hu, distances, cortex, grid):
+        draw_joint(which, bone, 1 + BONES.index(hip), line, distances["sacrum"], distances[hip], grid)
+    return BoneVoxels(grid, which, hu, distance)
+
+
+def _joints(hu: Volume, distances: dict[str, Volume], cortex_hu: float, grid: Grid) -> Iterator[tuple[JointLine, str]]:
+    """The line of each joint in the scan, and its hip."""
+    for hip in SIDED["hip"]:
+        line = joint_line(hu, grid, distances["sacrum"], distances[hip], cortex_hu)
+        if line is not None:
+            yield line, hip
+
+
+def _named(bone: NDArray[np.bool_], smooth: Any, distances: dict[str, Volume], grid: Grid) -> NDArray[np.uint8]:
+    """Which bone each voxel of bone is, and 0 where dark lines part bones."""
+    spine, legs = _least(distances, "sacrum", "vertebrae_L5"), _least(distances, *SIDED["hip"], *SIDED["femur"])
     dark, level = _cleft(smooth, grid)
     lakes = bone_lakes(bone, dark, grid)
     which = np.zeros(grid.shape, dtype=np.uint8, order="F")
@@ -152,7 +172,7 @@ def bone_voxels(ct: Any, grid: Grid, bent: Deformed) -> BoneVoxels:
     _by_side(which, hip, distances, SIDED["hip"])
     which[_gap(which, dark, level, grid)] = 0
     open_joints(which, dark, noise_hu(bone, dark, grid), grid)
-    return BoneVoxels(grid, which, hu, distance)
+    return which
 
 
 SIDED: Final = {kind: (f"{kind}_left", f"{kind}_right") for kind in ("hip", "femur")}
@@ -228,8 +248,10 @@ def open_joints(which: NDArray[np.uint8], dark: Volume, noise: float, grid: Grid
     which[tuple(found[shown].T)] = 0
 
 
-def _bone(smooth: Any, grid: Grid, distance: Volume, sought: NDArray[np.bool_], voxel_mm: float) -> NDArray[np.bool_]:
-    """Dense voxels near the bent phantom, and the marrow that they enclose."""
+def _bone(
+    smooth: Any, grid: Grid, distance: Volume, sought: NDArray[np.bool_], voxel_mm: float
+) -> tuple[NDArray[np.bool_], float]:
+    """Dense voxels near the bent phantom, and the marrow that they enclose; and the scan's density of cortex, HU."""
     calm = np.asarray(values_of(smooth))
     radius = [max(1, round(PEAK_MM / float(s))) for s in grid.spacing_mm]
     clamped = sitk.Clamp(smooth, sitk.sitkFloat32, SOFT_HU, METAL_HU)
@@ -241,7 +263,7 @@ def _bone(smooth: Any, grid: Grid, distance: Volume, sought: NDArray[np.bool_], 
     bone = dense | marrow(dense, calm, distance, sought, grid, voxel_mm)
     # The outermost voxels of bone hold its cortex: those as dark as what lies around bone are none.
     rim = bone & ~ndi.binary_erosion(bone, border_value=1)
-    return np.asarray(bone & ~(rim & (calm < SOFT_HU)))
+    return np.asarray(bone & ~(rim & (calm < SOFT_HU))), cortex
 
 
 METAL_HU: Final = 1800.0
