@@ -30,7 +30,7 @@ STEP_MM: Final = 0.5
 
 FARTHEST_MM: Final = 4.0
 OFFSET_STEP_MM: Final = 0.25
-"""How far from the bent phantom's joint the true one is looked for, and in which steps (defaults)."""
+"""How far from the bent phantom's joint the true one may lie, and in which steps it is looked for (defaults)."""
 
 USUALLY_MM: Final = 2.0
 """How far off it usually lies: where the CT tells nothing, nothing moves (default)."""
@@ -132,9 +132,11 @@ def joint_line(hu: Volume, grid: Grid, sacrum_mm: Volume, hip_mm: Volume, cortex
         shared, agreed = _neighbours(places, profile_mm), _neighbours(places, offset_mm)
         profiles = shared @ _profiles(hu, grid, places + offset[:, None] * normals, normals)
         cost, gap = _best_costs(profiles, cortex_hu)
+        cost += ((offset[:, None] + _offsets()) / USUALLY_MM) ** 2
         shown = agreed @ (_straight_cost(profiles) - cost.min(axis=1)) > EVIDENT_COST
         cost = agreed @ np.minimum(cost, cost.min(axis=1, keepdims=True) + MOST_COST)
         offset = agreed @ (offset + _lowest(cost))
+    shown &= np.abs(offset) < FARTHEST_MM  # what lies at the end of the search was cut off by it
     if np.count_nonzero(shown) < LEAST_PROFILES:
         return None
     return JointLine(places[shown], normals[shown], offset[shown], gap)
@@ -296,7 +298,7 @@ def _costs(
         model = parts / UNLIKE_HU
         root = np.linalg.cholesky(np.linalg.inv(model.T @ model + known))
         cost[:, column] = (left**2).sum(axis=1) - ((left @ model @ root) ** 2).sum(axis=1)
-    return cost + (_offsets() / USUALLY_MM) ** 2
+    return cost
 
 
 def _straight_cost(profiles: Array) -> Array:
