@@ -23,7 +23,12 @@ WANTED_DICE: Final = {"sacrum": 0.93, "hip_left": 0.95, "hip_right": 0.95}
 WANTED_JOINT_MM: Final = 1.0
 WANTED_PLAN_MM: Final = 1.0
 WANTED_OPEN: Final = 0.95
-KINDS: Final = {"phantom": "phantoms", "assumed": "real shapes, assumed densities", "real": "real CT of 3 mm"}
+KINDS: Final = {
+    "phantom": "phantoms",
+    "assumed": "real shapes, assumed densities",
+    "blurred": "the same, blurred and noisy",
+    "real": "real CT of 3 mm",
+}
 WANTED_REAL_DICE: Final = 0.88
 FORMER_ERROR_MM: Final = 1.0
 """What labels were said to be off by in rows that do not tell."""

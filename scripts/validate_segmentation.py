@@ -1,8 +1,8 @@
 """Segment CTs whose labels are known, and compare: overlap, joints, foramina, and the plans made on both.
 
-    python scripts/validate_segmentation.py [--data FOLDER] [--only NAME ...] [--kinds phantom assumed real masked]
-                                            [--phantoms 30] [--spacing 1.0] [--no-plans] [--workers N]
-                                            [--out FILE] [--fresh]
+    python scripts/validate_segmentation.py [--data FOLDER] [--only NAME ...]
+                                            [--kinds phantom assumed blurred real masked] [--phantoms 30]
+                                            [--spacing 1.0] [--no-plans] [--workers N] [--out FILE] [--fresh]
 
 Rows go to docs/results/segmentation.json; scripts/tabulate_segmentation.py writes them into docs/segmentation.md.
 
@@ -10,6 +10,8 @@ Rows go to docs/results/segmentation.json; scripts/tabulate_segmentation.py writ
   segments is fitted to the same family of shapes, so these flatter it.
 - assumed: CTs made from label maps of real pelves, with assumed densities and noise. Their shapes are real, their grey
   values are not.
+- blurred: the same CTs after a softer kernel and with more noise, as `BLURRED` says, so that hardly a voxel shows a
+  joint's dark line.
 - real: a real CT of 3 mm, against automatic labels.
 - masked: a real CT of two hip bones and nothing else, which must be refused.
 
@@ -33,6 +35,7 @@ from typing import Any, Final
 import numpy as np
 import psutil
 import real_pelves
+from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 
 from sjplan.anatomy.build import anatomy_from_labels
@@ -77,6 +80,9 @@ ASSUMED_NOISE_HU: Final = 20.0
 BEYOND_MM: Final = 60.0
 """Noise of the assumed CTs, and how much body they have above and below the bones."""
 
+BLURRED: Final = ((1.5, 40.0), (2.0, 30.0), (2.5, 20.0))
+"""Full width at half maximum, mm, and noise, HU, that the blurred ones have besides, in turn."""
+
 NEAR_MM: Final = 10.0
 """Farther dangers are no matter of a label's error."""
 
@@ -117,6 +123,16 @@ def assumed_case(file: Path, spacing_mm: float) -> tuple[CtVolume, LabelMap]:
     if step == 1:
         return CtVolume(grid, np.rint(hu).astype(np.int16)), LabelMap(grid, label, labels.names)
     return coarser(grid, hu, label, labels.names, step)
+
+
+def blurred_case(file: Path, spacing_mm: float, number: int) -> tuple[CtVolume, LabelMap]:
+    """An assumed CT as a softer kernel and a lower dose show it, and its labels."""
+    ct, labels = assumed_case(file, spacing_mm)
+    width_mm, noise_hu = BLURRED[number % len(BLURRED)]
+    sd = width_mm / np.sqrt(8.0 * np.log(2.0)) / ct.grid.spacing_mm
+    hu = gaussian_filter(ct.hu.astype(np.float32), sd, mode="nearest")
+    hu += noise_hu * np.random.default_rng(SEED + number).standard_normal(hu.shape, dtype=np.float32)
+    return CtVolume(ct.grid, np.rint(hu).astype(np.int16)), labels
 
 
 def coarser(grid: Any, hu: Any, label: Any, names: Any, step: int) -> tuple[CtVolume, LabelMap]:
@@ -291,8 +307,9 @@ def cases(arguments: argparse.Namespace) -> dict[str, tuple[str, Any]]:
     """Kind and maker of every case, by name."""
     data, spacing = arguments.data, arguments.spacing
     found: dict[str, tuple[str, Any]] = {}
-    for name, file in real_pelves.cases(data).items():
+    for number, (name, file) in enumerate(real_pelves.cases(data).items()):
         found[name] = ("assumed", lambda file=file: assumed_case(file, spacing))
+        found[f"{name}-blurred"] = ("blurred", lambda file=file, number=number: blurred_case(file, spacing, number))
     folder = data / "totalsegmentator_example"
     if folder.is_dir():
         found["ct-3mm"] = (
@@ -317,7 +334,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("SJPLAN_REAL_DATA", "../shared/data")))
     parser.add_argument("--out", type=Path, default=Path("docs/results/segmentation.json"))
     parser.add_argument("--only", nargs="*", default=None, help="names such as vsd-z001 adults-000 ct-3mm")
-    parser.add_argument("--kinds", nargs="*", default=["phantom", "assumed", "real", "masked"])
+    parser.add_argument("--kinds", nargs="*", default=["phantom", "assumed", "blurred", "real", "masked"])
     parser.add_argument("--phantoms", type=int, default=30)
     parser.add_argument("--spacing", type=float, default=1.0, help="voxels of phantoms and assumed CTs, mm")
     parser.add_argument("--no-plans", action="store_true", help="leave out the plans, which take longest")
